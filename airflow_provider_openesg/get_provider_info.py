@@ -1,0 +1,112 @@
+"""The provider's manifest. Airflow reads it with its configuration, at every start: it imports nothing but data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_openesg import __version__
+from airflow_provider_openesg.settings import DEFAULT_BASE_URL, FIELDS, ConnectionField
+
+CONNECTION_TYPE = "openesg"
+HOOK_CLASS = "airflow_provider_openesg.hooks.openesg.OpenESGHook"
+HOOK_NAME = "openESG"
+
+# The standard fields of the form: Airflow 3 takes this as it is, hooks/form.py hands it to Airflow 2.
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema", "port"],
+    "relabeling": {"host": "Base URL", "login": "Client ID", "password": "Client secret"},
+    "placeholders": {
+        "host": DEFAULT_BASE_URL,
+        "login": "client ID of your openESG application",
+        "password": "client secret of your openESG application",
+        **{name: field.placeholder for name, field in FIELDS.items() if field.placeholder},
+    },
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return what ``airflow providers`` shows and what the form in Airflow's UI is made from."""
+    return {
+        "package-name": "airflow-provider-openesg",
+        "name": "openESG",
+        "description": "ESG reports from the `openESG <https://openesg.de>`__ platform: pull, await and request them.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": "openESG",
+                "external-doc-url": "https://app.openesg.de/api/v1/docs",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [_modules("hooks.openesg")],
+        "operators": [_modules("operators.openesg")],
+        "sensors": [_modules("sensors.openesg")],
+        "transfers": [
+            _transfer("Common IO", "openesg_to_object_storage"),
+            _transfer("Common SQL", "openesg_to_sql"),
+        ],
+        "connection-types": [
+            {
+                "connection-type": CONNECTION_TYPE,
+                "hook-class-name": HOOK_CLASS,
+                "hook-name": HOOK_NAME,
+                "conn-fields": {name: _form_field(field) for name, field in FIELDS.items()},
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+            }
+        ],
+        "config": {
+            "openesg": {
+                "description": "The openESG provider: where access tokens are kept between tasks.",
+                "options": {
+                    "credential_cache": {
+                        "description": (
+                            "Where an access token is kept until it expires: ``disk`` (encrypted, shared by all tasks "
+                            "of this user on this machine: one token request an hour), ``memory`` (by each process "
+                            "alone) or ``off`` (a token request for each session)."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "memory",
+                        "default": "disk",
+                    },
+                    "credential_cache_dir": {
+                        "description": (
+                            "Directory of the disk cache. It must belong to the user that runs the tasks and be "
+                            "closed to all others (mode 0700); it is made if it is not there. Empty: a directory "
+                            "of that user below the machine's runtime or temporary directory."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/var/lib/airflow/openesg",
+                        "default": "",
+                    },
+                },
+            }
+        },
+    }
+
+
+def _form_field(field: ConnectionField) -> dict[str, Any]:
+    # "null" beside the type: without it Airflow's form demands a value.
+    schema: dict[str, Any] = {"type": [field.type, "null"]}
+    if field.default is not None:
+        schema["default"] = field.default
+    if field.minimum is not None:
+        schema["minimum"] = field.minimum
+    if field.maximum is not None:
+        schema["maximum"] = field.maximum
+    if field.choices:
+        schema["enum"] = list(field.choices)
+    return {"label": field.label, "description": field.description, "schema": schema}
+
+
+def _modules(module: str) -> dict[str, Any]:
+    return {"integration-name": "openESG", "python-modules": [f"airflow_provider_openesg.{module}"]}
+
+
+def _transfer(target: str, module: str) -> dict[str, str]:
+    return {
+        "source-integration-name": "openESG",
+        "target-integration-name": target,
+        "python-module": f"airflow_provider_openesg.transfers.{module}",
+    }

@@ -1,0 +1,321 @@
+"""What a Connection says, checked: the one place that knows its fields, their defaults and their limits.
+
+``FIELDS`` is data: the form in Airflow 3 (provider metadata), the form in Airflow 2.11 (hook methods), the docs and
+the coercion below are all made from it, so that they cannot differ.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
+from urllib.parse import urlsplit
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+
+DEFAULT_BASE_URL = "https://app.openesg.de"
+TOKEN_PATH = "/o/token/"  # noqa: S105 - a path, the platform's page "Authentication"
+
+FieldType = Literal["string", "integer", "number", "boolean"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionField:
+    """One field of the Connection's ``extra``, as the form shows it and as it is read."""
+
+    label: str
+    type: FieldType = "string"
+    description: str = ""
+    default: Any = None
+    placeholder: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+FIELDS: Mapping[str, ConnectionField] = {
+    "scope": ConnectionField(
+        "Scope",
+        description="OAuth 2.0 scope, space-separated. Empty: the platform's own (read write).",
+        placeholder="read write",
+    ),
+    "client_auth": ConnectionField(
+        "Client authentication",
+        description="How client ID and secret are sent: header (HTTP Basic) or body (form fields).",
+        default="header",
+        choices=("header", "body"),
+    ),
+    "auth_url": ConnectionField(
+        "OAuth2 endpoint",
+        description="Where tokens are fetched. Empty: {Base URL}/o/token/.",
+        placeholder=DEFAULT_BASE_URL + TOKEN_PATH,
+    ),
+    "api_path": ConnectionField("API path", description="Path of the REST API below the Base URL.", default="/api/v1"),
+    "timeout": ConnectionField(
+        "Timeout (s)",
+        "number",
+        "Longest wait for a connection, and for the next bytes of an answer.",
+        30,
+        minimum=1,
+        maximum=3600,
+    ),
+    "max_retry_time": ConnectionField(
+        "Retry budget (s)", "number", "Longest time over all attempts of one call.", 300, minimum=0, maximum=86400
+    ),
+    "parallel_requests": ConnectionField(
+        "Parallel requests", "integer", "Requests that one task has in flight at once.", 4, minimum=1, maximum=32
+    ),
+    "requests_per_second": ConnectionField(
+        "Request rate limit",
+        "number",
+        "Most requests a second of one process. Empty: no limit of our own.",
+        minimum=0.01,
+    ),
+    "page_size": ConnectionField("Page size", "integer", "Rows asked for in one page.", 100, minimum=2, maximum=10000),
+    "verify_tls": ConnectionField("Verify TLS", "boolean", "Check the platform's certificate.", default=True),
+    "ca_bundle": ConnectionField(
+        "CA bundle",
+        description="Path of a PEM file with the certificate authorities to trust.",
+        placeholder="/etc/ssl/certs/ca.pem",
+    ),
+    "proxies": ConnectionField(
+        "Proxies",
+        description='A proxy URL, or JSON by scheme as requests takes it: {"https": "http://proxy:3128"}. '
+        "Empty: the environment's.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenESGSettings:
+    """A checked Connection. ``repr`` shows no secret.
+
+    :param base_url: scheme and host, no trailing slash.
+    :param client_id: OAuth 2.0 client ID.
+    :param client_secret: OAuth 2.0 client secret.
+    :param token_url: where tokens are fetched.
+    :param verify: as requests takes it: True, False, or the path of a CA bundle.
+    :param proxies: as requests takes them; ``None`` leaves them to the environment.
+
+    The others are the fields of :data:`FIELDS`, by name.
+    """
+
+    base_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    token_url: str
+    scope: str | None = None
+    client_auth: str = "header"
+    api_path: str = "/api/v1"
+    timeout: float = 30
+    max_retry_time: float = 300
+    parallel_requests: int = 4
+    requests_per_second: float | None = None
+    page_size: int = 100
+    verify: bool | str = True
+    proxies: Mapping[str, str] | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_connection(
+        cls,
+        *,
+        host: str | None,
+        login: str | None,
+        password: str | None,
+        extra: Mapping[str, Any] | None = None,
+        port: int | None = None,
+        schema: str | None = None,
+    ) -> OpenESGSettings:
+        """Read a Connection however it was written: nulls and empty strings count as unset, strings are coerced.
+
+        White space around a value is dropped, the secret's included: it comes from copying, and no platform gives out
+        secrets that begin or end with it.
+
+        :param port: taken where the host has none (URI-form Connections carry it apart).
+        :param schema: the scheme, where a URI-form Connection carries it apart (``http`` or ``https``).
+        :raises OpenESGConfigError: with field, value and what is allowed.
+        """
+        values = {name: _coerce(name, spec, (extra or {}).get(name)) for name, spec in FIELDS.items()}
+        unknown = sorted(set(extra or {}) - set(FIELDS))
+        if unknown:
+            raise OpenESGConfigError(
+                f"Connection field(s) {', '.join(map(repr, unknown))} in extra: not known. Known: {', '.join(FIELDS)}."
+            )
+        base_url = _base_url(host, port, schema)
+        # JSON may carry an ID of digits alone as a number.
+        client_id, client_secret = (str(given or "").strip() for given in (login, password))
+        for label, value in (("Client ID (login)", client_id), ("Client secret (password)", client_secret)):
+            if not value:
+                raise OpenESGConfigError(
+                    f"Connection field {label}: not set. Both come from your openESG OAuth 2.0 application."
+                )
+        verify_tls, ca_bundle = values.pop("verify_tls"), values.pop("ca_bundle")
+        auth_url = values.pop("auth_url")
+        token_url = base_url + TOKEN_PATH if auth_url is None else checked_url("OAuth2 endpoint (auth_url)", auth_url)
+        values["api_path"] = "/" + values["api_path"].strip("/")
+        values["proxies"] = _proxies(values["proxies"])
+        return cls(
+            base_url=base_url,
+            client_id=client_id,
+            client_secret=client_secret,
+            token_url=token_url,
+            verify=(ca_bundle or True) if verify_tls else False,
+            **values,
+        )
+
+    @property
+    def api_url(self) -> str:
+        """Base URL and API path, without a trailing slash."""
+        return (self.base_url + self.api_path).rstrip("/")
+
+
+def checked_url(label: str, url: str) -> str:
+    """Return ``url`` where the client's secret or token may be sent to it: https, or http on loopback.
+
+    :raises OpenESGConfigError: for anything else.
+    """
+    shown = _shown_url(url)
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise OpenESGConfigError(
+            f"{label}: {shown} is not a URL (host or port); give one like {DEFAULT_BASE_URL}."
+        ) from None
+    if parts.username is not None or parts.password is not None:
+        raise OpenESGConfigError(
+            f"{label}: user and password do not belong in the URL {shown}; use Client ID and Client secret."
+        )
+    if not host or "\\" in url or any(character.isspace() for character in url):
+        raise OpenESGConfigError(f"{label}: {shown} is not a URL; give one like {DEFAULT_BASE_URL}.")
+    if parts.scheme not in ("https", "http"):
+        raise OpenESGConfigError(f"{label}: scheme {parts.scheme!r} in {shown}; allowed: https.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise OpenESGConfigError(
+            f"{label}: {shown} is plain http, which would send the secret in the clear. Use https (http is for this "
+            "machine alone)."
+        )
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_url(host: str | None, port: int | None, schema: str | None) -> str:
+    text = (host or "").strip() or DEFAULT_BASE_URL
+    if "://" not in text:
+        text = f"{(schema or '').strip() or 'https'}://{_bracketed(text)}"
+    checked_url("Base URL (host)", text)
+    parts = urlsplit(text)
+    if parts.query or parts.fragment:
+        raise OpenESGConfigError(
+            f"Base URL (host): {_shown_url(text)} has a query or fragment; give scheme and host alone."
+        )
+    netloc = parts.netloc.lower() if parts.port or not port else f"{parts.netloc.lower()}:{port}"
+    return f"{parts.scheme}://{netloc}{parts.path}".rstrip("/")
+
+
+def _bracketed(host: str) -> str:
+    """A URI-form Connection carries an IPv6 address without its brackets."""
+    try:
+        return f"[{ipaddress.IPv6Address(host)}]"
+    except ValueError:
+        return host
+
+
+def _coerce(name: str, spec: ConnectionField, given: Any) -> Any:
+    if given is None or (isinstance(given, str) and not given.strip()):
+        return spec.default
+    if name == "proxies" and not isinstance(given, str):
+        return given  # checked by _proxies, which repeats no password
+    value = given.strip() if isinstance(given, str) else given
+    if spec.type == "boolean":
+        return _boolean(name, spec, value)
+    if spec.type in ("integer", "number"):
+        return _number(name, spec, value)
+    if not isinstance(value, str):
+        _refuse(name, spec, given, "text")
+    if spec.choices and value.lower() not in spec.choices:
+        _refuse(name, spec, given, " or ".join(spec.choices))
+    return value.lower() if spec.choices else value
+
+
+def _boolean(name: str, spec: ConnectionField, value: Any) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    answer = words.get(str(value).lower())
+    if answer is None:
+        _refuse(name, spec, value, "true or false")
+    return answer
+
+
+def _number(name: str, spec: ConnectionField, value: Any) -> float | int:
+    bounds = " ".join(
+        f"{word} {limit:g}" for word, limit in (("from", spec.minimum), ("to", spec.maximum)) if limit is not None
+    )
+    allowed = f"a{'n' if spec.type == 'integer' else ''} {spec.type} {bounds}".rstrip()
+    if isinstance(value, bool):
+        _refuse(name, spec, value, allowed)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        _refuse(name, spec, value, allowed)
+    low, high = spec.minimum, spec.maximum
+    whole = spec.type != "integer" or number.is_integer()
+    if (
+        not math.isfinite(number)
+        or not whole
+        or (low is not None and number < low)
+        or (high is not None and number > high)
+    ):
+        _refuse(name, spec, value, allowed)
+    return int(number) if number.is_integer() else number
+
+
+def _proxies(value: Any) -> dict[str, str] | None:
+    """Proxies carry passwords: the value itself is never repeated in an error."""
+    if value is None:
+        return None
+    if isinstance(value, str) and not value.startswith("{"):
+        value = {"http": value, "https": value}
+    elif isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
+        raise OpenESGConfigError(
+            'Connection field Proxies (proxies): not usable; allowed: a proxy URL, or JSON like {"https": "http://proxy:3128"}.'
+        )
+    return dict(value)
+
+
+def _refuse(name: str, spec: ConnectionField, given: Any, allowed: str) -> NoReturn:
+    raise OpenESGConfigError(f"Connection field {spec.label} ({name}): {_shown(given)} given; allowed: {allowed}.")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _shown_url(url: str) -> str:
+    """A URL for a message: what stands where user, password, a port of letters or a query would is left out."""
+    scheme, colon, rest = url.rpartition("://")
+    rest = rest.replace("#", "?").partition("?")[0]
+    if "@" in rest:
+        rest = "***@" + rest.rpartition("@")[2]
+    netloc, slash, path = rest.partition("/")
+    host, _, port = netloc.rpartition(":")
+    if host and not port.endswith("]") and not (port.isdecimal() and len(port) <= 5):
+        netloc = f"{host}:***"
+    return _shown(f"{scheme}{colon}{netloc}{slash}{path}")
