@@ -1,0 +1,162 @@
+"""The REST API, v1: organizations, report templates, report requests, reports."""
+
+# ninja reads annotations when it runs, and passes every view the request.
+# ruff: noqa: ARG001, TC001, TC003
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI, Query
+from ninja.errors import HttpError
+
+from airflow_provider_openesg.sandbox import schemas
+from airflow_provider_openesg.sandbox.encode import Encoder
+from airflow_provider_openesg.sandbox.oauth import scopes_of
+from airflow_provider_openesg.sandbox.templates import TEMPLATES
+from airflow_provider_openesg.sandbox.world import World
+from airflow_provider_openesg.sandbox.writing import change_report, create_request
+
+ERRORS = {401: schemas.Detail, 403: schemas.Detail, 404: schemas.Detail}
+JSON = "application/json; charset=utf-8"
+Limit: int = Query(100, ge=1)  # type: ignore[type-arg]
+Offset: int = Query(0, ge=0)  # type: ignore[type-arg]
+Found = TypeVar("Found")
+
+
+def authorise(request: HttpRequest) -> list[str] | None:
+    """Check the bearer token: 401 without a valid one, 403 where its scope does not allow the method."""
+    scopes = scopes_of(request)
+    if scopes is not None and ("read" if request.method in ("GET", "HEAD", "OPTIONS") else "write") not in scopes:
+        raise HttpError(403, "You do not have permission to perform this action.")
+    return scopes
+
+
+def build_api(world: World) -> NinjaAPI:
+    """Return the API over ``world``."""
+    api = NinjaAPI(title="openESG", version="1.0.0", auth=authorise, urls_namespace="api-1")
+    encoder = Encoder(world)
+
+    def page(request: HttpRequest, find: Callable[[], list[Any]], limit: int, offset: int, encode: Any) -> HttpResponse:
+        """Encode a page in the envelope of the options."""
+        options = world.options
+        size = min(limit, options.page_cap or limit)
+        with world.lock:
+            ids = find()
+            rows = [msgspec.Raw(encode(each)) for each in ids[offset : offset + size]]
+        if options.envelope == "bare":
+            return _json(rows)
+        if options.envelope == "items":
+            return _json({"items": rows, "count": len(ids)})
+        following = {**request.GET.dict(), "limit": size, "offset": offset + size}
+        url = f"{request.build_absolute_uri(request.path)}?{urlencode(following)}"
+        return _json({"results": rows, "count": len(ids), "next": url if offset + size < len(ids) else None})
+
+    @api.get("organizations", response={200: schemas.Organizations, **ERRORS}, tags=["organizations"])
+    def list_organizations(request: HttpRequest, limit: int = Limit, offset: int = Offset) -> HttpResponse:
+        return page(request, lambda: list(_found(world.shown_organizations())), limit, offset, encoder.organization)
+
+    @api.get("organizations/{organization_id}", response={200: schemas.Organization, **ERRORS}, tags=["organizations"])
+    def get_organization(request: HttpRequest, organization_id: int) -> HttpResponse:
+        return _record(encoder.organization(organization_id) if world.options.organizations else None)
+
+    @api.get("report-templates", response={200: schemas.ReportTemplates, **ERRORS}, tags=["report-templates"])
+    def list_report_templates(
+        request: HttpRequest, key: str | None = None, limit: int = Limit, offset: int = Offset
+    ) -> HttpResponse:
+        ids = [each.id for each in TEMPLATES.values() if key in (None, each.key)]
+        return page(request, lambda: ids, limit, offset, encoder.template)
+
+    @api.get(
+        "report-templates/{template_id}", response={200: schemas.ReportTemplate, **ERRORS}, tags=["report-templates"]
+    )
+    def get_report_template(request: HttpRequest, template_id: int) -> HttpResponse:
+        return _record(encoder.template(template_id))
+
+    @api.get(
+        "report-templates/{template_id}/sections", response={200: schemas.Sections, **ERRORS}, tags=["report-templates"]
+    )
+    def list_sections(request: HttpRequest, template_id: int, limit: int = Limit, offset: int = Offset) -> HttpResponse:
+        template = _found(TEMPLATES.get(template_id))
+        return page(request, lambda: list(template.sections), limit, offset, encoder.section)
+
+    @api.get("report-requests", response={200: schemas.ReportRequests, **ERRORS}, tags=["report-requests"])
+    def list_report_requests(
+        request: HttpRequest,
+        customer_identifier: str | None = None,
+        report_template: str | None = None,
+        status: str | None = None,
+        limit: int = Limit,
+        offset: int = Offset,
+    ) -> HttpResponse:
+        filters = _given(customer_identifier=customer_identifier, report_template=report_template, status=status)
+        return page(request, lambda: world.find_requests(filters), limit, offset, encoder.request)
+
+    @api.get("report-requests/{request_id}", response={200: schemas.ReportRequest, **ERRORS}, tags=["report-requests"])
+    def get_report_request(request: HttpRequest, request_id: int) -> HttpResponse:
+        return _record(encoder.request(request_id))
+
+    @api.post("report-requests", response={201: schemas.CreatedReportRequest, **ERRORS}, tags=["report-requests"])
+    def create_report_request(request: HttpRequest, body: schemas.NewReportRequest) -> HttpResponse:
+        created, registered = create_request(world, body)
+        codes = random.Random(f"code/{created.id}")  # noqa: S311 - made up, nothing secret
+        answer = {
+            "report_request": msgspec.Raw(_found(encoder.request(created.id))),
+            "report_request_code": f"{codes.randrange(16**8):08x}",
+            "registration_code": None if registered else f"{codes.randrange(16**8):08x}",
+        }
+        return _json(answer, 201)
+
+    @api.get("reports", response={200: schemas.Reports, **ERRORS}, tags=["reports"])
+    def list_reports(
+        request: HttpRequest,
+        customer_identifier: str | None = None,
+        report_template: str | None = None,
+        report_request: int | None = None,
+        organization: int | None = None,
+        status: str | None = None,
+        limit: int = Limit,
+        offset: int = Offset,
+    ) -> HttpResponse:
+        filters = _given(
+            customer_identifier=customer_identifier,
+            report_template=report_template,
+            report_request=report_request,
+            organization=organization,
+            status=status,
+        )
+        return page(request, lambda: world.find_reports(filters), limit, offset, encoder.list_report)
+
+    @api.get("reports/{report_id}", response={200: schemas.Report, **ERRORS}, tags=["reports"])
+    def get_report(request: HttpRequest, report_id: int) -> HttpResponse:
+        return _record(encoder.report(report_id))
+
+    @api.patch("reports/{report_id}", response={200: schemas.Report, **ERRORS}, tags=["reports"])
+    def update_report(request: HttpRequest, report_id: int, body: schemas.ReportChange) -> HttpResponse:
+        change_report(world, _found(world.report(report_id)), body)
+        return _record(encoder.report(report_id))
+
+    return api
+
+
+def _found(something: Found | None) -> Found:
+    if something is None:
+        raise HttpError(404, "Not Found")
+    return something
+
+
+def _record(encoded: bytes | None) -> HttpResponse:
+    return HttpResponse(_found(encoded), content_type=JSON)
+
+
+def _json(body: Any, status: int = 200) -> HttpResponse:
+    return HttpResponse(msgspec.json.encode(body), content_type=JSON, status=status)
+
+
+def _given(**filters: Any) -> dict[str, Any]:
+    return {name: value for name, value in filters.items() if value is not None and value != ""}

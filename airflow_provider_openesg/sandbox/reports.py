@@ -1,0 +1,237 @@
+"""Reports and report requests, each made when it is first asked for, from the seed and its number alone."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_openesg.sandbox.facts import answer, facts_of
+from airflow_provider_openesg.sandbox.organizations import Organization
+from airflow_provider_openesg.sandbox.templates import TEMPLATES, FieldType, Section, Template
+
+EPOCH = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+"""The sandbox's clock at the start. It stands still until it is turned; each write ticks it by a second."""
+
+DAY = 86400
+YEAR = 2025
+VALUE_IDS = 1000
+"""Ids of a report's values: its own id times this, and their number."""
+
+MALFORMED = ("k. A.", "ca. 1200", "siehe Anhang", "n/a", "1,2,3", "zwölf")
+PERSONAL_MESSAGE = "Bitte beantworten Sie unseren Fragebogen bis zum Quartalsende."
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a report stands at a time. Seconds count from :data:`EPOCH`."""
+
+    at: int
+    status: str
+    progress: int
+
+
+@dataclass(slots=True)
+class Report:
+    """A report without its values; ``edits`` and ``touched`` are what was written to it since the start."""
+
+    id: int
+    template: Template
+    organization: Organization | None
+    user: dict[str, Any] | None
+    request_id: int | None
+    customer_identifier: str | None
+    reason: str | None
+    stages: tuple[Stage, ...]
+    extra: dict[str, Any]
+    seed: str
+    edits: dict[int, dict[str, Any]] = field(default_factory=dict)
+    touched: int | None = None
+
+    def stage(self, now: int) -> Stage:
+        """Return where it stands now."""
+        return next((stage for stage in reversed(self.stages) if stage.at <= now), self.stages[0])
+
+    def updated_at(self, now: int) -> int:
+        """Return when it last changed."""
+        return max(self.stage(now).at, -(2**40) if self.touched is None else self.touched)
+
+    def record(self, now: int) -> dict[str, Any]:
+        """Return it as the platform sends it, with ``organization`` nested and without its field values."""
+        stage = self.stage(now)
+        return {
+            "id": self.id,
+            "template": self.template.id,
+            "report_request": self.request_id,
+            "organization": self.organization and self.organization.record,
+            "user": self.user,
+            "status": stage.status,
+            "progress": stage.progress,
+            "period_start": f"{YEAR}-01-01",
+            "period_end": f"{YEAR}-12-31",
+            "customer_identifier": self.customer_identifier,
+            "reason": self.reason,
+            "created_at": iso(self.stages[0].at),
+            "updated_at": iso(self.updated_at(now)),
+            "submitted_at": iso(stage.at) if stage.status == "submitted" else None,
+            **self.extra,
+        }
+
+
+def iso(seconds: float) -> str:
+    """Return a time of the sandbox as the platform writes it."""
+    return (EPOCH + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+
+
+def seconds(time: datetime) -> int:
+    """Return a time as the sandbox counts it."""
+    return int((time - EPOCH).total_seconds())
+
+
+def make_report(
+    report_id: int,
+    request_id: int | None,
+    organizations: dict[int, Organization],
+    seed: str,
+    stages: tuple[Stage, ...] = (),
+) -> Report:
+    """Return the report that this id has under this seed.
+
+    :param stages: its course, where that is not left to the seed.
+    """
+    draw = random.Random(f"{seed}/report/{report_id}")  # noqa: S311 - nothing secret
+    organization = organizations[draw.randrange(1, len(organizations) + 1)]
+    known = draw.random() > 0.01
+    template = TEMPLATES[1 if draw.random() < 0.85 else 2]
+    return Report(
+        id=report_id,
+        template=template,
+        organization=organization if known else None,
+        user=organization.user if known else None,
+        request_id=request_id if draw.random() > 0.02 else None,
+        customer_identifier=f"K-{10000 + organization.id}" if draw.random() > 0.03 else None,
+        reason=draw.choice((None, "Kreditprüfung 2025", "Lieferantenbewertung", "Portfolio ESG review")),
+        stages=stages or _course(draw),
+        extra={"esg_risk_class": draw.choice("ABC")} if draw.random() < 0.03 else {},
+        seed=seed,
+    )
+
+
+def _course(draw: random.Random) -> tuple[Stage, ...]:
+    """Two thirds are submitted at the clock's start, one in twenty is declined, the rest move on as it is turned."""
+    kind = draw.random()
+    ahead = draw.randrange(600, 10 * DAY)
+    if kind < 0.67:
+        end = -draw.randrange(600, 80 * DAY)
+    elif kind < 0.72:
+        end = draw.choice((-1, 1)) * draw.randrange(600, 20 * DAY)
+    else:
+        end = ahead
+    open_for = draw.randrange(2 * DAY, 40 * DAY)
+    # Of those still open, about half have been begun.
+    begun = end - (draw.randrange(DAY, open_for) if kind < 0.86 else draw.randrange(300, ahead + 1))
+    created = min(begun, 0) - draw.randrange(DAY, 30 * DAY)
+    if 0.67 <= kind < 0.72:
+        return Stage(created, "requested", 0), Stage(end, "declined", 0)
+    share = draw.randrange(15, 90)
+    return Stage(created, "requested", 0), Stage(begun, "in_progress", share), Stage(end, "submitted", 100)
+
+
+def values_of(report: Report, progress: int) -> list[dict[str, Any]]:
+    """Return a report's field values with the edits written to it. A report not begun has none."""
+    values = answers_of(report, progress) if progress else []
+    by_id = {value["id"]: value for value in values} | report.edits
+    return list(by_id.values())
+
+
+def answers_of(report: Report, progress: int) -> list[dict[str, Any]]:
+    """Return what the provider answers, the same whenever it is asked.
+
+    :param progress: percent of the questions that are answered so far, from the first on.
+    """
+    draw = random.Random(f"{report.seed}/values/{report.id}")  # noqa: S311 - nothing secret
+    company = report.organization
+    facts = facts_of(company or UNKNOWN, YEAR, draw)
+    asked: list[tuple[Section, FieldType, int | None, Any]] = []
+    basic_only = facts["b1.module_option"] == "Basic Module only"
+    for section in report.template.sections:
+        name = section.key.rpartition(".")[2]
+        if basic_only and name.startswith("c") and report.template.key == "vsme":
+            continue
+        instances = facts[name] if section.multi_instance else [None]
+        for number, instance in enumerate(instances, 1):
+            for each in section.field_types:
+                if instance is None:
+                    asked.append((section, each, None, facts.get(each.fact)))
+                else:
+                    asked.append((section, each, number, instance.get(each.fact.rpartition(".")[2])))
+    answered = len(asked) * progress // 100
+    owner = company.id if company else None
+    return [
+        _value(report.id * VALUE_IDS + number, owner, *question, number <= answered, draw)
+        for number, question in enumerate(asked, 1)
+    ]
+
+
+def _value(
+    value_id: int,
+    owner: int | None,
+    section: Section,
+    field_type: FieldType,
+    instance_id: int | None,
+    fact: Any,
+    answered: bool,
+    draw: random.Random,
+) -> dict[str, Any]:
+    luck = draw.random()
+    # Drawn whether shown or not: the answers to come do not depend on those given so far.
+    given = answer(field_type.fact, field_type.datatype, draw) if fact is None else fact
+    value, valid = _text(given, luck) if answered else (None, True)
+    if luck < 0.04 and not field_type.required:
+        value, valid = ("" if luck < 0.01 and answered else None), True
+    value_complex = None
+    if value and field_type.datatype == "eu_economic_activity":
+        code, _, name = value.partition(" | ")
+        value_complex = {"code": code, "name": name}
+    attachment = None
+    if value and (field_type.attachment == "required" or (field_type.attachment == "optional" and luck < 0.2)):
+        name = f"{field_type.key.rpartition('.')[2]}.pdf"
+        attachment = {"name": name, "url": f"/media/{value_id}/{name}", "size": 20_000 + value_id % 900_000}
+    record = {
+        "id": value_id,
+        "organization": owner,
+        "value": value,
+        "value_complex": value_complex,
+        "comment": "Geschätzt nach Vorjahr" if value is not None and field_type.is_commentable and luck < 0.15 else "",
+        "measurement": (1 if luck < 0.4 else 2) if value is not None and field_type.measured else None,
+        "attachment": attachment,
+        "instance_id": instance_id,
+        "valid": valid,
+        "required": field_type.required,
+        "section": section.id,
+        "field_type": field_type.id,
+    }
+    if luck > 0.999:
+        record["source_page"] = value_id % 90
+    return record
+
+
+def _text(given: Any, luck: float) -> tuple[str | None, bool]:
+    """Values travel as strings; a few numbers as Germans write them, very few not readable at all."""
+    if isinstance(given, bool):
+        return ("true" if given else "false"), True
+    if given is None or isinstance(given, str):
+        return given, True
+    if 0.5 < luck < 0.503:
+        return MALFORMED[int(luck * 1e6) % len(MALFORMED)], False
+    text = f"{given:.2f}" if isinstance(given, float) else str(given)
+    if 0.6 < luck < 0.61 and isinstance(given, float):
+        text = f"{given:,.2f}".translate(str.maketrans(",.", ".,"))
+    return text, True
+
+
+UNKNOWN = Organization(
+    0, {"name": "Unbekannt", "type": "other"}, {}, ("", "96.09", "Other personal service activities"), "", "DE"
+)
+"""Whose answers a report without an organization gives."""

@@ -1,0 +1,89 @@
+"""Fixtures of all tests: a sandbox to talk to, settings for it, and a token cache of one's own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_openesg.sandbox.process import SandboxProcess
+from airflow_provider_openesg.settings import OpenESGSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+# Before anything imports Airflow, which writes its configuration there: nothing of a test belongs in ~/airflow.
+_airflow_home = tempfile.TemporaryDirectory(prefix="airflow-home-")
+os.environ["AIRFLOW_HOME"] = _airflow_home.name
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[SandboxProcess]:
+    """The session's sandbox as the last test left it: take ``sandbox`` instead."""
+    with SandboxProcess(reports=200, seed=1, clients=2) as process:
+        yield process
+
+
+@pytest.fixture
+def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
+    """A sandbox with 200 reports, fresh: no calls counted, no tokens, clock at its start."""
+    sandbox_process.reset()
+    return sandbox_process
+
+
+@pytest.fixture
+def sandbox_factory() -> Iterator[Callable[..., SandboxProcess]]:
+    """Start sandboxes of one's own; they end with the test."""
+    started: list[SandboxProcess] = []
+
+    def start(**arguments: Any) -> SandboxProcess:
+        started.append(SandboxProcess(**arguments))
+        return started[-1].start()
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def settings_for() -> Callable[..., OpenESGSettings]:
+    """Make settings for a sandbox; overrides: ``login``, ``password``, ``host`` and the Connection's extra fields."""
+
+    def settings(sandbox: SandboxProcess, **overrides: Any) -> OpenESGSettings:
+        given = {
+            "host": sandbox.base_url,
+            "login": sandbox.client_id,
+            "password": sandbox.client_secret,
+        }
+        given |= {name: overrides.pop(name) for name in list(overrides) if name in given}
+        return OpenESGSettings.from_connection(**given, extra=overrides)
+
+    return settings
+
+
+@pytest.fixture
+def token_cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A private token cache, for this process and its children."""
+    directory = tmp_path / "token-cache"
+    monkeypatch.setenv("AIRFLOW__OPENESG__CREDENTIAL_CACHE_DIR", str(directory))
+    return directory
+
+
+@pytest.fixture
+def openesg_connection(sandbox: SandboxProcess, token_cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox as Airflow's Connection ``openesg_default``."""
+    monkeypatch.setenv("AIRFLOW_CONN_OPENESG_DEFAULT", sandbox.connection_json)
+
+
+@pytest.fixture
+def task_log(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """What operators logged: Airflow 3 writes it to standard output, Airflow 2 keeps it from the root logger."""
+    caplog.set_level("INFO", "airflow.task")
+    operators = logging.getLogger("airflow.task.operators.airflow_provider_openesg")
+    operators.addHandler(caplog.handler)
+    yield lambda: caplog.text + capsys.readouterr().out
+    operators.removeHandler(caplog.handler)
