@@ -1,0 +1,198 @@
+"""A token, whose it is, how it is asked for, and what the platform's answer means."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
+
+from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
+from requests.auth import AuthBase
+
+from airflow_provider_openesg import clock
+from airflow_provider_openesg.exceptions import OpenESGAuthError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from requests import PreparedRequest, Response
+
+    from airflow_provider_openesg.settings import OpenESGSettings
+
+LEAD_SECONDS = 60
+DOCUMENTED_LIFE_SECONDS = 3600
+"""Life of a token whose answer names none (the platform's page "Authentication"); a 401 corrects it."""
+
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token. ``repr`` does not show it.
+
+    :param value: the token itself.
+    :param fetched_at: seconds since 1970, when it was asked for.
+    :param expires_at: seconds since 1970.
+    """
+
+    value: str = field(repr=False)
+    fetched_at: float
+    expires_at: float
+
+    def usable(self, now: float) -> bool:
+        """Tell whether to send it: not within the lead time of its expiry, and not from the future (clock set back)."""
+        lead = min(LEAD_SECONDS, (self.expires_at - self.fetched_at) / 2)
+        return self.fetched_at <= now < self.expires_at - lead
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose token it is. Tokens are kept apart by all four; ``repr`` does not show the secret."""
+
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str | None
+
+    @classmethod
+    def of(cls, settings: OpenESGSettings) -> Identity:
+        """Take it from a Connection."""
+        return cls(settings.token_url, settings.client_id, settings.client_secret, settings.scope)
+
+
+class _Hidden(str):
+    """Text that is sent as it is and that no ``repr`` shows: of headers, in a debugger, in a traceback with locals."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class BearerAuth(AuthBase):
+    """Sends a token. An object instead of a header dict, so that no traceback with local variables shows it."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:  # noqa: D102
+        request.headers["Authorization"] = _Hidden(f"Bearer {self._token.value}")
+        return request
+
+
+class ClientCredentialsAuth(AuthBase):
+    """Makes a request the token request of the client-credentials grant, for the same reason as an object.
+
+    :param method: ``header`` (HTTP Basic) or ``body`` (form fields); the platform's page shows both.
+    """
+
+    def __init__(self, identity: Identity, method: str) -> None:
+        self._identity = identity
+        self._method = method
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:  # noqa: D102
+        identity = self._identity
+        in_body = self._method == "body"
+        body = BackendApplicationClient(identity.client_id).prepare_request_body(
+            scope=identity.scope,
+            include_client_id=in_body,
+            **({"client_secret": identity.client_secret} if in_body else {}),
+        )
+        request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        request.prepare_body(_Hidden(body), None)
+        if not in_body:
+            request.headers["Authorization"] = _Hidden(f"Basic {_basic_credentials(identity)}")
+        return request
+
+
+def read_token_answer(response: Response, identity: Identity) -> Token:
+    """Return the token that the token endpoint's answer carries.
+
+    :raises OpenESGAuthError: where it carries none, in words a person can act on.
+    """
+    # The answer is read in functions that have returned by then: a traceback with locals would show what is in it.
+    token = _token_in(response, identity)
+    if token is None:
+        raise OpenESGAuthError(_refusal(response, identity))
+    return token
+
+
+def _token_in(response: Response, identity: Identity) -> Token | None:
+    answer = _json_object(response)
+    if response.status_code != 200 or answer is None or str(answer.get("token_type", "Bearer")).lower() != "bearer":
+        return None
+    try:
+        # A client of its own: it keeps the token that it reads. No scope: a narrower one than asked for is no error.
+        read = BackendApplicationClient(identity.client_id).parse_request_body_response(json.dumps(answer))
+        value, life = read["access_token"], float(read.get("expires_in") or DOCUMENTED_LIFE_SECONDS)
+    except (OAuth2Error, TypeError, ValueError, ArithmeticError):
+        return None
+    if not isinstance(value, str) or not _SENDABLE.fullmatch(value):
+        return None
+    fetched_at = clock.now() - response.elapsed.total_seconds()
+    return Token(value, fetched_at, fetched_at + life)
+
+
+def _basic_credentials(identity: Identity) -> str:
+    # RFC 6749, 2.3.1: both are form-urlencoded first. django-oauth-toolkit decodes them (unquote_plus).
+    pair = f"{quote_plus(identity.client_id)}:{quote_plus(identity.client_secret)}"
+    return base64.b64encode(pair.encode()).decode()
+
+
+def _json_object(response: Response) -> Mapping[str, Any] | None:
+    try:
+        answer = json.loads(response.content)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _refusal(response: Response, identity: Identity) -> str:
+    answer = _json_object(response)
+    who, where, status = f"client ID {identity.client_id!r}", identity.token_url, response.status_code
+    check_url = "Check Base URL and OAuth2 endpoint (auth_url)."
+    known = {
+        "invalid_client": f"{where} does not know {who}, or the secret does not belong to it (invalid_client). Check "
+        "Client ID and Client secret in the Connection; if both are right, try the other Client authentication "
+        "(client_auth: header or body).",
+        "unauthorized_client": f"{where}: {who} may not fetch tokens this way (unauthorized_client). The application "
+        "on the platform must have the grant type client credentials.",
+        "invalid_scope": f"{where}: scope {identity.scope!r} is not allowed for {who} (invalid_scope). Leave Scope "
+        "empty for the platform's own.",
+        "unsupported_grant_type": f"{where} does not offer client credentials (unsupported_grant_type). {check_url} "
+        "The application on the platform must have the grant type client credentials.",
+    }
+    error = str((answer or {}).get("error", ""))
+    if error in known:
+        return known[error]
+    if status in (404, 405, 410):
+        return f"{where} answered HTTP {status}: no openESG token endpoint at this URL. {check_url}"
+    if 300 <= status < 400:
+        return f"{where} answered HTTP {status}, a redirect, which is not followed with a secret. {check_url}"
+    if answer is None:
+        kind = response.headers.get("Content-Type", "no content type").split(";")[0]
+        return (
+            f"{where} answered HTTP {status} with something that is not JSON ({kind}): not openESG at this URL, or a "
+            f"proxy or login page in between. {check_url}"
+        )
+    if status == 200 and "error" not in answer:
+        return f"{where} answered without a usable bearer token. {check_url}"
+    said = " ".join(str(answer[name]) for name in ("error", "error_description", "detail") if answer.get(name))
+    hint = "Check Client ID and Client secret." if status in (401, 403) else check_url
+    return f"{where} gave {who} no token: HTTP {status}: {_scrubbed(said, identity)[:200] or 'no reason given'}. {hint}"
+
+
+def secret_forms(identity: Identity) -> tuple[str, ...]:
+    """Return the client's secret in each form that travels: itself, form-encoded, and in the Basic header."""
+    secret = identity.client_secret
+    return secret, quote_plus(secret), _basic_credentials(identity)
+
+
+def _scrubbed(text: str, identity: Identity) -> str:
+    """Return ``text`` without the client's secret, should the server have repeated it."""
+    for shown in secret_forms(identity):
+        text = text.replace(shown, "***")
+    return text

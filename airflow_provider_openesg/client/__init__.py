@@ -1,0 +1,1 @@
+"""The openESG API over HTTP, without Airflow."""

@@ -1,0 +1,97 @@
+"""What an answer says, in words: URLs without secrets, the platform's own message, the error that a status means."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+
+from airflow_provider_openesg.api import REQUEST_ID_HEADERS
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGNotFoundError, OpenESGRateLimitError
+
+if TYPE_CHECKING:
+    from requests import Response
+
+_SECRET_PARAMETER = re.compile(
+    r"token|secret|passw|signature|authorization|credential|api_?key|access_?key|_code$|^code$", re.IGNORECASE
+)
+_EXCERPT = 300
+_ERRORS: dict[int, type[OpenESGApiError]] = {
+    404: OpenESGNotFoundError,
+    410: OpenESGNotFoundError,
+    429: OpenESGRateLimitError,
+}
+
+
+def raise_for_answer(response: Response) -> None:
+    """Return where the platform has done what was asked; raise the error that says what it answered otherwise.
+
+    :raises OpenESGNotFoundError: 404, 410.
+    :raises OpenESGRateLimitError: 429, with what the platform asked for.
+    :raises OpenESGApiError: any other status that is not 2xx.
+    """
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    message = platform_message(response)
+    if status in (429, 503) and "Retry-After" in response.headers:
+        message += (
+            f" (it asks to come back after {response.headers['Retry-After']!r} (Retry-After), which the Retry budget "
+            "(max_retry_time) of the Connection did not allow)"
+        )
+    raise _ERRORS.get(status, OpenESGApiError)(
+        message,
+        method=response.request.method or "",
+        url=shown_url(response.url),
+        status=status,
+        request_id=next((response.headers[name] for name in REQUEST_ID_HEADERS if name in response.headers), None),
+    )
+
+
+def platform_message(response: Response) -> str:
+    """Return what the platform itself says about a failure, else an excerpt of its answer."""
+    try:
+        answer = json.loads(response.content)
+    except ValueError:
+        answer = None
+    said = _message(answer) if isinstance(answer, dict) else None
+    if said is None:
+        text = " ".join(response.content[: 4 * _EXCERPT].decode("utf-8", "replace").split())
+        kind = response.headers.get("Content-Type", "").split(";")[0]
+        said = f"{kind or 'answer'}: {text}" if text else response.reason or "empty answer"
+    return _without_credentials(said, response)[:_EXCERPT]
+
+
+def shown_url(url: str) -> str:
+    """Return ``url`` as it may stand in a log: no user, no password, no value of a parameter named like a secret."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(not a URL)"
+    query = "&".join(
+        f"{quote(name)}={'***' if _SECRET_PARAMETER.search(name) else quote(value, safe=':,/')}"
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+    )
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+
+def _message(answer: dict[str, Any]) -> str | None:
+    detail = answer.get("detail")
+    if isinstance(detail, list):  # django-ninja's 422
+        return "; ".join(_validation_error(item) for item in detail)
+    if isinstance(detail, str):
+        return detail
+    said = [str(answer[name]) for name in ("error", "error_description", "message") if answer.get(name)]
+    return ": ".join(said) or None
+
+
+def _validation_error(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    return f"{'.'.join(map(str, item.get('loc') or ()))}: {item.get('msg')}"
+
+
+def _without_credentials(text: str, response: Response) -> str:
+    credentials = str(response.request.headers.get("Authorization") or "").partition(" ")[2]
+    return text.replace(credentials, "***") if credentials else text

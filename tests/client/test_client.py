@@ -1,0 +1,324 @@
+"""OpenESGClient against the sandbox, over real sockets; the sandbox counts."""
+
+import logging
+import re
+import threading
+import time
+
+import pytest
+
+from airflow_provider_openesg import clock
+from airflow_provider_openesg.api import RESOURCES
+from airflow_provider_openesg.auth.cache import open_cache
+from airflow_provider_openesg.client.client import OpenESGClient
+from airflow_provider_openesg.exceptions import (
+    OpenESGApiError,
+    OpenESGConfigError,
+    OpenESGContractError,
+    OpenESGNotFoundError,
+)
+
+REPORTS = "/api/v1/reports$"
+
+
+@pytest.fixture
+def connect(sandbox, settings_for):
+    """A client of the sandbox; extras of the Connection as arguments."""
+    clients = []
+
+    def make(**extra):
+        clients.append(OpenESGClient(settings_for(sandbox, **extra), cache=open_cache("off")))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def ids(rows):
+    return [row["id"] for row in rows]
+
+
+def calls(sandbox, path):
+    return [call for call in sandbox.state()["log"] if re.search(path, call["path"])]
+
+
+def offsets(sandbox):
+    return [int(re.search(r"offset=(\d+)", call["query"])[1]) for call in calls(sandbox, REPORTS)]
+
+
+def test_all_resources_are_read_whole(connect, sandbox):
+    client = connect()
+    state = sandbox.state()
+    for resource in RESOURCES:
+        rows = ids(client.iter_records(resource))
+        assert len(rows) == len(set(rows))
+        assert len(rows) == state.get(resource.replace("-", "_"), 2)
+
+
+def test_pages_come_in_parallel_and_in_order(connect, sandbox):
+    sandbox.fault("delay", seconds=0.05, path=REPORTS)
+    got = ids(connect(page_size=10, parallel_requests=3).iter_records("reports"))
+    assert got == sorted(got)
+    assert len(got) == 200
+    assert sandbox.state()["in_flight_max"] == 3
+    assert sorted(offsets(sandbox)) == list(range(0, 199, 9))  # each page asked for once
+
+
+def test_one_at_a_time_where_that_is_asked_for(connect, sandbox):
+    sandbox.options(list_field_values=False)
+    assert len(ids(connect(page_size=50, parallel_requests=1).iter_records("reports"))) == 200
+    assert sandbox.state()["in_flight_max"] == 1
+
+
+def test_a_slow_reader_holds_few_pages(connect, sandbox):
+    pages = connect(page_size=5, parallel_requests=3).iter_pages("reports")
+    for number in range(1, 4):
+        next(pages)
+        time.sleep(0.2)
+        assert len(calls(sandbox, REPORTS)) <= number + 3
+    pages.close()
+    time.sleep(0.2)
+    assert len(calls(sandbox, REPORTS)) <= 6
+
+
+def test_a_reader_that_leaves_early_leaves_no_thread(connect, sandbox):
+    sandbox.options(list_field_values=False)
+    records = connect(page_size=5).iter_records("reports")
+    for _ in range(7):
+        next(records)
+    records.close()
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("openesg") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("envelope", ["items", "results", "bare"])
+@pytest.mark.parametrize("page_size", [7, 100, 200, 500])
+def test_every_envelope(connect, sandbox, envelope, page_size):
+    sandbox.options(envelope=envelope)
+    got = ids(connect(page_size=page_size).iter_records("reports"))
+    assert got == sorted(set(got))
+    assert len(got) == 200
+
+
+@pytest.mark.parametrize("envelope", ["items", "results", "bare"])
+@pytest.mark.parametrize("order", ["id", "-id"])
+@pytest.mark.parametrize("position", ["start", "middle", "end"])
+@pytest.mark.parametrize("after", [1, 2, 4])
+def test_a_row_inserted_while_reading(connect, sandbox, envelope, order, position, after):
+    sandbox.options(envelope=envelope, order=order)
+    before = set(ids(connect().iter_records("reports")))
+    sandbox.trigger("insert", after=after, position=position)
+    got = ids(connect(page_size=40, parallel_requests=2).iter_records("reports"))
+    assert len(got) == len(set(got)), "doubled"
+    assert before <= set(got), "lost"
+    if envelope == "items":
+        assert len(set(got) - before) == 1, "the new row is lost"
+
+
+@pytest.mark.parametrize("envelope", ["items", "results", "bare"])
+@pytest.mark.parametrize("order", ["id", "-id"])
+@pytest.mark.parametrize("position", ["start", "middle", "end"])
+@pytest.mark.parametrize("after", [1, 2, 4])
+def test_a_row_removed_while_reading(connect, sandbox, envelope, order, position, after):
+    sandbox.options(envelope=envelope, order=order)
+    sandbox.trigger("remove", after=after, position=position)
+    got = ids(connect(page_size=40, parallel_requests=2).iter_records("reports"))
+    assert len(got) == len(set(got)), "doubled"
+    assert set(ids(connect().iter_records("reports"))) <= set(got), "lost"
+
+
+def test_many_rows_removed_at_the_start_while_reading(connect, sandbox):
+    for after in (1, 2, 2, 2, 3, 3):
+        sandbox.trigger("remove", after=after, position="start")
+    got = ids(connect(page_size=20, parallel_requests=1).iter_records("reports"))
+    assert len(got) == len(set(got))
+    assert set(ids(connect().iter_records("reports"))) <= set(got)
+
+
+def test_reports_without_field_values_are_completed(connect, sandbox):
+    whole = list(connect().iter_records("reports"))
+    sandbox.reset()
+    sandbox.options(list_field_values=False)
+    sandbox.fault("delay", seconds=0.01, path="/reports")
+    assert list(connect(page_size=30, parallel_requests=4).iter_records("reports")) == whole
+    state = sandbox.state()
+    assert state["calls"]["GET /api/v1/reports/{id}"] == 200
+    assert 1 < state["in_flight_max"] <= 4
+    assert state["token_requests"]["total"] == 1
+
+
+def test_reports_with_field_values_cost_no_further_call(connect, sandbox):
+    list(connect().iter_records("reports"))
+    assert calls(sandbox, r"/reports/\d+") == []
+
+
+def test_templates_come_with_all_their_sections(connect, sandbox):
+    templates = list(connect(page_size=5).iter_records("report-templates"))
+    assert [template["key"] for template in templates].count("vsme") == 1
+    sections = next(template["sections"] for template in templates if template["key"] == "vsme")
+    assert len(sections) > 5
+    assert ids(sections) == list(dict.fromkeys(ids(sections)))
+    assert any(section["field_types"] for section in sections)
+
+
+def test_a_report_that_vanishes_between_list_and_details_is_left_out(connect, sandbox, caplog):
+    sandbox.options(list_field_values=False)
+    gone = ids(connect().iter_records("reports"))[57]
+    sandbox.trigger("remove", after=1, report_id=gone)  # once its page is answered
+    with caplog.at_level(logging.WARNING):
+        got = ids(connect().iter_records("reports"))
+    assert len(got) == 199
+    assert gone not in got
+    assert f"/reports/{gone}: HTTP 404" in caplog.text
+
+
+@pytest.mark.parametrize(("resource", "path"), [("reports", r"/reports/\d"), ("report-templates", "/sections")])
+def test_details_that_are_nowhere_are_an_error(connect, sandbox, resource, path):
+    sandbox.options(list_field_values=False)
+    sandbox.fault("answer", path=path, status=404, body='{"detail": "Not Found"}')
+    with pytest.raises(OpenESGContractError, match=r"HTTP 404: Not Found"):
+        list(connect().iter_records(resource))
+
+
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (
+            {"kind": "answer", "status": 200, "body": "<html>Log in</html>", "headers": {"Content-Type": "text/html"}},
+            "<html>",
+        ),
+        ({"kind": "answer", "status": 200, "body": '{"detail": "down for maintenance"}'}, "down for maintenance"),
+        ({"kind": "answer", "status": 200, "body": ""}, "truncated"),
+        ({"kind": "cut_json"}, "truncated"),
+        ({"kind": "short_page", "rows": 3}, "the page ends early"),
+    ],
+)
+def test_bad_pages(connect, sandbox, fault, message, after):
+    sandbox.fault(path=REPORTS, after=after, **fault)
+    with pytest.raises(OpenESGContractError, match=message) as caught:
+        list(connect(page_size=50).iter_records("reports"))
+    text = str(caught.value)
+    assert f"{sandbox.base_url}/api/v1/reports" in text
+    assert len(text) < 600
+
+
+def test_a_page_of_100_megabytes_names_the_page_size(connect, sandbox):
+    sandbox.fault("big", path=REPORTS)
+    with pytest.raises(OpenESGContractError, match=r"larger than 64 MiB.*Page size"):
+        list(connect().iter_records("reports"))
+    assert len(calls(sandbox, REPORTS)) == 1
+
+
+def test_a_platform_that_repeats_its_first_page(connect, sandbox):
+    sandbox.fault("repeat_page", path=REPORTS)
+    with pytest.raises(OpenESGContractError, match="ignores 'offset'"):
+        list(connect(page_size=50).iter_records("reports"))
+
+
+def test_a_platform_that_caps_its_pages(connect, sandbox):
+    sandbox.options(page_cap=30)
+    with pytest.raises(OpenESGContractError, match="set Page size of the Connection to 30"):
+        list(connect().iter_records("reports"))
+    assert len(ids(connect(page_size=30).iter_records("reports"))) == 200
+    sandbox.options(page_cap=30, envelope="bare")
+    assert len(ids(connect().iter_records("reports"))) == 200
+
+
+def test_a_link_to_another_origin_is_not_followed(connect, sandbox):
+    sandbox.options(envelope="results")
+    sandbox.fault("next_origin", path=REPORTS)
+    with pytest.raises(OpenESGContractError, match=r"leaves the platform: 'http://elsewhere\.example"):
+        list(connect(page_size=50).iter_records("reports"))
+    assert len(calls(sandbox, REPORTS)) == 1
+
+
+def test_an_error_on_a_later_page_comes_after_the_rows_before_it(connect, sandbox):
+    sandbox.fault("answer", path=REPORTS, status=403, body='{"detail": "Forbidden"}', after=2)
+    got = []
+    with pytest.raises(OpenESGApiError, match="Forbidden") as caught:
+        got.extend(connect(page_size=51, parallel_requests=1).iter_records("reports"))
+    assert caught.value.status == 403
+    assert len(got) == 101
+
+
+def test_filters_reach_the_platform(connect, sandbox):
+    report = next(connect().iter_records("reports"))
+    chosen = report["customer_identifier"]
+    got = list(connect().iter_records("reports", filters={"customer_identifier": chosen}))
+    assert {row["customer_identifier"] for row in got} == {chosen}
+    assert report["id"] in ids(got)
+
+
+@pytest.mark.parametrize(
+    ("resource", "filters", "message"),
+    [
+        ("report", None, r"Resource 'report': not known\. Known: organizations, .*Did you mean 'reports'\?"),
+        ("", None, "Resource ''"),
+        ("reports", {"costumer_identifier": "1"}, r"Known: .*Did you mean 'customer_identifier'\?"),
+        ("organizations", {"status": "x"}, r"Filter 'status' of organizations: not known\. Known: none"),
+        ("reports", {"status": None}, r"Filter 'status': None given; allowed: text"),
+        ("reports", {"status": " "}, "Filter 'status': ' ' given"),
+        ("reports", {"status": []}, "an empty list given"),
+        ("reports", {"status": {"a": 1}}, "allowed: text"),
+        ("/reports", {"offset": 5}, "Filter 'offset': all pages are read"),
+    ],
+)
+def test_a_wrong_resource_or_filter_fails_before_any_call(connect, sandbox, resource, filters, message):
+    with pytest.raises(OpenESGConfigError, match=message):
+        connect().iter_records(resource, filters=filters)
+    assert sandbox.state()["requests"] == 0
+
+
+def test_a_path_of_ones_own_is_paged_as_well(connect, sandbox):
+    got = list(connect(page_size=30).iter_records("/reports", filters={"status": "submitted"}))
+    assert {row["status"] for row in got} == {"submitted"}
+    assert len(got) == len({row["id"] for row in got}) > 1
+
+
+def test_get_record(connect, sandbox):
+    client = connect()
+    report = next(client.iter_records("reports"))
+    assert client.get_record("reports", report["id"]) == client.get_record("reports", f" {report['id']} ") == report
+    with pytest.raises(OpenESGNotFoundError, match="HTTP 404"):
+        client.get_record("reports", 10**9)
+
+
+@pytest.mark.parametrize("record_id", ["", " ", ".", "..", None, True])
+def test_an_id_that_is_none_is_refused(connect, sandbox, record_id):
+    with pytest.raises(OpenESGConfigError, match="not an id"):
+        connect().get_record("reports", record_id)
+    assert sandbox.state()["requests"] == 0
+
+
+@pytest.mark.parametrize("record_id", ["a/b", "../organizations", "1?x=y", "1#2", "ä ö"])
+def test_an_id_stays_one_segment_of_its_path(connect, sandbox, record_id):
+    with pytest.raises(OpenESGApiError):
+        connect().get_record("reports", record_id)
+    call = sandbox.state()["log"][-1]
+    assert call["path"].startswith("/api/v1/reports/")
+    assert call["query"] == ""
+
+
+def test_a_record_that_is_none_is_an_error(connect, sandbox):
+    sandbox.fault("answer", path=r"/reports/1$", status=200, body='{"detail": "no"}')
+    with pytest.raises(OpenESGContractError, match=r"expected a record.*It says: no"):
+        connect().get_record("reports", 1)
+
+
+def test_progress_in_the_log(connect, sandbox, caplog, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
+    client = connect(page_size=50, parallel_requests=1, max_retry_time=3600)
+    with caplog.at_level(logging.INFO, "airflow_provider_openesg.client.progress"):
+        for _ in client.iter_pages("reports"):
+            now += 5
+    assert [record.getMessage() for record in caplog.records] == [
+        "reports: 200 rows expected",
+        "reports: 148 rows of 200 (74%), 15 rows/s",
+        "reports: 200 rows of 200 (100%), 10 rows/s",
+        "reports: 200 rows from 5 pages in 25.0 s",
+    ]
