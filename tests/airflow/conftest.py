@@ -1,0 +1,74 @@
+"""One real Airflow and one sandbox for all tests of this folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_openesg.sandbox.process import SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+    from running_airflow import RunningAirflow
+
+EXAMPLES = Path(__file__).parents[2] / "dags_examples"
+# What runs on the other Airflow alone is not collected, so that a skipped test always means that something is missing.
+AIRFLOW_3 = importlib.metadata.version("apache-airflow").startswith("3.")
+collect_ignore_glob = ["*_airflow2.py" if AIRFLOW_3 else "*_airflow3.py"]
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[SandboxProcess]:
+    """A sandbox that the running Airflow talks to, with three OAuth 2.0 clients."""
+    with SandboxProcess(reports=40, clients=3) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def airflow(platform: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
+    """Airflow 3 with scheduler and LocalExecutor, everything logged at DEBUG, and what the example DAGs need.
+
+    Its database and logs stay in pytest's temporary directory, beside the DuckDB file and the lake.
+    """
+    from running_airflow import RunningAirflow
+
+    place = tmp_path_factory.mktemp("airflow")
+    dags = place / "dags"
+    for source in (Path(__file__).parent / "dags", EXAMPLES):
+        shutil.copytree(source, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {
+        "AIRFLOW_CONN_OPENESG_DEFAULT": platform.connection_json,
+        "AIRFLOW_CONN_DUCKDB_DEFAULT": json.dumps({"conn_type": "duckdb", "host": str(place / "openesg.duckdb")}),
+        "AIRFLOW_VAR_OPENESG_LAKE": (place / "lake").as_uri(),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",  # the tests say what runs when
+        "AIRFLOW__OPENESG__CREDENTIAL_CACHE_DIR": str(place / "credentials"),
+    }
+    with RunningAirflow(place / "home", dags=dags, environment=environment) as airflow:
+        yield airflow
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """An empty page in a real browser."""
+    from connection_form import browser_page, find_chromium
+
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium on this machine; to get it: apt-get install chromium")
+    with browser_page(chromium) as page:
+        yield page
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where pictures of the form go: ``docs/img`` when ``docs/screenshots.py`` asks for them."""
+    return Path(os.environ.get("SCREENSHOTS", tmp_path))

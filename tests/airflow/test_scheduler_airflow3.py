@@ -1,0 +1,88 @@
+"""Tasks under a real scheduler with LocalExecutor: tokens, secrets, and the nightly extract."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_openesg.auth.cache import open_cache
+from airflow_provider_openesg.auth.token import Identity, Token
+from airflow_provider_openesg.settings import OpenESGSettings
+from airflow_provider_openesg.tables import TABLES
+
+if TYPE_CHECKING:
+    from running_airflow import RunningAirflow
+
+    from airflow_provider_openesg.sandbox.process import SandboxProcess
+
+pytestmark = [pytest.mark.airflow, pytest.mark.processes, pytest.mark.xdist_group("running-airflow")]
+
+
+def test_thirty_mapped_tasks_need_one_token(airflow: RunningAirflow, platform: SandboxProcess):
+    platform.reset()
+    run = airflow.run_dag("mapped_reads")
+
+    assert run["state"] == "success"
+    reads = [task for task in run["task_instances"] if task["task_id"] == "read"]
+    assert len({task["pid"] for task in reads}) == 30
+    assert platform.state()["token_requests"]["total"] == 1
+
+
+def test_two_connections_need_one_token_each(airflow: RunningAirflow, platform: SandboxProcess):
+    platform.reset()
+    names = []
+    for number, (client_id, client_secret) in enumerate(platform.clients[1:]):
+        names.append(f"openesg_client_{number}")
+        airflow.add_connection(names[-1], host=platform.base_url, login=client_id, password=client_secret)
+    run = airflow.run_dag("mapped_reads", conf={"connections": names})
+
+    assert run["state"] == "success"
+    assert platform.state()["token_requests"]["by_client"] == {client_id: 1 for client_id, _ in platform.clients[1:]}
+
+
+def test_nightly_extract(airflow: RunningAirflow, platform: SandboxProcess):
+    duckdb = pytest.importorskip("duckdb")
+    platform.reset()
+    run = airflow.run_dag("openesg_nightly_extract")
+
+    assert {task["task_id"]: task["state"] for task in run["task_instances"]} == {
+        "to_duckdb": "success",
+        "to_parquet": "success",
+    }
+    with duckdb.connect(airflow.home.parent / "openesg.duckdb", read_only=True) as database:
+
+        def count(source: str) -> int:
+            return database.sql(f"SELECT count(*) FROM {source}").fetchall()[0][0]
+
+        lake = airflow.home.parent / "lake"
+        in_database = {name: count(name) for name in TABLES}
+        in_files = {name: count(f"'{lake}/{name}/**/*.parquet'") for name in TABLES}
+    assert in_database["reports"] == 40
+    assert all(in_database.values())
+    assert in_files == in_database
+
+
+def test_no_file_of_airflow_holds_a_token_or_secret(airflow: RunningAirflow, platform: SandboxProcess):
+    """Logs at DEBUG, XComs and rendered fields: all of it is below AIRFLOW_HOME, the database's file among it."""
+    platform.reset()
+    assert airflow.run_dag("mapped_reads", conf={"tasks": 3})["state"] == "success"
+    settings = OpenESGSettings.from_connection(
+        host=platform.base_url, login=platform.client_id, password=platform.client_secret
+    )
+    identity = Identity.of(settings)
+    cache = open_cache("disk", airflow.environment["AIRFLOW__OPENESG__CREDENTIAL_CACHE_DIR"])
+    token = cache.get(identity, no_fetch).value
+    basic = base64.b64encode(f"{platform.client_id}:{platform.client_secret}".encode()).decode()
+
+    contents = {path: path.read_bytes() for path in airflow.home.rglob("*") if path.is_file()}
+    logs = [content for path, content in contents.items() if "task_id=read" in str(path)]
+    assert len(logs) >= 3
+    assert all(b"/api/v1/report-templates" in log for log in logs), "the tasks' logs are not at DEBUG"
+    for secret in (token, basic, platform.client_secret):
+        assert [path for path, content in contents.items() if secret.encode() in content] == []
+
+
+def no_fetch() -> Token:
+    raise AssertionError("the tasks have left no usable token in the cache")

@@ -1,0 +1,30 @@
+"""Run the DAG of a file by ``dag.test()``: ``python run_dag_file.py FILE [CONF as JSON]``; fails where the run fails.
+
+A process of its own, with the ``AIRFLOW_HOME`` and the Connections of its environment. Tasks are tried once, and
+sensors look every second: nobody waits minutes for the next try or look.
+"""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+from airflow.providers.common.compat.sdk import DAG
+
+
+def main() -> None:
+    """Run it."""
+    path, conf = Path(sys.argv[1]).resolve(), json.loads(sys.argv[2]) if len(sys.argv) > 2 else None
+    (dag,) = (value for value in runpy.run_path(str(path)).values() if isinstance(value, DAG))
+    for task in dag.tasks:
+        task.retries = 0
+        if hasattr(task, "poke_interval"):
+            task.poke_interval = 1
+    run = dag.test(run_conf=conf)
+    sys.exit(0 if run.state == "success" else f"DAG {dag.dag_id}: {run.state}")
+
+
+if __name__ == "__main__":
+    main()

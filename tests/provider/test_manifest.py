@@ -1,0 +1,167 @@
+"""What Airflow learns of the provider: the manifest and its schemas, the commands that show it, and what it costs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import airflow_provider_openesg
+from airflow_provider_openesg.get_provider_info import get_provider_info
+from airflow_provider_openesg.settings import FIELDS
+
+PACKAGE = "airflow_provider_openesg"
+NAME = "airflow-provider-openesg"
+
+# The form as shared words: extra field -> label, type, default, minimum, maximum, choices.
+FORM = {
+    "scope": ("Scope", "string", None, None, None, None),
+    "client_auth": ("Client authentication", "string", "header", None, None, ["header", "body"]),
+    "auth_url": ("OAuth2 endpoint", "string", None, None, None, None),
+    "api_path": ("API path", "string", "/api/v1", None, None, None),
+    "timeout": ("Timeout (s)", "number", 30, 1, 3600, None),
+    "max_retry_time": ("Retry budget (s)", "number", 300, 0, 86400, None),
+    "parallel_requests": ("Parallel requests", "integer", 4, 1, 32, None),
+    "requests_per_second": ("Request rate limit", "number", None, 0.01, None, None),
+    "page_size": ("Page size", "integer", 100, 2, 10000, None),
+    "verify_tls": ("Verify TLS", "boolean", True, None, None, None),
+    "ca_bundle": ("CA bundle", "string", None, None, None, None),
+    "proxies": ("Proxies", "string", None, None, None, None),
+}
+
+
+def airflow_schema(name: str) -> dict:
+    # Found without importing Airflow, which would set up a home directory.
+    (folder,) = importlib.util.find_spec("airflow").submodule_search_locations[:1]
+    return json.loads((Path(folder) / name).read_text())
+
+
+def connection_type() -> dict:
+    (entry,) = get_provider_info()["connection-types"]
+    return entry
+
+
+def test_manifest_fits_airflows_schema():
+    jsonschema.validate(get_provider_info(), airflow_schema("provider_info.schema.json"))
+
+
+def test_connection_type_fits_the_schema_of_provider_yaml():
+    """It says more of the form than the other one, and nothing else may stand there."""
+    properties = airflow_schema("provider.yaml.schema.json")["properties"]
+    closed = properties["connection-types"]["items"] | {"additionalProperties": False}
+    if "conn-fields" not in closed["properties"]:  # Airflow before 3.2: the form comes from the hook
+        closed = closed | {"additionalProperties": True}
+    jsonschema.validate(connection_type(), closed)
+    for name in ("hooks", "operators", "sensors", "transfers", "config"):
+        definitions = {"definitions": airflow_schema("provider.yaml.schema.json")["definitions"]}
+        jsonschema.validate(get_provider_info()[name], properties[name] | definitions)
+
+
+def test_form_fields():
+    fields = {
+        name: (
+            field["label"],
+            field["schema"]["type"][0],
+            field["schema"].get("default"),
+            field["schema"].get("minimum"),
+            field["schema"].get("maximum"),
+            field["schema"].get("enum"),
+        )
+        for name, field in connection_type()["conn-fields"].items()
+    }
+    assert fields == FORM
+    assert list(fields) == list(FORM)  # the order in the form
+    for name, field in connection_type()["conn-fields"].items():
+        assert field["schema"]["type"][1:] == ["null"], f"{name} would be required"
+        assert field["description"] == FIELDS[name].description != ""
+
+
+def test_standard_fields():
+    behaviour = connection_type()["ui-field-behaviour"]
+    assert behaviour["hidden-fields"] == ["schema", "port"]
+    assert behaviour["relabeling"] == {"host": "Base URL", "login": "Client ID", "password": "Client secret"}
+    assert {"host", "login", "password"} <= set(behaviour["placeholders"])
+
+
+def test_defaults_are_not_blanked_as_secrets():
+    """Airflow shows "***" for the default of a field whose name sounds like a secret."""
+    sensitive = ("token", "secret", "password", "api_key", "authorization", "private_key", "proxy", "dsn", "access")
+    for name, field in FIELDS.items():
+        assert field.default is None or not any(word in name for word in sensitive)
+
+
+def test_manifest_names_every_module_that_is_there():
+    info = get_provider_info()
+    named = {module for part in ("hooks", "operators", "sensors") for module in info[part][0]["python-modules"]}
+    named |= {transfer["python-module"] for transfer in info["transfers"]}
+    there = {
+        f"{PACKAGE}.{part}.{module.name}"
+        for part in ("hooks", "operators", "sensors", "transfers", "triggers")
+        for module in pkgutil.iter_modules([str(Path(airflow_provider_openesg.__path__[0]) / part)])
+        if module.name.startswith("openesg")
+    }
+    assert named == there
+
+
+def test_reading_the_manifest_imports_nothing_else():
+    """Airflow reads it with its configuration, in every process."""
+    script = f"""
+import sys
+before = set(sys.modules)
+from {PACKAGE}.get_provider_info import get_provider_info
+get_provider_info()
+new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+print(sorted(new - set(sys.stdlib_module_names)))
+"""
+    assert fresh_python("-c", script).strip() == f"['{PACKAGE}']"
+
+
+@pytest.mark.airflow
+class TestCommands:
+    """``airflow providers …`` in a home of its own."""
+
+    def test_list(self, tmp_path: Path):
+        (row,) = [row for row in providers(tmp_path, "list") if row["package_name"] == NAME]
+        assert row["version"] == airflow_provider_openesg.__version__
+        assert "openESG" in row["description"]
+
+    def test_get(self, tmp_path: Path):
+        (row,) = providers(tmp_path, "get", NAME)
+        assert row == {"Provider": NAME, "Version": airflow_provider_openesg.__version__}
+
+    def test_hooks(self, tmp_path: Path):
+        (row,) = [row for row in providers(tmp_path, "hooks") if row["connection_type"] == "openesg"]
+        assert row == {
+            "connection_type": "openesg",
+            "class": f"{PACKAGE}.hooks.openesg.OpenESGHook",
+            "conn_id_attribute_name": "openesg_conn_id",
+            "package_name": NAME,
+            "hook_name": "openESG",
+        }
+
+    def test_widgets(self, tmp_path: Path):
+        rows = [row for row in providers(tmp_path, "widgets") if row["package_name"] == NAME]
+        assert {row["connection_parameter_name"] for row in rows} == {f"extra__openesg__{name}" for name in FORM}
+
+    def test_configuration_has_its_defaults(self, tmp_path: Path):
+        script = "from airflow.configuration import conf; print(conf.get('openesg', 'credential_cache'), end='|');"
+        script += "print(repr(conf.get('openesg', 'credential_cache_dir')))"
+        assert fresh_python("-c", script, AIRFLOW_HOME=str(tmp_path)).strip().splitlines()[-1] == "disk|''"
+
+
+def providers(home: Path, *arguments: str) -> list[dict]:
+    output = fresh_python("-m", "airflow", "providers", *arguments, "--output", "json", AIRFLOW_HOME=str(home))
+    return json.loads(output.strip().splitlines()[-1])  # warnings may stand before it
+
+
+def fresh_python(*arguments: str, **environment: str) -> str:
+    done = subprocess.run([sys.executable, *arguments], env=os.environ | environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
