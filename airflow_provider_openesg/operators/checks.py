@@ -1,0 +1,93 @@
+"""Checks of operators' parameters: early where a value stands in the DAG file, else at the start of ``execute``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from airflow_provider_openesg.api import RESOURCES
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+
+
+def is_template(value: Any) -> bool:
+    """Tell whether a value is only known when the task runs: Jinja, or the output of another task."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(map(is_template, value.values()))
+    if isinstance(value, list | tuple | set):
+        return any(map(is_template, value))
+    return hasattr(value, "resolve")
+
+
+def check_choice(parameter: str, value: Any, allowed: Iterable[str]) -> None:
+    """Refuse a value that is none of ``allowed``.
+
+    :raises OpenESGConfigError: with the nearest one that is.
+    """
+    names = list(allowed)
+    if value not in names:
+        near = difflib.get_close_matches(str(value), names, 1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise OpenESGConfigError(f"{parameter}: {value!r:.100} given; allowed: {', '.join(names)}.{meant}")
+
+
+def check_names(parameter: str, values: Any, allowed: Iterable[str]) -> None:
+    """Refuse anything but a list of some of ``allowed``.
+
+    :raises OpenESGConfigError: no list, an empty one, or a name that is not known.
+    """
+    check_list(parameter, values)
+    names = list(allowed)
+    for value in values:
+        check_choice(parameter, value, names)
+
+
+def check_list(parameter: str, values: Any) -> None:
+    """Refuse anything but a list of texts or numbers that is not empty.
+
+    :raises OpenESGConfigError: for anything else; a single text is the usual slip.
+    """
+    if not isinstance(values, list | tuple | set):
+        hint = f" Write [{values!r}]." if isinstance(values, str | int) else ""
+        raise OpenESGConfigError(f"{parameter}: {values!r:.100} given; allowed: a list.{hint}")
+    if not values:
+        raise OpenESGConfigError(f"{parameter}: an empty list given; leave it out for all, or name some.")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+            raise OpenESGConfigError(f"{parameter}: {value!r:.100} in the list; allowed: texts and numbers.")
+
+
+def check_filters(filters: Any) -> None:
+    """Refuse what reports cannot be filtered by. Values are the client's to check.
+
+    :raises OpenESGConfigError: no mapping, or a filter that is not known.
+    """
+    if not isinstance(filters, Mapping):
+        raise OpenESGConfigError(
+            f'filters: {filters!r:.100} given; allowed: a dict like {{"customer_identifier": "4711"}}.'
+        )
+    for name in filters:
+        check_choice("filters", name, RESOURCES["reports"].filters)
+
+
+def moment(parameter: str, value: Any) -> datetime | None:
+    """Read a time in ISO 8601; without a zone it is UTC. ``None``, and what Jinja makes of it, stays ``None``.
+
+    :raises OpenESGConfigError: for anything else.
+    """
+    if value in (None, "", "None"):
+        return None
+    try:
+        if isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+        # A datetime may be one of its subclasses (Airflow's are pendulum's): the plain one is what everything below
+        # takes.
+        read = datetime.fromisoformat(value.isoformat() if isinstance(value, datetime) else value)
+    except (TypeError, ValueError):
+        raise OpenESGConfigError(
+            f"{parameter}: {value!r:.100} given; allowed: a time in ISO 8601, such as 2026-01-31T00:00:00Z."
+        ) from None
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)

@@ -1,0 +1,173 @@
+"""Which reports are waited for, and what the platform says of them. No Airflow: each way of waiting asks the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_openesg.api import ALIASES, ENDED_STATUSES, RESOURCES
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_openesg.client.client import OpenESGClient
+
+SHOWN = 10
+"""Reports that a log line names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A report, or a request that has none yet.
+
+    :param name: as messages call it.
+    :param report_id: ``None`` for a request without a report.
+    """
+
+    name: str
+    report_id: str | int | None
+    status: str
+
+
+@dataclass(slots=True)
+class Sighting:
+    """What one look at the platform has found."""
+
+    there: list[Awaited] = field(default_factory=list)
+    missing: list[Awaited] = field(default_factory=list)
+    ended: list[Awaited] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """All that is waited for, as far as it is known."""
+        return len(self.there) + len(self.missing) + len(self.ended)
+
+    def __str__(self) -> str:
+        if not self.total:
+            return "Nothing found yet that could be waited for: no report, no request."
+        parts = [f"{len(self.there)} of {self.total} reports are there"]
+        parts += [f"missing: {_listed(self.missing)}"] if self.missing else []
+        parts += [f"will not come: {_listed(self.ended)}"] if self.ended else []
+        return "; ".join(parts) + "."
+
+
+def _listed(awaited: Sequence[Awaited]) -> str:
+    more = f" and {len(awaited) - SHOWN} more" if len(awaited) > SHOWN else ""
+    return ", ".join(f"{each.name} ({each.status})" for each in awaited[:SHOWN]) + more
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How many have to be there.
+
+    :param share: of all that are known, 0 to 1; ``None`` where a number is given.
+    :param number: at least that many; ``None`` where a share is given.
+    """
+
+    share: float | None = None
+    number: int | None = None
+
+    @classmethod
+    def parse(cls, value: Any) -> Expected:
+        """Read ``"all"``, a number from 1, or a share such as ``"80%"``.
+
+        :raises OpenESGConfigError: for anything else.
+        """
+        text = "" if isinstance(value, bool) else str(value).strip().lower()
+        if text == "all":
+            return cls(share=1)
+        if text.isdecimal() and int(text) > 0:
+            return cls(number=int(text))
+        try:
+            percent = float(text.removesuffix("%")) if text.endswith("%") else 0
+        except ValueError:
+            percent = 0
+        if not 0 < percent <= 100:
+            raise OpenESGConfigError(
+                f'expected: {value!r:.100} given; allowed: "all", a number from 1, or a share like "80%".'
+            )
+        return cls(share=percent / 100)
+
+    def met_by(self, seen: Sighting) -> bool:
+        """Tell whether enough are there. Nothing at all is never enough."""
+        return len(seen.there) >= max(1, self._needed(seen))
+
+    def out_of_reach(self, seen: Sighting) -> bool:
+        """Tell whether too many will not come. A number that more reports may still make up is within reach."""
+        return self._needed(seen) <= seen.total and seen.total - len(seen.ended) < self._needed(seen)
+
+    def _needed(self, seen: Sighting) -> int:
+        if self.number is not None:
+            return self.number
+        # Rounded first: 0.07 * 100 is a little more than 7.
+        return math.ceil(round((self.share or 0) * seen.total, 9))
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSelector:
+    """The reports that are waited for: exactly one of the four is given.
+
+    :param statuses: of reports that are there.
+    """
+
+    statuses: Sequence[str]
+    report_id: str | int | None = None
+    report_request_id: str | int | None = None
+    customer_identifier: str | None = None
+    filters: Mapping[str, Any] | None = None
+
+    def look(self, client: OpenESGClient) -> Sighting:
+        """Ask the platform.
+
+        :raises OpenESGNotFoundError: the one report or request that is waited for is not there, or no more.
+        """
+        seen = Sighting()
+        for each in self._awaited(client):
+            # A request that was approved or submitted says nothing of its report: only a report can be there.
+            if each.report_id is not None and each.status in self.statuses:
+                seen.there.append(each)
+            elif each.status in ENDED_STATUSES:
+                seen.ended.append(each)
+            else:
+                seen.missing.append(each)
+        return seen
+
+    def _awaited(self, client: OpenESGClient) -> Iterator[Awaited]:
+        if self.report_id is not None:
+            yield _report(client.get_record("reports", self.report_id))
+        elif self.report_request_id is not None:
+            request = client.get_record("report-requests", self.report_request_id)
+            report_id = _reference(request, "report")
+            yield _request(request) if report_id is None else _report(client.get_record("reports", report_id))
+        else:
+            filters = self.filters or {"customer_identifier": self.customer_identifier}
+            yield from (_report(row) for page in client.iter_pages("reports", filters=filters) for row in page)
+            yield from self._requests_without_report(client, filters)
+
+    def _requests_without_report(self, client: OpenESGClient, filters: Mapping[str, Any]) -> Iterator[Awaited]:
+        """Companies that were asked and have not begun: without them "all" would be all that have begun."""
+        # ``status`` is the report's; a filter that requests do not have leaves no way to know which of them are meant.
+        usable = filters.keys() <= RESOURCES["report-requests"].filters.keys() - {"status"}
+        for page in client.iter_pages("report-requests", filters=filters) if usable else ():
+            yield from (_request(row) for row in page if _reference(row, "report") is None)
+
+
+def _report(record: Mapping[str, Any]) -> Awaited:
+    if not isinstance(record.get("status"), str):
+        raise OpenESGContractError(
+            f"report {record.get('id')}: no status in it, so nobody can tell whether it is there."
+        )
+    return Awaited(f"report {record['id']}", record["id"], record["status"])
+
+
+def _request(record: Mapping[str, Any]) -> Awaited:
+    return Awaited(f"request {record['id']}", None, str(record.get("status") or "no report yet"))
+
+
+def _reference(record: Mapping[str, Any], name: str) -> str | int | None:
+    """Return the id behind a reference, whether it travels as an id or as a nested object."""
+    value = next((record[key] for key in (name, *ALIASES.get(name, ())) if record.get(key) is not None), None)
+    return value.get("id") if isinstance(value, Mapping) else value

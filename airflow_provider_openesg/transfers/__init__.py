@@ -1,0 +1,1 @@
+"""Transfers: tables of the platform into files and databases."""

@@ -1,0 +1,124 @@
+"""What both transfers share: what to pull, its checks, and the course of a run."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from abc import abstractmethod
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.operators.checks import check_filters, check_list, check_names, is_template, moment
+from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.tables.summary import Summary
+from airflow_provider_openesg.writers.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_openesg.writers.run import RunWriter
+
+
+class OpenESGTransferOperator(BaseOperator):
+    """Pulls tidy tables of the platform and gives them to a writer. Use one of its subclasses.
+
+    :param tables: names of :data:`airflow_provider_openesg.tables.TABLES`; all where None.
+    :param templates: ids or keys of report templates, such as ``["vsme"]``; all where None. (templated)
+    :param updated_after: only reports and requests that changed since: ISO 8601 (UTC where it names no zone), or a
+        ``datetime``. What renders to nothing, such as ``{{ prev_data_interval_end_success }}`` on the first run, means
+        all. (templated)
+    :param filters: what reports are filtered by, such as ``{"customer_identifier": "4711"}``. (templated)
+    :param openesg_conn_id: Connection of type ``openesg``. (templated)
+    """
+
+    template_fields: Sequence[str] = ("templates", "updated_after", "filters", "openesg_conn_id")
+    ui_color = "#dcefdc"
+
+    def __init__(
+        self,
+        *,
+        tables: Sequence[str] | None = None,
+        templates: Sequence[str | int] | None = None,
+        updated_after: str | datetime | None = None,
+        filters: Mapping[str, Any] | None = None,
+        openesg_conn_id: str = OpenESGHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.tables = tables
+        self.templates = templates
+        self.updated_after = updated_after
+        self.filters = filters
+        self.openesg_conn_id = openesg_conn_id
+        if tables is not None:
+            check_names("tables", tables, TABLES)
+        self._check_selection(lambda value: value is not None and not is_template(value))
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Pull and write; the result counts as a whole or not at all.
+
+        :returns: ``run``, ``tables`` (rows of each), ``malformed_values`` (not readable as their data type),
+            ``high_water_mark`` (``updated_after`` of the next run), and where it was written.
+        """
+        self._check_selection(lambda value: value is not None)
+        updated_after = moment("updated_after", self.updated_after)
+        tables = [table for table in TABLES if self.tables is None or table in self.tables]
+        started = time.monotonic()
+        with OpenESGHook(self.openesg_conn_id) as hook:
+            run = self._run(context, hook.settings.api_url, tables, updated_after)
+            summary = Summary()
+            with closing(self.open_writer(tables, run)) as writer:
+                writer.check()
+                batches = hook.iter_tables(
+                    writer.pulls,
+                    templates=self.templates,
+                    updated_after=updated_after,
+                    filters=self.filters,
+                    summary=summary,
+                )
+                for table, batch in batches:
+                    writer.write(table, batch)
+                mark = run.high_water_mark(summary.high_water_mark, updated_after)
+                written = writer.commit(mark)
+        rows = {table: summary.rows[table] for table in tables}
+        counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
+        where = ", ".join(f"{name} {value}" for name, value in written.items())
+        self.log.info("Wrote %s in %.1f s: %s", counts, time.monotonic() - started, where)
+        return {
+            "run": run.token,
+            "tables": rows,
+            "malformed_values": summary.malformed.total(),
+            "high_water_mark": None if mark is None else mark.isoformat(),
+            **written,
+        }
+
+    @abstractmethod
+    def open_writer(self, tables: Sequence[str], run: Run) -> RunWriter:
+        """Make the writer of this transfer; the rendered parameters are checked here."""
+
+    def _check_selection(self, known: Any) -> None:
+        if known(self.templates):
+            check_list("templates", self.templates)
+        if known(self.updated_after):
+            moment("updated_after", self.updated_after)
+        if known(self.filters):
+            check_filters(self.filters)
+
+    def _run(self, context: Context, api_url: str, tables: Sequence[str], updated_after: datetime | None) -> Run:
+        selection = {
+            "tables": list(tables),
+            "templates": None if self.templates is None else list(self.templates),
+            "updated_after": None if updated_after is None else updated_after.isoformat(),
+            "filters": None if self.filters is None else dict(self.filters),
+        }
+        task = context.get("ti")
+        # Called by hand, outside of a task instance, no try knows of another: each is a run of its own.
+        run_id, map_index = (task.run_id, task.map_index) if task else (f"manual-{uuid.uuid4()}", -1)
+        dag_id = task.dag_id if task else "manual"
+        return Run(dag_id, self.task_id, str(run_id), -1 if map_index is None else map_index, api_url, selection)

@@ -1,0 +1,78 @@
+"""OpenESGToSqlOperator: tables into a database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.operators.checks import check_choice
+from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
+from airflow_provider_openesg.writers import WRITE_MODES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_openesg.writers.run import Run, RunWriter
+
+
+class OpenESGToSqlOperator(OpenESGTransferOperator):
+    """Writes tidy tables of the openESG platform into a database; DuckDB for now.
+
+    The run is staged on local disk (``TMPDIR``) and then loaded into all tables in one transaction: killed at any
+    moment, the tables are as before or as after. Tables and schema are made where they do not exist; columns that are
+    new here are added.
+
+    :param sql_conn_id: Connection of the database. (templated)
+    :param schema: schema of the tables; the database's own where None. (templated)
+    :param write_mode: ``merge`` writes by key: rows that changed are replaced, and a report or template that was pulled
+        loses the values, sections and field types that it no longer has; records that are gone from the platform stay.
+        ``replace`` leaves nothing but this run. ``append`` adds this run's rows with a ``run_id``; a retry replaces
+        those of its earlier tries.
+
+    The others are those of :class:`~airflow_provider_openesg.transfers.base.OpenESGTransferOperator`: ``tables``,
+    ``templates``, ``updated_after``, ``filters``, ``openesg_conn_id``.
+
+    :raises OpenESGConfigError: a parameter or Connection that cannot be used, a database that is locked, a table in it
+        that has other columns; before anything is pulled.
+    """
+
+    template_fields: Sequence[str] = ("sql_conn_id", "schema", *OpenESGTransferOperator.template_fields)
+
+    def __init__(
+        self, *, sql_conn_id: str, schema: str | None = None, write_mode: str = "merge", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sql_conn_id = sql_conn_id
+        self.schema = schema
+        self.write_mode = write_mode
+        check_choice("write_mode", write_mode, WRITE_MODES)
+
+    def open_writer(self, tables: Sequence[str], run: Run) -> RunWriter:
+        """Choose the writer by the type of the Connection."""
+        conn_type = BaseHook.get_connection(self.sql_conn_id).conn_type
+        if conn_type != "duckdb":
+            raise OpenESGConfigError(
+                f"sql_conn_id {self.sql_conn_id!r}: a Connection of type {conn_type!r}; supported: duckdb."
+            )
+        return self._duckdb_writer(tables, run)
+
+    def _duckdb_writer(self, tables: Sequence[str], run: Run) -> RunWriter:
+        try:
+            from airflow.providers.duckdb.hooks.duckdb import IN_MEMORY_DATABASE, DuckDBHook
+
+            from airflow_provider_openesg.writers.duckdb import DuckDBRunWriter
+        except ModuleNotFoundError as error:
+            raise OpenESGConfigError(
+                f"DuckDB needs {error.name}, which is not installed: pip install 'airflow-provider-openesg[duckdb]'."
+            ) from None
+        hook = DuckDBHook(duckdb_conn_id=self.sql_conn_id)
+        # What stands behind the question mark of a MotherDuck database is its token.
+        database = hook.get_database().partition("?")[0]
+        if database == IN_MEMORY_DATABASE or hook.read_only:
+            what = "is read-only" if hook.read_only else "is an in-memory database, which would end with the task"
+            raise OpenESGConfigError(
+                f"sql_conn_id {self.sql_conn_id!r}: {what}. Give the path of a file in the Connection's host."
+            )
+        return DuckDBRunWriter(hook.get_conn, database, self.schema, tables, self.write_mode, run)

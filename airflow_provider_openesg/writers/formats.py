@@ -1,0 +1,122 @@
+"""One table into one file: Parquet, JSON Lines, CSV.
+
+Text formats keep what a number or a time is: decimals as exact text, times in ISO 8601 (UTC), null apart from the empty
+string (JSON ``null``; in CSV nothing at all, while every text stands in quotes), JSON columns as the text that they
+are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from decimal import Decimal
+
+ROW_GROUP_ROWS = 122_880
+"""DuckDB's own size, and a good one for Spark and pandas."""
+ROW_GROUP_BYTES = 64 * 1024 * 1024
+"""Bound on what one table holds in memory until its row group is written."""
+
+
+class TableFile(Protocol):
+    """An open file that takes record batches of one schema."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of a batch."""
+
+    def close(self) -> None:
+        """Write what is still held and the end of the file; the handle below stays open."""
+
+
+class ParquetFile:
+    """Parquet with ZSTD; pages of the API are gathered into row groups that readers like."""
+
+    def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(handle, schema, compression="zstd")
+        self._held: list[pa.RecordBatch] = []
+        self._rows = self._bytes = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Hold the batch until a row group is full."""
+        self._held.append(batch)
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
+        if self._rows >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Write the last row group and the footer."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            # The file's schema, not the batch's: it carries the run's provenance.
+            table = pa.Table.from_batches(self._held).replace_schema_metadata(self._writer.schema.metadata)
+            self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        self._held, self._rows, self._bytes = [], 0, 0
+
+
+class JsonLinesFile:
+    """One JSON object per line and row."""
+
+    def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:  # noqa: ARG002 - the formats share a signature
+        self._handle = handle
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write the rows."""
+        self._handle.write(self._encoder.encode_lines(_as_text(batch).to_pylist()))
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class CsvFile:
+    """CSV as RFC 4180 has it: a header, commas, quotes doubled; texts are quoted, so that nothing at all means null."""
+
+    def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:
+        self._writer = pyarrow.csv.CSVWriter(handle, _as_text(pa.RecordBatch.from_pylist([], schema)).schema)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write the rows."""
+        self._writer.write(_as_text(batch))
+
+    def close(self) -> None:
+        """Write what pyarrow still holds."""
+        self._writer.close()
+
+
+OPENERS: Mapping[str, Callable[[BinaryIO, pa.Schema], TableFile]] = {
+    "parquet": ParquetFile,
+    "jsonl": JsonLinesFile,
+    "csv": CsvFile,
+}
+"""File format, which is the file's extension as well, to what writes it."""
+
+
+def _as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Turn the columns that neither JSON nor CSV has a type for into exact text."""
+    columns = [_column_as_text(column) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _column_as_text(column: pa.Array) -> pa.Array:
+    if pa.types.is_decimal(column.type):
+        return pa.array([None if number is None else _plain(number) for number in column.to_pylist()], pa.string())
+    if pa.types.is_timestamp(column.type):
+        return pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ")
+    return column
+
+
+def _plain(number: Decimal) -> str:
+    """Write all digits, without exponent and without the zeros that only fill up the column's scale."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

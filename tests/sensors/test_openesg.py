@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import airflow
+import pytest
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGAuthError, OpenESGConfigError
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
+
+pytestmark = pytest.mark.usefixtures("openesg_connection")
+
+
+AIRFLOW_2 = airflow.__version__.startswith("2.")
+DAY = 86_400
+
+
+def sensor(**arguments) -> OpenESGReportSensor:
+    return OpenESGReportSensor(task_id="wait", **arguments)
+
+
+def poke(**arguments):
+    return sensor(**arguments).poke({})
+
+
+@pytest.fixture
+def reports():
+    with OpenESGHook() as hook:
+        return [row for page in hook.client.iter_pages("reports") for row in page]
+
+
+@pytest.fixture
+def requests():
+    with OpenESGHook() as hook:
+        return [row for page in hook.client.iter_pages("report-requests") for row in page]
+
+
+def one(records, status):
+    return next(record for record in records if record["status"] == status)
+
+
+def test_one_report_that_is_there(reports):
+    report = one(reports, "submitted")
+    result = poke(report_id=report["id"])
+    assert result.is_done
+    assert result.xcom_value == {"report_ids": [report["id"]], "there": 1, "missing": 0, "ended": 0}
+
+
+def test_one_report_is_waited_for(reports, sandbox):
+    report = one(reports, "in_progress")
+    assert not poke(report_id=report["id"]).is_done
+    sandbox.turn_clock(30 * DAY)
+    assert poke(report_id=str(report["id"])).is_done
+
+
+def test_a_request_is_waited_for_through_its_report(reports, requests, sandbox):
+    waiting = {report["id"] for report in reports if report["status"] == "requested"}
+    request = next(request for request in requests if request["report"] in waiting)
+    assert not poke(report_request_id=request["id"]).is_done
+    sandbox.turn_clock(30 * DAY)
+    assert poke(report_request_id=request["id"]).xcom_value["report_ids"] == [request["report"]]
+
+
+def test_a_request_without_a_report_is_missing_and_the_log_says_so(requests, task_log):
+    request = next(request for request in requests if request["report"] is None)
+    assert poke(report_request_id=request["id"]).xcom_value["missing"] == 1
+    assert f"0 of 1 reports are there; missing: request {request['id']} (created)." in task_log()
+
+
+def test_all_of_a_customer_identifier_counts_requests_that_have_no_report_yet(reports, requests, sandbox):
+    identifier = next(request["customer_identifier"] for request in requests if request["report"] is None)
+    mine = [report for report in reports if report["customer_identifier"] == identifier]
+    sandbox.turn_clock(365 * DAY)
+    result = poke(customer_identifier=identifier)
+    assert not result.is_done
+    assert result.xcom_value["there"] == len(mine)
+    assert result.xcom_value["missing"] >= 1
+    if mine:
+        assert poke(customer_identifier=identifier, expected=len(mine)).is_done
+
+
+def test_a_share_and_a_number(reports, sandbox):
+    there = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
+    assert poke(filters={"report_template": 1}, expected=str(there)).is_done
+    assert not poke(filters={"report_template": 1}, expected=there + 1).is_done
+    assert poke(filters={"report_template": 1}, expected="50%").is_done
+    assert not poke(filters={"report_template": 1}, expected="90%").is_done
+    sandbox.turn_clock(365 * DAY)
+    assert poke(filters={"report_template": 1}, expected="90%").is_done
+
+
+def test_ids_are_capped_and_no_details_are_fetched(sandbox, monkeypatch, reports):
+    monkeypatch.setattr("airflow_provider_openesg.sensors.openesg.MAX_IDS", 5)
+    sandbox.options(list_field_values=False)
+    before = sandbox.state()["requests"]
+    result = poke(filters={"status": "submitted"})
+    assert len(result.xcom_value["report_ids"]) == 5
+    assert result.xcom_value["there"] == 134
+    assert sandbox.state()["requests"] - before == 2  # two pages of 100
+
+
+def test_nothing_found_is_waited_for_and_said(task_log):
+    for expected in ("all", 1, "1%"):
+        assert not poke(customer_identifier="nobody", expected=expected).is_done
+    assert "Nothing found yet" in task_log()
+
+
+def test_a_declined_report_fails_instead_of_waiting_for_ever(reports):
+    declined = one(reports, "declined")
+    with pytest.raises(AirflowFailException, match=rf"will not come: report {declined['id']} \(declined\)"):
+        poke(report_id=declined["id"])
+    with pytest.raises(AirflowFailException, match="cannot be reached any more"):
+        poke(filters={"report_template": declined["template"]})
+    with pytest.raises(AirflowFailException, match="cannot be reached any more"):
+        poke(filters={"status": "declined"}, expected="50%")
+    # A number may still be made up by reports that are requested later.
+    assert not poke(filters={"status": "declined"}, expected=4).is_done
+    with pytest.raises(AirflowFailException, match="Expected 3, which cannot be reached any more"):
+        poke(filters={"status": "declined"}, expected=3)
+    assert poke(report_id=declined["id"], statuses=["declined"]).is_done
+
+
+def test_a_declined_request_fails(requests, sandbox):
+    request = one(requests, "declined")
+    with pytest.raises(AirflowFailException, match="cannot be reached any more"):
+        poke(report_request_id=request["id"])
+
+
+def test_a_deleted_report_fails(reports, sandbox):
+    report = one(reports, "in_progress")
+    assert not poke(report_id=report["id"]).is_done
+    sandbox.remove_report(report["id"])
+    with pytest.raises(AirflowFailException, match=rf"It will not come: deleted.*reports/{report['id']}.*404"):
+        poke(report_id=report["id"])
+
+
+def test_soft_fail_skips(reports):
+    with pytest.raises(AirflowSkipException):
+        sensor(report_id=one(reports, "declined")["id"], soft_fail=True).execute({})
+
+
+def test_reschedule_gives_the_worker_free(reports, context):
+    waiting = sensor(report_id=one(reports, "in_progress")["id"], mode="reschedule", poke_interval=60)
+    with pytest.raises(AirflowRescheduleException):
+        waiting.execute(context)
+
+
+@pytest.fixture
+def context(monkeypatch):
+    """As much of a task instance as a rescheduled sensor of Airflow 2 and 3 asks for."""
+    if AIRFLOW_2:
+        monkeypatch.setattr("airflow.sensors.base._orig_start_date", lambda **_: None)
+    task = SimpleNamespace(
+        task_id="wait", dag_id="d", run_id="r", map_index=-1, try_number=1, max_tries=0, start_date=None,
+        get_first_reschedule_date=lambda *_: None,
+    )  # fmt: skip
+    return {"ti": task, "task_reschedule_count": 0}
+
+
+def test_a_passing_error_is_retried_and_a_lasting_one_raised(reports, sandbox):
+    report = one(reports, "submitted")
+    sandbox.fault("answer", status=503, times=2)
+    assert poke(report_id=report["id"]).is_done
+    sandbox.fault("answer", status=403)
+    with pytest.raises(OpenESGApiError, match="HTTP 403"):
+        poke(report_id=report["id"])
+    sandbox.clear_faults()
+    sandbox.fault("answer", status=401)
+    with pytest.raises(OpenESGAuthError):
+        poke(report_id=report["id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "Nothing given to wait for"),
+        ({"report_id": 1, "filters": {"status": "x"}}, "report_id and filters given to wait for"),
+        (
+            {"filters": {"costumer_identifier": "x"}},
+            "'costumer_identifier' given; .* Did you mean 'customer_identifier'",
+        ),
+        ({"filters": "status"}, "'status' given; allowed: a dict"),
+        ({"report_id": 1, "expected": "most"}, "expected: 'most' given"),
+        ({"report_id": 1, "expected": 0}, "expected: 0 given"),
+        ({"report_id": 1, "expected": True}, "expected: True given"),
+        ({"report_id": 1, "expected": "101%"}, "expected: '101%' given"),
+        (
+            {"report_id": 1, "statuses": "submitted"},
+            r"statuses: 'submitted' given; allowed: a list. Write \['submitted'\]",
+        ),
+    ],
+)
+def test_parameters_are_checked_in_the_dag_file(arguments, message, sandbox):
+    with pytest.raises(OpenESGConfigError, match=message):
+        sensor(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rendered"),
+    [
+        ({"report_id": "{{ x }}"}, "None"),
+        ({"customer_identifier": "{{ x }}"}, " "),
+        ({"filters": "{{ x }}"}, {}),
+        ({"filters": "{{ x }}"}, {"colour": 1}),
+        ({"report_id": 1, "expected": "{{ x }}"}, "no number"),
+    ],
+)
+def test_templates_are_checked_before_any_call(arguments, rendered, sandbox):
+    waiting = sensor(**arguments)
+    setattr(waiting, list(arguments)[-1], rendered)
+    with pytest.raises(OpenESGConfigError):
+        waiting.poke({})
+    assert sandbox.state()["requests"] == 0

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import duckdb
+import pytest
+
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError
+from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
+
+pytestmark = pytest.mark.usefixtures("openesg_connection")
+
+
+@pytest.fixture
+def database(tmp_path, monkeypatch):
+    path = tmp_path / "esg.duckdb"
+    monkeypatch.setenv("AIRFLOW_CONN_DUCK", json.dumps({"conn_type": "duckdb", "host": str(path)}))
+    return path
+
+
+@pytest.fixture
+def query(database):
+    def run(sql):
+        with duckdb.connect(str(database)) as connection:
+            return connection.execute(sql).fetchall()
+
+    return run
+
+
+def run(run_id="r", sql_conn_id="duck", **arguments):
+    task = SimpleNamespace(dag_id="nightly", run_id=run_id, map_index=-1)
+    return OpenESGToSqlOperator(task_id="load", sql_conn_id=sql_conn_id, **arguments).execute({"ti": task})
+
+
+def test_all_tables_and_a_small_result(database, query, sandbox, task_log):
+    result = run(schema="esg")
+    assert {table: query(f"SELECT count(*) FROM esg.esg.{table}")[0][0] for table in TABLES} == result["tables"]
+    assert result["database"] == str(database)
+    assert result["schema"] == "esg"
+    assert len(json.dumps(result)) < 1000
+    assert f"database {database}, schema esg" in task_log()
+    assert query("SELECT count(*) > 100 FROM esg.esg.field_values v JOIN esg.esg.reports r ON r.id = v.report_id") == [
+        (True,)
+    ]
+
+
+def test_a_second_run_is_merged(database, query, sandbox):
+    run(tables=["reports", "field_values"])
+    before = query("FROM reports ORDER BY id")
+    mark = sandbox.turn_clock(86_400 * 3)
+    gone = before[0][0]
+    sandbox.remove_report(int(gone))
+    run("2", tables=["reports", "field_values"])
+    assert query("SELECT count(*) FROM reports") == [(200,)]
+    assert query(f"SELECT count(*) FROM reports WHERE id = '{gone}'") == [(1,)]
+    assert query("FROM reports ORDER BY id") != before
+    run("3", tables=["reports", "field_values"], write_mode="replace")
+    assert query("SELECT count(*) FROM reports") == [(199,)]
+    assert mark
+
+
+def test_a_platform_that_fails_half_way_leaves_the_tables_as_they_were(database, query, sandbox):
+    run(tables=["reports"])
+    before = query("FROM reports ORDER BY id")
+    sandbox.turn_clock(86_400 * 3)
+    sandbox.fault("answer", path="/reports$", after=1, status=403)
+    with pytest.raises(OpenESGApiError):
+        run("2", tables=["reports"])
+    assert query("FROM reports ORDER BY id") == before
+
+
+def test_a_table_in_the_way_is_named_before_any_call(database, query, sandbox):
+    query("CREATE TABLE reports (id INTEGER PRIMARY KEY)")
+    with pytest.raises(OpenESGConfigError, match="column id is INTEGER there, and has to be VARCHAR"):
+        run()
+    assert sandbox.state()["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("connection", "message"),
+    [
+        ({"conn_type": "postgres", "host": "x"}, "'other': a Connection of type 'postgres'; supported: duckdb"),
+        ({"conn_type": "duckdb"}, "'other': is an in-memory database"),
+        ({"conn_type": "duckdb", "host": ":memory:"}, "'other': is an in-memory database"),
+        ({"conn_type": "duckdb", "host": "/x.duckdb", "extra": {"read_only": True}}, "'other': is read-only"),
+        ({"conn_type": "duckdb", "host": "/no/such/dir/x.duckdb"}, "/no/such/dir/x.duckdb: cannot be opened"),
+    ],
+)
+def test_a_connection_that_cannot_be_used_is_named_before_any_call(connection, message, monkeypatch, sandbox):
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(connection))
+    with pytest.raises(OpenESGConfigError, match=message):
+        run(sql_conn_id="other")
+    assert sandbox.state()["requests"] == 0
+
+
+def test_write_mode_is_checked_in_the_dag_file():
+    with pytest.raises(OpenESGConfigError, match="write_mode: 'upsert' given; allowed: merge, replace, append"):
+        OpenESGToSqlOperator(task_id="load", sql_conn_id="duck", write_mode="upsert")

@@ -1,0 +1,65 @@
+"""Real Arrow batches of the tidy tables, without a platform."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+from airflow_provider_openesg.tables.schemas import SCHEMAS
+from airflow_provider_openesg.writers.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def batch(table: str, rows: list[dict[str, Any]]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(rows, schema=SCHEMAS[table])
+
+
+def platform(reports: range, values: int = 3, value: str = "1.50") -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Reports with that many values each, interleaved as a real pull has them."""
+    yield "report_templates", batch("report_templates", [{"id": "1", "key": "vsme"}])
+    for first in range(reports.start, reports.stop, 10):
+        some = range(first, min(first + 10, reports.stop))
+        yield "reports", batch("reports", [{"id": str(r), "template_id": "1", "updated_at": NOON} for r in some])
+        yield (
+            "field_values",
+            batch(
+                "field_values",
+                [
+                    {
+                        "id": f"{r}-{v}",
+                        "report_id": str(r),
+                        "value": value,
+                        "value_decimal": Decimal(value),
+                        "value_complex": '{"a": "b\\"c"}',
+                    }
+                    for r in some
+                    for v in range(values)
+                ],
+            ),
+        )
+
+
+@pytest.fixture
+def make_run():
+    def make(run_id: str = "scheduled__2026-01-31T00:00:00+00:00", map_index: int = -1) -> Run:
+        return Run("nightly", "extract", run_id, map_index, "http://127.0.0.1/api/v1", {"templates": ["vsme"]})
+
+    return make
+
+
+@pytest.fixture
+def rows():
+    return batch
+
+
+@pytest.fixture
+def pull():
+    return platform
