@@ -26,7 +26,7 @@ airflow: $(READY) ## Airflow's UI with the sandbox, Connections and example DAGs
 	@$(BIN)/python .ci/airflow_ui.py
 
 bench: $(READY) ## what it costs: JSON to Arrow, beside the usual way
-	@$(BIN)/python tests/bench.py
+	@$(BIN)/python tests/bench/decode.py
 
 docs: $(READY) ## the documentation, into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file .mkdocs.yml

@@ -1,0 +1,201 @@
+"""What the platform's records look like: the fields that have a column, by the names and types of :mod:`..api`'s v1.
+
+Anything else that a record carries goes to ``extra``. A reference may come as an id or as the object itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_openesg.api import ALIASES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ID: Any = int | str | None
+TEXT: Any = str | None
+BOOLEAN: Any = bool | None
+DATE: Any = date | None
+# Arrow reads a column of times at once.
+TIME: Any = str | None
+# What is no whole number is read from its text, so that no digit is lost.
+NUMBER: Any = int | None
+OBJECT: Any = dict[str, msgspec.Raw] | None
+JSON: Any = msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A kind of record.
+
+    :param name: what errors call it.
+    :param fields: name to the type that is expected; what comes as another type is not lost, only slower.
+    :param identified: whether a record without ``id`` is an error.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    identified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A reference: an id, or the object with its ``id``."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """Records inside a record."""
+
+    shape: Shape
+
+
+def _other_names() -> Mapping[str, frozenset[str]]:
+    names: dict[str, frozenset[str]] = {}
+    for name, others in ALIASES.items():
+        together = frozenset((name, *others)).union(*(names.get(each, ()) for each in (name, *others)))
+        names.update(dict.fromkeys(together, together))
+    return MappingProxyType(names)
+
+
+OTHER_NAMES = _other_names()
+"""Each name that has others, with all of them."""
+
+LINK = Shape("record", {"id": ID})
+
+USER = Shape("user", {"id": ID, "email": TEXT, "first_name": TEXT, "last_name": TEXT}, identified=False)
+
+ORGANIZATION = Shape(
+    "organization",
+    {
+        "id": ID,
+        "name": TEXT,
+        "type": TEXT,
+        "vat_id": TEXT,
+        "court_of_registration": TEXT,
+        "registration_number": TEXT,
+        "homepage": TEXT,
+        "scoped_external_data": OBJECT,
+    },
+)
+
+METRIC_TYPE = Shape(
+    "metric type", {"id": ID, "key": TEXT, "name": TEXT, "datatype": TEXT, "units": JSON}, identified=False
+)
+
+FIELD_TYPE = Shape(
+    "field type",
+    {
+        "id": ID,
+        "key": TEXT,
+        "name": TEXT,
+        "description": TEXT,
+        "label": TEXT,
+        "metric_type": Ref(METRIC_TYPE),
+        # 2023 has these two in the metric type alone; v1's page names them among the field type's own.
+        "datatype": TEXT,
+        "units": JSON,
+        "measurements": JSON,
+        "attachment": TEXT,
+        "is_commentable": BOOLEAN,
+        "required": BOOLEAN,
+        "min": NUMBER,
+        "max": NUMBER,
+    },
+)
+
+SECTION = Shape(
+    "section",
+    {
+        "id": ID,
+        "key": TEXT,
+        "name": TEXT,
+        "description": TEXT,
+        "is_commentable": BOOLEAN,
+        "multi_instance": BOOLEAN,
+        "parent_id": Ref(LINK),
+        "field_types": Many(FIELD_TYPE),
+    },
+)
+
+CATALOG = Shape("catalog", {"id": ID, "key": TEXT, "name": TEXT}, identified=False)
+
+TEMPLATE = Shape(
+    "report template",
+    {
+        "id": ID,
+        "organization": Ref(ORGANIZATION),
+        "key": TEXT,
+        "name": TEXT,
+        "description": TEXT,
+        "catalog": Ref(CATALOG),
+        "sections": Many(SECTION),
+    },
+)
+
+REPORT_REQUEST = Shape(
+    "report request",
+    {
+        "id": ID,
+        "report_template": Ref(TEMPLATE),
+        "organization": Ref(ORGANIZATION),
+        "user": Ref(USER),
+        "report": Ref(LINK),
+        "status": TEXT,
+        "customer_identifier": TEXT,
+        "reason": TEXT,
+        "personal_message": TEXT,
+        "submission_date": DATE,
+        "approved_at": TIME,
+        "created_at": TIME,
+        "updated_at": TIME,
+    },
+)
+
+MEASUREMENT = Shape("measurement", {"id": ID, "key": TEXT, "name": TEXT})
+
+FIELD_VALUE = Shape(
+    "field value",
+    {
+        "id": ID,
+        "organization": Ref(ORGANIZATION),
+        "value": TEXT,
+        "value_complex": OBJECT,
+        "comment": TEXT,
+        "measurement": Ref(MEASUREMENT),
+        "attachment": OBJECT,
+        "instance_id": ID,
+        "valid": BOOLEAN,
+        "required": BOOLEAN,
+        "section": Ref(SECTION),
+        "field_type": Ref(FIELD_TYPE),
+    },
+)
+
+REPORT = Shape(
+    "report",
+    {
+        "id": ID,
+        "template": Ref(TEMPLATE),
+        "report_request": Ref(LINK),
+        "organization": Ref(ORGANIZATION),
+        "user": Ref(USER),
+        "status": TEXT,
+        "progress": NUMBER,
+        "period_start": DATE,
+        "period_end": DATE,
+        "customer_identifier": TEXT,
+        "reason": TEXT,
+        "created_at": TIME,
+        "updated_at": TIME,
+        "submitted_at": TIME,
+        "field_values": Many(FIELD_VALUE),
+    },
+)

@@ -1,0 +1,209 @@
+"""Tables of a platform over HTTP: which calls, which rows, what is said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.tables.read import iter_tables
+from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS
+from airflow_provider_openesg.tables.summary import Summary
+
+
+def calls(sandbox) -> Counter[str]:
+    """Count the API's calls by path."""
+    called = sandbox.state()["calls"].items()
+    return Counter({call.split("/api/v1/")[1]: number for call, number in called if "/api/v1/" in call})
+
+
+def test_all_tables_once(sandbox, read) -> None:
+    summary = Summary()
+    rows = read(sandbox, summary=summary)
+    assert set(rows) == set(TABLES)
+    assert {name: len(of_table) for name, of_table in rows.items()} == dict(summary.rows)
+    state = sandbox.state()
+    assert len(rows["reports"]) == state["reports"] == 200
+    assert len(rows["report_requests"]) == state["report_requests"]
+    assert len(rows["organizations"]) == state["organizations"]
+    for name, keys in TABLES.items():
+        assert len({tuple(row[key] for key in keys) for row in rows[name]}) == len(rows[name])
+    extras = Counter(name for row in rows["field_values"] if row["extra"] for name in json.loads(row["extra"]))
+    assert extras  # the sandbox sends fields that no schema knows
+    assert summary.high_water_mark == max(
+        row["updated_at"] for name in ("reports", "report_requests") for row in rows[name]
+    )
+    joined = {(row["template_id"], row["id"]): row["key"] for row in rows["field_types"]}
+    assert rows["field_values"]
+    for row in rows["field_values"]:
+        assert row["field_key"] == joined[row["template_id"], row["field_type_id"]]
+    assert summary.malformed.total() > 0
+    assert summary.without_field_type == 0
+
+
+@pytest.mark.parametrize(
+    ("tables", "paths"),
+    [
+        (["organizations"], {"organizations"}),
+        (["report_templates"], {"report-templates"}),
+        (["sections"], {"report-templates", "report-templates/{id}/sections"}),
+        (["reports"], {"reports"}),
+        (["report_requests"], {"report-requests"}),
+        (["field_values"], {"reports", "report-templates", "report-templates/{id}/sections"}),
+    ],
+)
+def test_only_the_calls_that_are_needed(sandbox, read, tables, paths) -> None:
+    assert set(read(sandbox, tables)) == set(tables)
+    assert set(calls(sandbox)) == paths
+
+
+def test_reports_and_field_values_share_one_pass(sandbox, read) -> None:
+    read(sandbox, ["reports"], page_size=100)
+    once = calls(sandbox)["reports"]
+    sandbox.reset()
+    read(sandbox, ["reports", "field_values"], page_size=100)
+    assert calls(sandbox)["reports"] == once
+    assert calls(sandbox)["reports/{id}"] == 0
+
+
+def test_details_are_fetched_only_for_field_values(sandbox, read) -> None:
+    whole = read(sandbox, ["field_values"])["field_values"]
+    sandbox.options(list_field_values=False)
+    assert len(read(sandbox, ["reports"])["reports"]) == 200
+    assert calls(sandbox)["reports/{id}"] == 0
+    assert read(sandbox, ["field_values"])["field_values"] == whole
+    assert calls(sandbox)["reports/{id}"] == 200
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"references": "ids"}, {"references": "nested"}, {"envelope": "results"}, {"envelope": "bare"}, {"order": "-id"}],
+)
+def test_the_same_rows_whatever_the_shape(sandbox, read, options) -> None:
+    def by_key(rows):
+        return {
+            name: sorted(
+                (
+                    {
+                        column: value
+                        for column, value in row.items()
+                        if not column.startswith("user_") and column != EXTRA
+                    }
+                    for row in of_table
+                ),
+                key=lambda row: [row[key] for key in TABLES[name]],
+            )
+            for name, of_table in rows.items()
+        }
+
+    asked = ["reports", "field_values", "report_requests"]
+    expected = by_key(read(sandbox, asked, page_size=250))
+    sandbox.options(**options)
+    assert by_key(read(sandbox, asked, page_size=250)) == expected
+
+
+def test_organizations_from_the_records_that_embed_them(sandbox, read, caplog) -> None:
+    caplog.set_level("INFO")
+    listed = {row["id"]: row for row in read(sandbox, ["organizations"])["organizations"]}
+    sandbox.options(organizations=False)
+    embedded = read(sandbox, ["organizations"])["organizations"]
+    assert len(embedded) == len({row["id"] for row in embedded}) > 10
+    assert all(row == listed[row["id"]] for row in embedded)
+    assert "Organizations are read from the reports and requests" in caplog.text
+    assert calls(sandbox)["reports/{id}"] == 0
+
+
+def test_templates_by_key_and_by_id(sandbox, read) -> None:
+    every = read(sandbox, ["report_templates", "reports", "report_requests"])
+    first, second = every["report_templates"]
+    for chosen in (first["key"], first["id"], int(first["id"])):
+        rows = read(sandbox, templates=[chosen])
+        assert {row["id"] for row in rows["report_templates"]} == {first["id"]}
+        assert {row["template_id"] for row in rows["field_types"]} == {first["id"]}
+        for name in ("reports", "report_requests"):
+            assert rows[name] == [row for row in every[name] if row["template_id"] == first["id"]]
+    both = read(sandbox, ["reports"], templates=[first["key"], second["key"]])["reports"]
+    assert sorted(row["id"] for row in both) == sorted(row["id"] for row in every["reports"])
+
+
+def test_updated_after_leaves_out_unchanged_reports_before_their_details(sandbox, read, caplog) -> None:
+    caplog.set_level("INFO")
+    sandbox.options(list_field_values=False)
+    every = read(sandbox, ["reports"])["reports"]
+    moments = sorted(row["updated_at"] for row in every)
+    mark = moments[-20]
+    changed = [row for row in every if row["updated_at"] > mark]
+    summary = Summary()
+    rows = read(sandbox, ["reports", "field_values"], updated_after=mark.isoformat(), summary=summary)
+    assert rows["reports"] == changed
+    assert calls(sandbox)["reports/{id}"] == len(changed) < 20
+    assert "no filter for changes after" in caplog.text
+    assert summary.high_water_mark == moments[-1]
+    assert read(sandbox, ["reports"], updated_after=moments[-1]) == {"reports": []}
+    assert read(sandbox, ["reports"], updated_after=mark.replace(tzinfo=None))["reports"] == changed
+    assert len(read(sandbox, ["reports"], updated_after="None")["reports"]) == len(every)
+
+
+def test_filters(sandbox, read) -> None:
+    every = read(sandbox, ["reports", "report_requests"])
+    identifier = next(row["customer_identifier"] for row in every["reports"] if row["customer_identifier"])
+    rows = read(sandbox, ["reports", "report_requests"], filters={"customer_identifier": identifier})
+    for name, of_table in rows.items():
+        assert of_table == [row for row in every[name] if row["customer_identifier"] == identifier]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"tables": ["report"]}, "Table 'report': not known. Known: organizations, "),
+        ({"tables": ["field_value"]}, "Did you mean 'field_values'?"),
+        ({"tables": []}, "Tables: none given"),
+        ({"updated_after": "gestern"}, "updated_after: 'gestern' is not a time"),
+        ({"filters": {"statuss": "submitted"}}, "Did you mean 'status'?"),
+        ({"tables": ["organizations"], "filters": {"status": "x"}}, "Known: none."),
+        ({"filters": {"report_template": 1}, "templates": ["vsme"]}, "use templates"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_at_once(sandbox, client_for, arguments, said) -> None:
+    with pytest.raises(OpenESGConfigError) as error:
+        iter_tables(client_for(sandbox), **arguments)
+    assert said in str(error.value)
+    assert sandbox.state()["requests"] == 0
+
+
+def test_an_unknown_template_is_named_with_those_that_exist(sandbox, read) -> None:
+    with pytest.raises(OpenESGConfigError, match=r"Template 'vsm': .* It has: vsme, .*Did you mean 'vsme'\?"):
+        read(sandbox, ["reports"], templates=["vsm"])
+
+
+def test_sections_that_cannot_be_read_are_an_error(sandbox, read) -> None:
+    sandbox.fault("answer", path="/sections$", status=403)
+    with pytest.raises(OpenESGContractError, match="Report template 1: its sections cannot be read"):
+        read(sandbox, ["field_values"])
+
+
+def test_every_table_has_a_batch_even_without_rows(sandbox, client_for) -> None:
+    after = datetime(2100, 1, 1, tzinfo=UTC)
+    batches = list(iter_tables(client_for(sandbox), ["reports", "field_values"], updated_after=after))
+    assert [(name, batch.num_rows) for name, batch in batches] == [("reports", 0), ("field_values", 0)]
+    assert all(batch.schema.equals(SCHEMAS[name], check_metadata=True) for name, batch in batches)
+
+
+def test_names_need_no_pyarrow() -> None:
+    code = "import sys, airflow_provider_openesg.tables; sys.exit('pyarrow' in sys.modules or 'msgspec' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_column_says_what_it_is() -> None:
+    assert list(SCHEMAS) == list(TABLES)
+    for name, schema in SCHEMAS.items():
+        assert schema.metadata[b"description"]
+        assert all(field.metadata[b"description"] for field in schema)
+        assert [field.name for field in schema if not field.nullable] == list(TABLES[name])
+        assert schema.names[-1] == EXTRA
