@@ -57,6 +57,16 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
 """Table to column to field, where their names differ."""
 
 
+VALUES_AT_ONCE = 10_000
+"""Field values that make a batch, from as many pages of reports as it takes: a call of Arrow costs much the same for a
+hundred rows as for thousands. It bounds what is held decoded, too: fewer values than this, and one page more."""
+
+
+def is_enough(reports: Sequence[Any]) -> bool:
+    """Tell whether there are so many reports that they should become batches now."""
+    return sum(len(report.field_values or ()) or 1 for report in reports) >= VALUES_AT_ONCE
+
+
 def batches(table: str, records: Iterable[Any], summary: Summary) -> Iterator[pa.RecordBatch]:
     """Make the rows of a table that has one row for each record."""
     for rows in _alike(records):

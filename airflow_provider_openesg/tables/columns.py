@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +22,7 @@ from airflow_provider_openesg.tables.values import fitting
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-CHUNK = 256
+CHUNK = 128
 """Rows that become columns at once: few enough to stay in the processor's cache."""
 
 _OPEN, _CLOSE, _COMMA, _NOTHING = pa.scalar("{"), pa.scalar("}"), pa.scalar(","), pa.scalar("")
@@ -76,14 +77,13 @@ class Columns:
 
     def ids(self, name: str) -> list[Any]:
         """Give the ids of a reference; what only the objects that stand for it know goes to ``extra``."""
-        ids = []
-        for row, value in enumerate(self._columns[name]):
+        values = self._columns[name]
+        for row, value in enumerate(values):
             if isinstance(value, Struct):
+                if not value.layout.has_unknown:  # type: ignore[attr-defined]
+                    break  # all objects of a column are of one class
                 self.leave_unknown(row, name, value)
-                ids.append(value.id)  # type: ignore[attr-defined]
-            else:
-                ids.append(value)
-        return ids
+        return [value.id if isinstance(value, Struct) else value for value in values]  # type: ignore[attr-defined]
 
     def array(self, path: str, field: pa.Field) -> pa.Array:
         """Give a field as the column that the schema has for it; of a reference its id."""
@@ -146,28 +146,33 @@ class Columns:
 
     def _extra(self) -> pa.Array:
         """Make each row's JSON of what has no column, from the very text that was sent."""
-        parts = []
-        for attribute, name in self._layout.unknown.items():
-            values = self._columns[attribute]
-            if values.count(None) == self._length:
-                continue
-            texts = _texts([None if value is None else bytes(value) for value in values])
-            # What was put together is an object already: without its braces it is fields.
-            parts.append(
-                pc.utf8_slice_codeunits(texts, 1, -1)
-                if name == REST
-                else pc.binary_join_element_wise(pa.scalar(f"{json.dumps(name, ensure_ascii=False)}:"), texts, _NOTHING)
-            )
+        columns = [
+            (name, _texts([None if value is None else bytes(value) for value in self._columns[attribute]]))
+            for attribute, name in self._layout.unknown.items()
+            if self._columns[attribute].count(None) < self._length
+        ]
         if self._left:
-            left = [self._left.get(row) for row in range(self._length)]
-            parts.append(pa.array([each and msgspec.json.encode(each)[1:-1] for each in left], TEXT))
-        if not parts:
+            left = map(self._left.get, range(self._length))
+            columns.append((REST, _texts([None if each is None else msgspec.json.encode(each) for each in left])))
+        if not columns:
             return pa.nulls(self._length, TEXT)
-        fields = parts[0]
-        for part in parts[1:]:
-            # Where both have something; null_handling="skip" is of no use: it loses rows that are null in all.
-            fields = pc.coalesce(pc.binary_join_element_wise(fields, part, _COMMA), fields, part)
-        return pc.binary_join_element_wise(_OPEN, fields, _CLOSE, _NOTHING)
+        # Most rows have nothing: only the others are put together.
+        some = reduce(pc.or_, (column.is_valid() for _, column in columns))
+        fields = reduce(_joined, (_fields(name, column.filter(some)) for name, column in columns))
+        objects = pc.binary_join_element_wise(_OPEN, fields, _CLOSE, _NOTHING)
+        return pc.replace_with_mask(pa.nulls(self._length, TEXT), some, objects)
+
+
+def _fields(name: str, values: pa.Array) -> pa.Array:
+    """Make JSON fields, without the braces; what was put together is an object already."""
+    if name == REST:
+        return pc.utf8_slice_codeunits(values, 1, -1)
+    return pc.binary_join_element_wise(pa.scalar(f"{json.dumps(name, ensure_ascii=False)}:"), values, _NOTHING)
+
+
+def _joined(some: pa.Array, others: pa.Array) -> pa.Array:
+    # Where both have something; null_handling="skip" is of no use: it loses rows that are null in all.
+    return pc.coalesce(pc.binary_join_element_wise(some, others, _COMMA), some, others)
 
 
 def _unknown_fields(record: Struct) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From a client to the tables: which calls are needed, which rows are wanted, in batches of about a page."""
+"""From a client to the tables: which calls are needed, which rows are wanted, in batches of one page or several."""
 
 from __future__ import annotations
 
@@ -192,17 +192,24 @@ class _Reading:
 
     def _reports(self) -> Batches:
         decoder = RecordDecoder(REPORT)
-        with_values = "field_values" in self._wanted
+        gathered: list[Any] = []
         for seen, rows in self._pages("reports", decoder):
             yield from self._embedded_organizations(seen)
-            if with_values and not all(map(_has_values, rows)):
+            if "field_values" in self._wanted and not all(map(_has_values, rows)):
                 rows = list(self._client.complete(rows, _has_values, partial(self._fetch_report, decoder)))
-            yield from self._batches("reports", rows)
-            if with_values:
-                ids = {as_text(field_of(row, "template")): None for row in rows if row.field_values}
-                self._with_sections([(each, None) for each in ids if each is not None and each not in self._templates])
-                for batch in builders.field_values(rows, self._templates, self._summary):
-                    yield "field_values", batch
+            gathered += rows
+            if builders.is_enough(gathered):
+                yield from self._of_reports(gathered)
+                gathered = []
+        yield from self._of_reports(gathered)
+
+    def _of_reports(self, rows: Sequence[Any]) -> Batches:
+        yield from self._batches("reports", rows)
+        if "field_values" in self._wanted:
+            ids = {as_text(field_of(row, "template")): None for row in rows if row.field_values}
+            self._with_sections([(each, None) for each in ids if each is not None and each not in self._templates])
+            for batch in builders.field_values(rows, self._templates, self._summary):
+                yield "field_values", batch
 
     def _fetch_report(self, decoder: RecordDecoder, row: Any) -> Any:
         report = self._client.get(f"{RESOURCES['reports'].path}/{quoted(row.id)}", decoder.record)

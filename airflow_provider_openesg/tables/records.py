@@ -7,6 +7,7 @@ reads that answer slowly once, learns the difference and goes on at full speed. 
 
 from __future__ import annotations
 
+import secrets
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,8 +22,8 @@ from airflow_provider_openesg.tables.shapes import ID, OTHER_NAMES, Many, Ref, S
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-REST = "\u2026rest"
-"""Under this name, fields that cannot be fields of a struct are put together."""
+REST = f"\u2026rest {secrets.token_hex(8)}"
+"""Under this name, which no platform can send, fields that cannot be fields of a struct are put together."""
 
 MOST_LEARNED = 100
 """Records that use field names as data would otherwise grow a struct without end."""
@@ -36,12 +37,14 @@ class Layout:
     :param references: fields that may be objects.
     :param unknown: attribute to field name, of fields that the shape does not know; Raw, or None where absent.
     :param renamed: attribute to (expected name, name as sent), of fields that came under another name.
+    :param has_unknown: whether a record, or one that it refers to, may have fields that its shape does not know.
     """
 
     name: str
     references: tuple[str, ...]
     unknown: Mapping[str, str]
     renamed: Mapping[str, tuple[str, str]]
+    has_unknown: bool
 
 
 class RecordDecoder:
@@ -134,10 +137,13 @@ class _Learner:
         """Make the class for records as they are known by now."""
         fields: list[tuple[str, Any, Any] | tuple[str, Any]] = []
         types: dict[str, Any] = {}
+        has_unknown = bool(self._unknown)
         for name, expected in self._shape.fields.items():
             match expected:
                 case Ref():
-                    types[name] = int | str | self._parts[name].struct() | None
+                    part = self._parts[name].struct()
+                    types[name] = int | str | part | None
+                    has_unknown |= part.layout.has_unknown  # type: ignore[attr-defined]
                 case Many():
                     types[name] = list[self._parts[name].struct()] | None  # type: ignore[misc]
                 case _:
@@ -158,7 +164,7 @@ class _Learner:
             rename={**{attribute: sent for attribute, (_, sent) in renamed.items()}, **unknown},
             forbid_unknown_fields=True,
             gc=False,  # records hold no cycles, and there are very many of them
-            namespace={"layout": Layout(self._shape.name, references, unknown, renamed)},
+            namespace={"layout": Layout(self._shape.name, references, unknown, renamed, has_unknown)},
         )
 
     def tidy(self, record: Raw) -> Raw:

@@ -48,6 +48,7 @@ _SPACES = str.maketrans("", "", " \u00a0\u2009\u202f'\u2019")
 # Made once: Arrow takes longer to make a constant than to use it on a page of values.
 _NO_TEXT, _NO_DECIMAL = pa.scalar(None, TEXT), pa.scalar(None, DECIMAL)
 _FALSE, _BLANK = pa.scalar(False), pa.scalar("")
+_MOST_DIGITS = pa.scalar(DECIMAL.precision - DECIMAL.scale, pa.int32())
 _BOOLEANS = {"true": True, "yes": True, "ja": True, "1": True, "false": False, "no": False, "nein": False, "0": False}
 _DATE_RANGE = re.compile(r"(\d{4}-\d\d-\d\d)(?:\s+[-\u2013]\s+(\d{4}-\d\d-\d\d))?", re.ASCII)
 _ACTIVITY = re.compile(r"([A-Z]|[A-Z]?[0-9]{1,2}(?:\.[0-9]{1,2})*)\s*(?:\|.*)?", re.DOTALL)
@@ -158,8 +159,12 @@ def _unread(candidates: pa.Array, read: pa.Array) -> list[int]:
 
 
 def _numbers(text: pa.Array) -> pa.Array:
-    """Read the platform's own form all at once, as Arrow reads just that; others one by one."""
-    plain = pc.equal(pc.ascii_trim(text, "0123456789.+-eE"), _BLANK)
+    """Read the platform's own form all at once, as Arrow reads just that; others one by one.
+
+    Only where it is short: Arrow makes other numbers of too many digits, and of exponents, without a word.
+    """
+    short = pc.less_equal(pc.binary_length(text), _MOST_DIGITS)
+    plain = pc.and_(short, pc.equal(pc.ascii_trim(text, "0123456789.+-"), _BLANK))
     try:
         read = pc.if_else(plain, text, _NO_TEXT).cast(DECIMAL)
     except pa.ArrowInvalid:  # such as 1.2.3, or too many digits

@@ -47,6 +47,12 @@ def test_all_tables_once(sandbox, read) -> None:
     assert summary.without_field_type == 0
 
 
+def test_the_same_rows_in_batches_of_a_page_and_of_several(sandbox, read, monkeypatch) -> None:
+    several = read(sandbox)
+    monkeypatch.setattr("airflow_provider_openesg.tables.builders.VALUES_AT_ONCE", 1)
+    assert read(sandbox) == several
+
+
 @pytest.mark.parametrize(
     ("tables", "paths"),
     [
