@@ -99,7 +99,8 @@ def test_defaults_are_not_blanked_as_secrets():
 
 def test_manifest_names_every_module_that_is_there():
     info = get_provider_info()
-    named = {module for part in ("hooks", "operators", "sensors") for module in info[part][0]["python-modules"]}
+    parts = ("hooks", "operators", "sensors", "triggers")
+    named = {module for part in parts for entry in info.get(part, ()) for module in entry["python-modules"]}
     named |= {transfer["python-module"] for transfer in info["transfers"]}
     there = {
         f"{PACKAGE}.{part}.{module.name}"
@@ -151,7 +152,10 @@ class TestCommands:
         assert {row["connection_parameter_name"] for row in rows} == {f"extra__openesg__{name}" for name in FORM}
 
     def test_configuration_has_its_defaults(self, tmp_path: Path):
-        script = "from airflow.configuration import conf; print(conf.get('openesg', 'credential_cache'), end='|');"
+        # Airflow 2.11 reads the providers' sections when its components start.
+        script = "from airflow.providers_manager import ProvidersManager as Manager\n"
+        script += "Manager().initialize_providers_configuration()\n"
+        script += "from airflow.configuration import conf; print(conf.get('openesg', 'credential_cache'), end='|');"
         script += "print(repr(conf.get('openesg', 'credential_cache_dir')))"
         assert fresh_python("-c", script, AIRFLOW_HOME=str(tmp_path)).strip().splitlines()[-1] == "disk|''"
 
