@@ -41,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("hooks.openesg")],
         "operators": [_modules("operators.openesg")],
         "sensors": [_modules("sensors.openesg")],
+        "triggers": [_modules("triggers.openesg")],
         "transfers": [
             _transfer("Common IO", "openesg_to_object_storage"),
             _transfer("Common SQL", "openesg_to_sql"),

@@ -5,18 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_openesg.api import ALIASES, ENDED_STATUSES, RESOURCES
-from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError, OpenESGNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from airflow_provider_openesg.client.client import OpenESGClient
+    from collections.abc import Generator, Sequence
 
 SHOWN = 10
 """Reports that a log line names."""
+
+MAX_IDS = 1000
+"""Report ids that go to the next task; more belong into a table."""
+
+GONE = OpenESGNotFoundError
+"""What a look ends in where the report or request is not on the platform."""
+
+
+class Source(Protocol):
+    """Where records are read: the client, or a sweep that several waits share."""
+
+    def get_record(self, resource: str, record_id: str | int) -> dict[str, Any]:
+        """Read one record."""
+
+    def iter_pages(self, resource: str, *, filters: Mapping[str, Any]) -> Generator[list[dict[str, Any]]]:
+        """Read a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,47 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What a look means for the wait.
+
+    :param status: ``waiting``, ``done`` or ``unreachable``.
+    :param message: why it is unreachable.
+    :param result: of the wait, for the next task.
+    """
+
+    status: str
+    message: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def gone(cls, error: Exception) -> Decision:
+        """Make the decision of a look that ended in :data:`GONE`."""
+        return cls("unreachable", f"It will not come: deleted, or not to be seen by this client. {error}")
+
+    def event(self) -> dict[str, Any]:
+        """Return it as a trigger sends it."""
+        return {"status": self.status, "message": self.message, "result": dict(self.result)}
+
+
+def decide(seen: Sighting, expected: Expected, given: str | int) -> Decision:
+    """Tell what a look means: the same for each way of waiting.
+
+    :param given: ``expected`` as the user wrote it.
+    """
+    result = {
+        "report_ids": [each.report_id for each in seen.there[:MAX_IDS]],
+        "there": len(seen.there),
+        "missing": len(seen.missing),
+        "ended": len(seen.ended),
+    }
+    if expected.met_by(seen):
+        return Decision("done", result=result)
+    if expected.out_of_reach(seen):
+        return Decision("unreachable", f"Expected {given}, which cannot be reached any more. {seen}", result)
+    return Decision("waiting", result=result)
+
+
+@dataclass(frozen=True, slots=True)
 class ReportSelector:
     """The reports that are waited for: exactly one of the four is given.
 
@@ -119,13 +174,13 @@ class ReportSelector:
     customer_identifier: str | None = None
     filters: Mapping[str, Any] | None = None
 
-    def look(self, client: OpenESGClient) -> Sighting:
-        """Ask the platform.
+    def look(self, source: Source) -> Sighting:
+        """Ask the platform, or what was read from it.
 
         :raises OpenESGNotFoundError: the one report or request that is waited for is not there, or no more.
         """
         seen = Sighting()
-        for each in self._awaited(client):
+        for each in self._awaited(source):
             # A request that was approved or submitted says nothing of its report: only a report can be there.
             if each.report_id is not None and each.status in self.statuses:
                 seen.there.append(each)
@@ -135,24 +190,25 @@ class ReportSelector:
                 seen.missing.append(each)
         return seen
 
-    def _awaited(self, client: OpenESGClient) -> Iterator[Awaited]:
+    def _awaited(self, source: Source) -> Iterator[Awaited]:
         if self.report_id is not None:
-            yield _report(client.get_record("reports", self.report_id))
+            yield _report(source.get_record("reports", self.report_id))
         elif self.report_request_id is not None:
-            request = client.get_record("report-requests", self.report_request_id)
-            report_id = _reference(request, "report")
-            yield _request(request) if report_id is None else _report(client.get_record("reports", report_id))
+            request = source.get_record("report-requests", self.report_request_id)
+            report_id = reference(request, "report")
+            yield _request(request) if report_id is None else _report(source.get_record("reports", report_id))
         else:
             filters = self.filters or {"customer_identifier": self.customer_identifier}
-            yield from (_report(row) for page in client.iter_pages("reports", filters=filters) for row in page)
-            yield from self._requests_without_report(client, filters)
+            # Requests first: one that gets its report in between is then in both lists, and never in neither.
+            yield from self._requests_without_report(source, filters)
+            yield from (_report(row) for page in source.iter_pages("reports", filters=filters) for row in page)
 
-    def _requests_without_report(self, client: OpenESGClient, filters: Mapping[str, Any]) -> Iterator[Awaited]:
+    def _requests_without_report(self, source: Source, filters: Mapping[str, Any]) -> Iterator[Awaited]:
         """Companies that were asked and have not begun: without them "all" would be all that have begun."""
         # ``status`` is the report's; a filter that requests do not have leaves no way to know which of them are meant.
         usable = filters.keys() <= RESOURCES["report-requests"].filters.keys() - {"status"}
-        for page in client.iter_pages("report-requests", filters=filters) if usable else ():
-            yield from (_request(row) for row in page if _reference(row, "report") is None)
+        for page in source.iter_pages("report-requests", filters=filters) if usable else ():
+            yield from (_request(row) for row in page if reference(row, "report") is None)
 
 
 def _report(record: Mapping[str, Any]) -> Awaited:
@@ -167,7 +223,7 @@ def _request(record: Mapping[str, Any]) -> Awaited:
     return Awaited(f"request {record['id']}", None, str(record.get("status") or "no report yet"))
 
 
-def _reference(record: Mapping[str, Any], name: str) -> str | int | None:
+def reference(record: Mapping[str, Any], name: str) -> str | int | None:
     """Return the id behind a reference, whether it travels as an id or as a nested object."""
     value = next((record[key] for key in (name, *ALIASES.get(name, ())) if record.get(key) is not None), None)
     return value.get("id") if isinstance(value, Mapping) else value

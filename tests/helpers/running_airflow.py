@@ -88,16 +88,7 @@ class RunningAirflow:
         try:
             self.command("db", "migrate")
             for name in self.components:
-                with self.component_log(name).open("wb") as log:
-                    self._processes[name] = subprocess.Popen(
-                        [sys.executable, "-m", "airflow", *COMPONENTS[name]],
-                        env=self.environment,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,
-                        preexec_fn=_end_with_parent,
-                    )
+                self.start(name)
             self._wait(self._healthy, seconds=240, what="the API server's health")
             token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
@@ -121,6 +112,25 @@ class RunningAirflow:
             with contextlib.suppress(ProcessLookupError):  # the rule: its workers have ended with it
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    def start(self, name: str) -> None:
+        """Start a component, or start it again; its log goes on."""
+        with self.component_log(name).open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *COMPONENTS[name]],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+
+    def kill(self, name: str) -> None:
+        """Kill a component and what it has started with SIGKILL, as the kernel does when memory runs out."""
+        process = self._processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def component_log(self, name: str) -> Path:
         """Return the file that a component writes its output to."""

@@ -93,7 +93,7 @@ def test_a_share_and_a_number(reports, sandbox):
 
 
 def test_ids_are_capped_and_no_details_are_fetched(sandbox, monkeypatch, reports):
-    monkeypatch.setattr("airflow_provider_openesg.sensors.openesg.MAX_IDS", 5)
+    monkeypatch.setattr("airflow_provider_openesg.sensors.waiting.MAX_IDS", 5)
     sandbox.options(list_field_values=False)
     before = sandbox.state()["requests"]
     result = poke(filters={"status": "submitted"})

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import json
+import os
+import subprocess
+import sys
+import time
+import tracemalloc
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+
+from airflow_provider_openesg.exceptions import OpenESGError
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
+from airflow_provider_openesg.triggers import openesg, polls
+from airflow_provider_openesg.triggers.openesg import OpenESGReportTrigger
+
+pytestmark = pytest.mark.usefixtures("openesg_connection")
+
+DAY = 86_400
+
+
+def trigger(**arguments) -> OpenESGReportTrigger:
+    given = {
+        "statuses": ["submitted", "accepted"],
+        "expected": "all",
+        "poke_interval": 0.3,
+        "deadline": (datetime.now(UTC) + timedelta(seconds=20)).isoformat(),
+        "openesg_conn_id": "openesg_default",
+    }
+    return OpenESGReportTrigger(**given | arguments)
+
+
+async def first_event(waiting: OpenESGReportTrigger) -> dict:
+    return (await anext(aiter(waiting.run()))).payload
+
+
+def events(*waiting: OpenESGReportTrigger, meanwhile=None) -> list[dict]:
+    """Run triggers in one event loop, as a triggerer does; ``meanwhile`` runs beside them."""
+
+    async def run():
+        others = [meanwhile()] if meanwhile else []
+        return (await asyncio.gather(*map(first_event, waiting), *others))[: len(waiting)]
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def reports():
+    with OpenESGHook() as hook:
+        return [row for page in hook.client.iter_pages("reports") for row in page]
+
+
+@pytest.fixture
+def requests():
+    with OpenESGHook() as hook:
+        return [row for page in hook.client.iter_pages("report-requests") for row in page]
+
+
+def one(records, status):
+    return next(record for record in records if record["status"] == status)
+
+
+@pytest.fixture(params=["each", "sweep"])
+def way(request, monkeypatch):
+    """Few waits ask for their own records, many share a sweep: the results are the same."""
+    monkeypatch.setattr(polls, "FIRST_SWEEP_FROM", 0 if request.param == "sweep" else 1000)
+    return request.param
+
+
+def test_the_result_is_that_of_poking(way, reports, requests, sandbox):
+    sandbox.turn_clock(365 * DAY)
+    asked = next(request for request in requests if request["report"] is not None and request["status"] != "declined")
+    without_report = {each["customer_identifier"] for each in requests if each["report"] is None}
+    customer = next(
+        each["customer_identifier"]
+        for each in reports
+        if each["status"] == "submitted" and each["customer_identifier"] not in without_report
+    )
+    waits = [
+        {"report_id": one(reports, "submitted")["id"]},
+        {"report_id": str(one(reports, "in_progress")["id"])},
+        {"report_request_id": asked["id"]},
+        {"customer_identifier": customer, "expected": 1},
+        {"filters": {"report_template": 1}, "expected": "80%"},
+        {"filters": {"status": "submitted", "report_template": "1"}, "expected": "5"},
+        {"filters": {"status": ["submitted"]}, "expected": 20},
+    ]
+    poked = [OpenESGReportSensor(task_id="wait", **wait).poke({}) for wait in waits]
+    assert [(each.is_done, wait) for each, wait in zip(poked, waits, strict=True)] == [(True, wait) for wait in waits]
+    assert [event["result"] for event in events(*(trigger(**wait) for wait in waits))] == [
+        each.xcom_value for each in poked
+    ]
+
+
+def test_it_waits_until_the_report_is_there(way, reports, sandbox):
+    report = one(reports, "in_progress")
+
+    async def provider():
+        await asyncio.sleep(1)
+        await asyncio.to_thread(sandbox.turn_clock, 365 * DAY)
+
+    (event,) = events(trigger(report_id=report["id"]), meanwhile=provider)
+    assert event["status"] == "done"
+    assert event["result"]["report_ids"] == [report["id"]]
+    assert sandbox.state()["token_requests"]["total"] == 2  # the turned clock has ended the first token
+
+
+def test_what_cannot_come_ends_the_wait(way, reports, sandbox):
+    declined, removed = one(reports, "declined"), one(reports, "in_progress")
+    sandbox.remove_report(removed["id"])
+    first, second = events(trigger(report_id=declined["id"]), trigger(report_id=removed["id"]))
+    assert (first["status"], second["status"]) == ("unreachable", "unreachable")
+    assert f"report {declined['id']} (declined)" in first["message"]
+    assert "deleted" in second["message"]
+    assert "404" in second["message"]
+
+
+def test_a_refusal_ends_the_wait_at_once(way, reports, sandbox):
+    sandbox.fault("answer", path="/reports", status=403)
+    before = sandbox.state()["requests"]
+    (event,) = events(trigger(report_id=reports[0]["id"]))
+    assert event["status"] == "error"
+    assert "HTTP 403" in event["message"]
+    assert sandbox.state()["requests"] - before == 1
+
+
+@pytest.mark.parametrize("waits", [1, 30])
+def test_revoked_credentials_are_no_storm(waits, reports, sandbox):
+    sandbox.rotate_secret()
+    sandbox.revoke_tokens()
+    before = sandbox.state()["token_requests"]["total"]
+    ended = events(*(trigger(report_id=report["id"]) for report in reports[:waits]))
+    assert {event["status"] for event in ended} == {"error"}
+    assert "client secret" in ended[0]["message"].lower()
+    assert sandbox.state()["token_requests"]["total"] - before <= 3
+
+
+def test_refused_fresh_tokens_are_no_storm(reports, sandbox):
+    sandbox.fault("answer", path="/api/", status=401)
+    before = sandbox.state()
+    (event,) = events(trigger(report_id=reports[0]["id"]))
+    after = sandbox.state()
+    assert event["status"] == "error"
+    assert "HTTP 401" in event["message"]
+    assert after["token_requests"]["total"] - before["token_requests"]["total"] <= 3
+    assert after["requests"] - before["requests"] <= 6
+
+
+@pytest.fixture
+def impatient(sandbox, monkeypatch):
+    """A Connection whose calls are given up after a moment, so that failures reach the trigger."""
+    connection = json.loads(sandbox.connection_json)
+    connection["extra"] = {"max_retry_time": 1, "timeout": 1}
+    monkeypatch.setenv("AIRFLOW_CONN_IMPATIENT", json.dumps(connection))
+
+
+def test_passing_failures_are_waited_out_and_logged(reports, sandbox, impatient):
+    said = []
+    sandbox.fault("answer", path="/reports", status=503)
+
+    async def repair():
+        await asyncio.sleep(2.5)
+        await asyncio.to_thread(sandbox.clear_faults)
+
+    report = one(reports, "submitted")
+    waiting = trigger(report_id=report["id"], openesg_conn_id="impatient")
+    waiting._log = SimpleNamespace(warning=lambda text, *given: said.append(text % given))
+    (event,) = events(waiting, meanwhile=repair)
+    assert event["status"] == "done"
+    assert said
+    assert "503" in said[0]
+
+
+def test_the_failure_budget_ends(reports, sandbox, impatient, monkeypatch):
+    monkeypatch.setattr(openesg, "MAX_FAILURES", 2)
+    sandbox.fault("answer", path="/reports", status=503)
+    (event,) = events(trigger(report_id=reports[0]["id"], openesg_conn_id="impatient"))
+    assert event["status"] == "error"
+    assert "HTTP 503" in event["message"]
+
+
+def test_the_deadline_is_absolute(reports):
+    report = one(reports, "in_progress")
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    past = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    first, second = events(
+        trigger(report_id=report["id"], deadline=soon), trigger(report_id=report["id"], deadline=past)
+    )
+    assert first == {"status": "timeout", "message": f"The wait was to end at {soon}."}
+    assert second["status"] == "timeout"
+
+
+def test_it_serializes_whole_and_without_secrets(sandbox):
+    waiting = trigger(customer_identifier="4711", expected="80%", poke_interval=60)
+    path, arguments = waiting.serialize()
+    assert path == "airflow_provider_openesg.triggers.openesg.OpenESGReportTrigger"
+    assert arguments.keys() == inspect.signature(OpenESGReportTrigger).parameters.keys()
+    assert OpenESGReportTrigger(**json.loads(json.dumps(arguments))).serialize() == (path, arguments)
+    assert sandbox.client_secret not in json.dumps(arguments)
+
+
+def test_2000_waits_share_one_sweep_of_the_lists_per_interval(reports, sandbox):
+    """Half of them wait for a report, half for all of a customer."""
+    # Waits that go on: numbers that are never reached, reports that nobody submits while the clock stands.
+    waiting_for = [each["id"] for each in reports if each["status"] == "in_progress"]
+    interval, intervals = 3, 3
+    deadline = (datetime.now(UTC) + timedelta(seconds=interval * (intervals + 0.5) + 1)).isoformat()
+    common = {"poke_interval": interval, "deadline": deadline}
+    waits = [trigger(report_id=waiting_for[n % len(waiting_for)], **common) for n in range(1000)]
+    waits += [trigger(customer_identifier=f"customer-{n}", expected=99, **common) for n in range(1000)]
+    memory = []
+
+    async def watch():
+        began = time.monotonic()
+        while time.monotonic() - began < interval * (intervals + 0.5):
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            if not memory and before - began > interval * 0.7:
+                gc.collect()
+                memory.append(tracemalloc.get_traced_memory()[0])
+
+    sandbox.options(list_field_values=False)
+    before = sandbox.state()["requests"]
+    tracemalloc.start()
+    try:
+        base = tracemalloc.get_traced_memory()[0]
+        ended = events(*waits, meanwhile=watch)
+    finally:
+        tracemalloc.stop()
+    assert {event["status"] for event in ended} == {"timeout"}
+    calls = [call["path"] for call in sandbox.state()["log"] if call["path"].startswith("/api/")]
+    assert {path.rsplit("/", 1)[1] for path in calls} == {"reports", "report-requests"}
+    pages_of_a_sweep = sum(-(-len(rows) // 100) for rows in (reports, reports))
+    assert 0 < sandbox.state()["requests"] - before <= (intervals + 1) * (pages_of_a_sweep + 2)
+    assert (memory[0] - base) / len(waits) < 50_000
+
+
+def test_a_platform_that_hangs_does_not_hold_up_the_event_loop(reports, sandbox):
+    sandbox.fault("delay", path="/reports", seconds=2, times=2)
+    turns = []
+
+    async def watch():
+        for _ in range(250):
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            turns.append(time.monotonic() - before)
+
+    submitted = [report for report in reports if report["status"] == "submitted"]
+    ended = events(*(trigger(report_id=report["id"]) for report in submitted[:3]), meanwhile=watch)
+    assert {event["status"] for event in ended} == {"done"}
+    assert not [turn for turn in turns if turn > 1]  # a call in the loop itself would hold it up for 2 s
+
+
+def deferrable(**arguments) -> OpenESGReportSensor:
+    return OpenESGReportSensor(task_id="wait", deferrable=True, **arguments)
+
+
+def test_the_sensor_defers_when_it_has_to_wait(reports):
+    with pytest.raises(TaskDeferred) as deferred:
+        deferrable(report_id=one(reports, "in_progress")["id"], timeout=100, poke_interval=7).execute({})
+    assert deferred.value.method_name == "execute_complete"
+    assert deferred.value.timeout == timedelta(seconds=160)
+    arguments = deferred.value.trigger.serialize()[1]
+    assert arguments["poke_interval"] == 7
+    assert 90 < (datetime.fromisoformat(arguments["deadline"]) - datetime.now(UTC)).total_seconds() <= 100
+
+
+def test_what_is_decided_at_the_first_look_is_not_deferred(reports):
+    there, declined = one(reports, "submitted"), one(reports, "declined")
+    assert deferrable(report_id=there["id"]).execute({})["report_ids"] == [there["id"]]
+    with pytest.raises(AirflowFailException, match="will not come"):
+        deferrable(report_id=declined["id"]).execute({})
+    with pytest.raises(AirflowSkipException):
+        deferrable(report_id=declined["id"], soft_fail=True).execute({})
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        ({"status": "unreachable", "message": "x"}, AirflowFailException),
+        ({"status": "timeout", "message": "x"}, AirflowSensorTimeout),
+        ({"status": "error", "message": "x"}, OpenESGError),
+        ({"status": "success"}, OpenESGError),
+        ({"status": "done"}, OpenESGError),
+        ({}, OpenESGError),
+        (None, OpenESGError),
+        ("done", OpenESGError),
+    ],
+)
+def test_an_event_is_taken_for_what_it_says(event, error):
+    with pytest.raises(error):
+        deferrable(report_id=1).execute_complete({}, event)
+
+
+@pytest.mark.parametrize("status", ["unreachable", "timeout"])
+def test_soft_fail_skips_after_the_wait(status):
+    event = {"event": {"status": status, "message": "x"}}
+    with pytest.raises(AirflowSkipException):
+        deferrable(report_id=1, soft_fail=True).resume_execution("execute_complete", event, {})
+
+
+def test_the_default_is_airflows():
+    script = (
+        "from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor as Sensor\n"
+        "print('DEFERRABLE', Sensor(task_id='wait', report_id=1).deferrable)"
+    )
+    environment = {**os.environ, "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "True"}
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert "DEFERRABLE True" in run.stdout
+    assert not OpenESGReportSensor(task_id="wait", report_id=1).deferrable
