@@ -22,6 +22,10 @@ class OpenESGContractError(OpenESGError):
     """The answer is not what the API is taken to be: HTML, broken JSON, a page that repeats or ends early."""
 
 
+class OpenESGUntraceableError(OpenESGContractError):
+    """The platform does not show by its key what was asked of it: asking again might write to somebody twice."""
+
+
 class OpenESGApiError(OpenESGError):
     """A call that failed, after all retries that were allowed.
 

@@ -62,9 +62,9 @@ class DiskCache:
             return token
 
     def _file(self, identity: Identity) -> _TokenFile | None:
-        directory = Path(self._directory).expanduser() if self._directory else _default_directory()
+        directory = cache_directory(self._directory)
         try:
-            _private_directory(directory)
+            private_directory(directory)
         except OSError as error:
             _warn_once(f"The token cache {directory} is not used, so every process fetches a token: {_reason(error)}")
             return None
@@ -143,6 +143,11 @@ class _TokenFile:
         return Fernet(self._key)
 
 
+def cache_directory(given: str | None) -> Path:
+    """Return where files that the tasks of this user share are kept: ``given``, or the default."""
+    return Path(given).expanduser() if given else _default_directory()
+
+
 def _default_directory() -> Path:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or os.devnull)
     # A task that runs as another user (run_as_user) inherits a variable that names somebody else's directory.
@@ -150,7 +155,7 @@ def _default_directory() -> Path:
     return (runtime if usable else Path(tempfile.gettempdir())) / f"airflow-openesg-{os.geteuid()}"
 
 
-def _private_directory(directory: Path) -> None:
+def private_directory(directory: Path) -> None:
     """Make ``directory`` where it is missing.
 
     :raises OSError: where it is not a real directory that this user alone can enter.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_openesg.auth.cache import CredentialCache
     from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.requesting.run import Result
     from airflow_provider_openesg.tables.summary import Summary
 
 
@@ -149,6 +150,42 @@ class OpenESGHook(BaseHook):
             self.client, tables, templates=templates, updated_after=updated_after, filters=filters, summary=summary
         )
 
+    def request_reports(
+        self,
+        rows: Iterable[Mapping[str, Any]] | Mapping[int, Mapping[str, Any]],
+        *,
+        report_template: str | int | None = None,
+        on_invalid: str = "fail",
+        on_duplicate: str = "fail",
+        dry_run: bool = False,
+        retried: bool = False,
+    ) -> list[Result]:
+        """Ask providers for reports, nobody twice; see :class:`OpenESGRequestReportsOperator` for the promise.
+
+        :param rows: dicts with the columns of the platform's CSV upload; a mapping says what number messages call each
+            by, else it is from 1.
+        :param report_template: id or key, for rows that name none.
+        :param on_invalid: ``fail``: nothing is sent where a row is at fault; ``skip``: the valid rows are.
+        :param on_duplicate: ``fail``: nothing is sent where two rows have one key; ``first``: the first of them is.
+        :param dry_run: check and look up only.
+        :param retried: an earlier try may have been cut off (``ti.try_number > 1``).
+        :returns: what became of each row; those that the platform refused are ``skipped``.
+        :raises OpenESGConfigError: rows at fault, each named.
+        :raises OpenESGUntraceableError: the platform does not show what was sent; do not retry.
+        """
+        from airflow_provider_openesg.requesting.run import request_reports
+
+        return request_reports(
+            self.client,
+            rows,
+            report_template=report_template,
+            on_invalid=on_invalid,
+            on_duplicate=on_duplicate,
+            dry_run=dry_run,
+            retried=retried,
+            directory=_configured_directory(),
+        )
+
     def test_connection(self) -> tuple[bool, str]:
         """Fetch a token and make one call with it.
 
@@ -191,4 +228,8 @@ def _configured_cache() -> CredentialCache:
     from airflow_provider_openesg.auth.cache import open_cache
 
     kind = conf.get("openesg", "credential_cache", fallback="disk")
-    return open_cache(kind, conf.get("openesg", "credential_cache_dir", fallback="") or None)
+    return open_cache(kind, _configured_directory())
+
+
+def _configured_directory() -> str | None:
+    return conf.get("openesg", "credential_cache_dir", fallback="") or None

@@ -1,4 +1,4 @@
-"""OpenESGOperator: one call of the API."""
+"""Operators: one call of the API, and asking for reports."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.operators.checks import check_choice
+from airflow_provider_openesg.operators.request_reports import OpenESGRequestReportsOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+__all__ = ["OpenESGOperator", "OpenESGRequestReportsOperator"]
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_RESULT_BYTES = 1024 * 1024

@@ -1,0 +1,171 @@
+"""OpenESGRequestReportsOperator: ask providers for reports, one or thousands, nobody twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, BaseOperator
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGUntraceableError
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.operators.checks import check_choice, is_template
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_openesg.requesting.run import Outcome, Result
+
+MAX_LISTED = 1000
+"""Rows in the XCom."""
+
+
+class OpenESGRequestReportsOperator(BaseOperator):
+    """Asks for a report for each row of a list, unless it was asked for before. Run it again at any time.
+
+    A row's key is its template, ``customer_identifier`` and ``reason``. A row without an identifier is sent with one
+    made of organization and e-mail address. What the platform has a request for is not sent again, and a request
+    whose answer is lost is looked up before it is tried again. Tasks of one machine and user take turns. Between
+    machines nothing but the platform itself could keep two tasks from sending the same row at the same moment; Airflow
+    runs one instance of this task at a time (``max_active_tis_per_dag=1``, unless given otherwise).
+
+    :param requests: a list of dicts, or the output of another task; the path of a CSV file (``,`` or ``;``) as
+        ``ObjectStoragePath`` takes it; or, with ``sql_conn_id``, a query, or the path of a ``.sql`` file with one.
+        Columns are those of the platform's CSV upload. (templated)
+    :param report_template: id or key of the report template, for rows that name none. (templated)
+    :param sql_conn_id: Connection of the database that ``requests`` is a query for. (templated)
+    :param object_storage_conn_id: Connection of the store that ``requests`` is a path in.
+    :param on_invalid: ``fail``: nothing is sent where a row is at fault; ``skip``: the valid rows are.
+    :param on_duplicate: ``fail``: nothing is sent where two rows have one key; ``first``: the first of them is.
+    :param dry_run: check and look up, and say what would be sent.
+    :param openesg_conn_id: Connection of type ``openesg``. (templated)
+    :raises OpenESGConfigError: rows at fault, each named with column, value and what is allowed; or rows that the
+        platform refuses, once the others are sent.
+    :raises OpenESGApiError: the platform does not come back; a retry sends what is missing.
+    :raises AirflowFailException: the platform does not show what was sent: to be looked into, not retried.
+    """
+
+    template_fields: Sequence[str] = ("requests", "report_template", "sql_conn_id", "openesg_conn_id")
+    template_ext: Sequence[str] = (".sql",)
+    ui_color = "#dcefdc"
+
+    def __init__(
+        self,
+        *,
+        requests: Any,
+        report_template: str | int | None = None,
+        sql_conn_id: str | None = None,
+        object_storage_conn_id: str | None = None,
+        on_invalid: str = "fail",
+        on_duplicate: str = "fail",
+        dry_run: bool = False,
+        openesg_conn_id: str = OpenESGHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("max_active_tis_per_dag", 1)
+        super().__init__(**kwargs)
+        self.requests = requests
+        self.report_template = report_template
+        self.sql_conn_id = sql_conn_id
+        self.object_storage_conn_id = object_storage_conn_id
+        self.on_invalid = on_invalid
+        self.on_duplicate = on_duplicate
+        # Airflow 2's operators have a method of the name dry_run.
+        self.dry_run_only = dry_run
+        self.openesg_conn_id = openesg_conn_id
+        check_choice("on_invalid", on_invalid, ("fail", "skip"))
+        check_choice("on_duplicate", on_duplicate, ("fail", "first"))
+        if not isinstance(dry_run, bool):
+            raise OpenESGConfigError(f"dry_run: {dry_run!r:.100} given; allowed: True or False.")
+        if not is_template(requests):
+            _kind(requests)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Ask.
+
+        :returns: ``rows``, ``created``, ``existing``, ``skipped`` (with ``dry_run``: ``to_create``), and ``requests``:
+            of each row its ``row`` number, ``outcome``, key, ``request_id`` and ``report_id``; at most 1,000 of them.
+        """
+        rows = self._rows()
+        task = context.get("ti")
+        with OpenESGHook(self.openesg_conn_id) as hook:
+            try:
+                results = hook.request_reports(
+                    rows,
+                    report_template=self.report_template,
+                    on_invalid=self.on_invalid,
+                    on_duplicate=self.on_duplicate,
+                    dry_run=self.dry_run_only,
+                    retried=bool(task and task.try_number > 1),
+                )
+            except OpenESGUntraceableError as error:
+                # A retry that cannot see what was sent would send it again.
+                raise AirflowFailException(str(error)) from error
+        return self._told(results)
+
+    def _told(self, results: Sequence[Result]) -> dict[str, Any]:
+        refused = [result for result in results if result.outcome == "skipped" and result.key is not None]
+        if refused and self.on_invalid == "fail":
+            listed = "\n".join(f"row {result.row}: {result.why}" for result in refused)
+            raise OpenESGConfigError(
+                f"requests: {len(refused)} of {len(results)} rows were refused, the others are sent. "
+                f"on_invalid='skip' returns them instead.\n{listed}"
+            )
+        counts = Counter(result.outcome for result in results)
+        sendable: Outcome = "to_create" if self.dry_run_only else "created"
+        outcomes: tuple[Outcome, ...] = (sendable, "existing", "skipped")
+        return {
+            "rows": len(results),
+            **{outcome: counts[outcome] for outcome in outcomes},
+            "requests": [result.as_dict() for result in results[:MAX_LISTED]],
+        }
+
+    def _rows(self) -> Any:
+        if _kind(self.requests) != "text":
+            return self.requests
+        return self._rows_of_query() if self.sql_conn_id is not None else self._rows_of_file()
+
+    def _rows_of_query(self) -> list[dict[str, Any]]:
+        hook: Any = BaseHook.get_hook(self.sql_conn_id or "")
+        if not hasattr(hook, "get_records"):
+            raise OpenESGConfigError(
+                f"sql_conn_id: {self.sql_conn_id!r} is a Connection of {type(hook).__name__}, which runs no SQL."
+            )
+        names, records = hook.run(self.requests, handler=_with_names)
+        return [dict(zip(names, record, strict=True)) for record in records]
+
+    def _rows_of_file(self) -> Mapping[int, Mapping[str, Any]]:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        from airflow_provider_openesg.requesting.reading import read_csv
+
+        path = str(self.requests).strip()
+        if path[:1] in ("[", "{"):
+            raise OpenESGConfigError(
+                "requests: a list rendered to text given; pass the task's output itself (requests=other_task.output), "
+                "or set render_template_as_native_obj in the DAG."
+            )
+        try:
+            content = ObjectStoragePath(path, conn_id=self.object_storage_conn_id).read_bytes()
+        except (OSError, ValueError, ImportError) as error:
+            raise OpenESGConfigError(
+                f"requests: {path!r} cannot be read ({error}). Allowed: a list of dicts, the path of a CSV file, or a "
+                "query with sql_conn_id."
+            ) from error
+        return read_csv(content, path)
+
+
+def _kind(requests: Any) -> str:
+    if isinstance(requests, str) and requests.strip() not in ("", "None"):
+        return "text"
+    if isinstance(requests, Sequence) and not isinstance(requests, str | bytes):
+        return "rows"
+    given = type(requests).__name__ if isinstance(requests, Mapping) else repr(requests)
+    raise OpenESGConfigError(
+        f"requests: {given:.100} given; allowed: a list of dicts, the path of a CSV file, or a query with sql_conn_id."
+    )
+
+
+def _with_names(cursor: Any) -> tuple[list[str], list[Any]]:
+    return [column[0] for column in cursor.description], cursor.fetchall()

@@ -1,0 +1,102 @@
+"""What the platform already has: its templates, and the requests that stand for keys."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_openesg.api import ALIASES
+from airflow_provider_openesg.client.parallel import ordered
+from airflow_provider_openesg.exceptions import OpenESGUntraceableError
+from airflow_provider_openesg.requesting.rows import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from airflow_provider_openesg.client.client import OpenESGClient
+
+log = logging.getLogger(__name__)
+
+FEW = 20
+"""Up to so many identifiers are looked up one by one; beyond, the whole list is cheaper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A request that the platform has."""
+
+    request_id: str | int
+    report_id: str | int | None
+
+
+def template_ids(client: OpenESGClient) -> dict[str, Any]:
+    """Return the id of each report template by its id (as text) and by its key."""
+    templates = [row for page in client.iter_pages("report-templates") for row in page]
+    by_key = {str(row["key"]): row["id"] for row in templates if row.get("key")}
+    return by_key | {str(row["id"]): row["id"] for row in templates}
+
+
+def find_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key, Known]:
+    """Return those of ``keys`` that the platform has requests for, whatever their status.
+
+    :raises OpenESGUntraceableError: its requests do not carry what keys are made of.
+    """
+    found: dict[Key, Known] = {}
+    for record in _records(client, sorted({key.customer_identifier for key in keys})):
+        key = key_of(record)
+        if key not in keys:
+            continue
+        known = known_of(record)
+        if key in found and found[key] != known:
+            log.warning("The platform has requests %s and %s for %s.", found[key].request_id, known.request_id, key)
+        found.setdefault(key, known)
+    return found
+
+
+def key_of(record: Mapping[str, Any]) -> Key:
+    """Return the key that a request on the platform stands for.
+
+    :raises OpenESGUntraceableError: the record does not say.
+    """
+    for name in ("customer_identifier", "report_template", "reason"):
+        if not {name, *ALIASES.get(name, ())} & record.keys():
+            raise OpenESGUntraceableError(
+                f"Report request {record.get('id')} has no {name!r}: what was asked before cannot be told, so nothing "
+                "is sent. See airflow_provider_openesg/api.py for what the API is taken to be."
+            )
+    return Key(
+        str(reference(record, "report_template")),
+        str(record["customer_identifier"] or "").strip(),
+        str(record["reason"] or "").strip(),
+    )
+
+
+def known_of(record: Mapping[str, Any]) -> Known:
+    """Return the ids of a request on the platform."""
+    return Known(record["id"], reference(record, "report"))
+
+
+def reference(record: Mapping[str, Any], name: str) -> Any:
+    """Return the id behind a reference, whether it travels as an id or as a nested object."""
+    value = next((record[each] for each in (name, *ALIASES.get(name, ())) if record.get(each) is not None), None)
+    return value.get("id") if isinstance(value, Mapping) else value
+
+
+def _records(client: OpenESGClient, identifiers: list[str]) -> Iterator[Mapping[str, Any]]:
+    if len(identifiers) > FEW:
+        # Without filters: one that the platform reads in another way would hide what was asked before.
+        for page in client.iter_pages("report-requests"):
+            yield from page
+        return
+
+    def of(identifier: str) -> list[dict[str, Any]]:
+        filters = {"customer_identifier": identifier}
+        return [row for page in client.iter_pages("report-requests", filters=filters) for row in page]
+
+    with closing(ordered((partial(of, each) for each in identifiers), client.settings.parallel_requests)) as answers:
+        for rows in answers:
+            yield from rows

@@ -1,0 +1,51 @@
+"""Rows to send, and what the sandbox has sent."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_openesg.sandbox.process import SandboxProcess
+
+
+@pytest.fixture
+def rows() -> Callable[..., list[dict[str, Any]]]:
+    """Make rows, each with a contact of its own; overrides go into all of them."""
+
+    def make(count: int, **overrides: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "organization_name": f"Lieferant {number} GmbH",
+                "user_email": f"esg-{number}@lieferant.example",
+                "customer_identifier": f"L-{number}",
+                "reason": "2026",
+                "report_template": "vsme",
+                **overrides,
+            }
+            for number in range(count)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def written_to() -> Callable[..., Counter[str]]:
+    """Count the e-mails that a sandbox has sent, by address."""
+    return lambda sandbox: Counter(email["to"] for email in sandbox.state()["emails"])
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make a sandbox Airflow's Connection ``openesg_default``, with extra fields."""
+
+    def connection(sandbox: SandboxProcess, **extra: Any) -> None:
+        fields = json.loads(sandbox.connection_json) | {"extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_OPENESG_DEFAULT", json.dumps(fields))
+
+    return connection

@@ -1,0 +1,123 @@
+"""The operator: where rows come from, what it returns, how it fails."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.operators import request_reports
+from airflow_provider_openesg.operators.openesg import OpenESGRequestReportsOperator
+
+pytestmark = pytest.mark.usefixtures("openesg_connection")
+
+
+def ask(requests, try_number=1, **arguments):
+    operator = OpenESGRequestReportsOperator(task_id="ask", requests=requests, **arguments)
+    return operator.execute({"ti": SimpleNamespace(try_number=try_number)})
+
+
+def test_a_list(rows, sandbox):
+    said = ask(rows(2))
+    assert {name: said[name] for name in ("rows", "created", "existing", "skipped")} == {
+        "rows": 2,
+        "created": 2,
+        "existing": 0,
+        "skipped": 0,
+    }
+    assert said["requests"][1] == {
+        "row": 2,
+        "outcome": "created",
+        "report_template": "1",
+        "customer_identifier": "L-1",
+        "reason": "2026",
+        "request_id": sandbox.state()["emails"][1]["report_request"],
+        "report_id": said["requests"][1]["report_id"],
+    }
+    assert json.loads(json.dumps(ask(tuple(rows(3)))))["existing"] == 2
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_csv_file(rows, sandbox, tmp_path, delimiter):
+    (row,) = rows(1)
+    path = tmp_path / "suppliers.csv"
+    path.write_text("\ufeff" + delimiter.join(row) + "\n" + delimiter.join(row.values()), encoding="utf-8")
+    assert [(each["row"], each["outcome"]) for each in ask(str(path))["requests"]] == [(2, "created")]
+    assert ask(path.as_uri())["existing"] == 1
+
+
+def test_a_query(sandbox, tmp_path, monkeypatch):
+    import duckdb
+
+    database = str(tmp_path / "suppliers.duckdb")
+    with duckdb.connect(database) as connection:
+        connection.sql("CREATE TABLE suppliers AS SELECT 'Neu GmbH' AS name, 'a@neu.example' AS mail, 4711 AS number")
+    monkeypatch.setenv("AIRFLOW_CONN_DUCK", json.dumps({"conn_type": "duckdb", "host": database}))
+    query = """SELECT name AS ORGANIZATION_NAME, mail AS user_email, number AS customer_identifier,
+        NULL AS user_locale, DATE '2026-04-30' AS submission_date FROM suppliers"""
+    said = ask(query, sql_conn_id="duck", report_template="vsme")
+    assert said["requests"][0]["customer_identifier"] == "4711"
+    assert len(sandbox.state()["emails"]) == 1
+
+
+def test_an_empty_list_is_nothing_to_do():
+    assert ask([])["rows"] == 0
+
+
+@pytest.mark.parametrize(
+    ("requests", "said"),
+    [
+        (None, "None given; allowed: a list of dicts"),
+        ("", "allowed: a list of dicts"),
+        ({"user_email": "a@b.example"}, "dict given; allowed: a list of dicts"),
+        ("[{'user_email': 'a@b.example'}]", "a list rendered to text"),
+        ("/not/there.csv", "cannot be read"),
+    ],
+)
+def test_what_is_no_list(requests, said):
+    with pytest.raises(OpenESGConfigError, match=said):
+        ask(requests)
+
+
+@pytest.mark.parametrize("wrong", [{"on_invalid": "ignore"}, {"on_duplicate": "last"}, {"dry_run": "yes"}])
+def test_parameters_are_checked_in_the_dag_file(wrong):
+    with pytest.raises(OpenESGConfigError, match=next(iter(wrong))):
+        OpenESGRequestReportsOperator(task_id="ask", requests="{{ x }}", **wrong)
+
+
+def test_dry_run(rows, sandbox):
+    said = ask(rows(2), dry_run=True)
+    assert (said["to_create"], said["existing"], sandbox.state()["emails"]) == (2, 0, [])
+
+
+def test_the_list_in_the_xcom_is_capped(rows, monkeypatch):
+    monkeypatch.setattr(request_reports, "MAX_LISTED", 2)
+    said = ask(rows(3))
+    assert (said["created"], len(said["requests"])) == (3, 2)
+
+
+def test_rows_that_the_platform_refuses(rows, sandbox):
+    some = rows(3)
+    some[1] |= {"organization_name": "x" * 300}
+    with pytest.raises(OpenESGConfigError, match=r"1 of 3 rows were refused, the others are sent.*\nrow 2: .*HTTP 422"):
+        ask(some)
+    assert len(sandbox.state()["emails"]) == 2
+    assert ask(some, on_invalid="skip")["skipped"] == 1
+
+
+def test_what_cannot_be_found_again_is_not_retried(rows, sandbox):
+    sandbox.fault(
+        "answer", path="report-requests$", method="GET", status=200, body='{"items": [{"id": 1}], "count": 1}'
+    )
+    with pytest.raises(AirflowFailException, match="customer_identifier"):
+        ask(rows(1))
+
+
+def test_one_instance_at_a_time():
+    def made(**arguments):
+        return OpenESGRequestReportsOperator(task_id="ask", requests=[], **arguments).max_active_tis_per_dag
+
+    assert (made(), made(max_active_tis_per_dag=4)) == (1, 4)
