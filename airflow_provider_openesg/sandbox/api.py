@@ -1,7 +1,7 @@
 """The REST API, v1: organizations, report templates, report requests, reports."""
 
 # ninja reads annotations when it runs, and passes every view the request.
-# ruff: noqa: ARG001, TC001, TC003
+# ruff: noqa: ARG001, TC001, TC002, TC003
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from urllib.parse import urlencode
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI, Query
+from ninja import File, NinjaAPI, Query
 from ninja.errors import HttpError
+from ninja.files import UploadedFile
 
 from airflow_provider_openesg.sandbox import schemas
 from airflow_provider_openesg.sandbox.encode import Encoder
+from airflow_provider_openesg.sandbox.filling import attach, change_report, submit
 from airflow_provider_openesg.sandbox.oauth import scopes_of
 from airflow_provider_openesg.sandbox.templates import TEMPLATES
 from airflow_provider_openesg.sandbox.world import World
-from airflow_provider_openesg.sandbox.writing import change_report, create_request
+from airflow_provider_openesg.sandbox.writing import create_request
 
 ERRORS = {401: schemas.Detail, 403: schemas.Detail, 404: schemas.Detail}
 JSON = "application/json; charset=utf-8"
 Limit: int = Query(100, ge=1)  # type: ignore[type-arg]
 Offset: int = Query(0, ge=0)  # type: ignore[type-arg]
+FILE: UploadedFile = File(...)  # type: ignore[type-arg]
 Found = TypeVar("Found")
 
 
@@ -35,6 +38,18 @@ def authorise(request: HttpRequest) -> list[str] | None:
     if scopes is not None and ("read" if request.method in ("GET", "HEAD", "OPTIONS") else "write") not in scopes:
         raise HttpError(403, "You do not have permission to perform this action.")
     return scopes
+
+
+def media_view(world: World) -> Callable[..., HttpResponse]:
+    """Return the view that hands out attachments, to whom the API would."""
+
+    def media(request: HttpRequest, value_id: int, name: str) -> HttpResponse:
+        if scopes_of(request) is None:
+            return HttpResponse(status=401)
+        content = world.files.get(value_id)
+        return HttpResponse(content or b"", status=404 if content is None else 200, content_type="application/pdf")
+
+    return media
 
 
 def build_api(world: World) -> NinjaAPI:
@@ -139,6 +154,19 @@ def build_api(world: World) -> NinjaAPI:
     @api.patch("reports/{report_id}", response={200: schemas.Report, **ERRORS}, tags=["reports"])
     def update_report(request: HttpRequest, report_id: int, body: schemas.ReportChange) -> HttpResponse:
         change_report(world, _found(world.report(report_id)), body)
+        return _record(encoder.report(report_id))
+
+    @api.post(
+        "reports/{report_id}/field-values/{value_id}/attachment",
+        response={200: schemas.FieldValue, **ERRORS},
+        tags=["reports"],
+    )
+    def attach_file(request: HttpRequest, report_id: int, value_id: int, file: UploadedFile = FILE) -> HttpResponse:
+        return _json(attach(world, _found(world.report(report_id)), value_id, file.name or "", file.read()))
+
+    @api.post("reports/{report_id}/submit", response={200: schemas.Report, **ERRORS}, tags=["reports"])
+    def submit_report(request: HttpRequest, report_id: int) -> HttpResponse:
+        submit(world, _found(world.report(report_id)))
         return _record(encoder.report(report_id))
 
     return api

@@ -41,6 +41,7 @@ class OptionChange(Schema):
     order: Literal["id", "-id", "updated_at"] = "id"
     page_cap: int | None = Field(None, ge=1)
     organizations: bool = True
+    unique_requests: bool = False
     token_lifetime: int = Field(3600, ge=1)
 
 
@@ -103,7 +104,7 @@ def build_control(world: World, clients: oauth.Clients, faults: Faults, traffic:
                 **traffic.report(),
                 "now": iso(world.now),
                 "options": asdict(world.options),
-                "emails": world.emails,
+                "emails": world.outbox(),
                 "faults": faults.report(),
                 "reports": len(world.report_ids),
                 "report_requests": len(world.request_ids),

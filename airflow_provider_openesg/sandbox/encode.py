@@ -79,7 +79,7 @@ class Encoder:
         return record
 
     def _field_values(self, report: Report) -> bytes:
-        references, progress = self._world.options.references, report.stage(self._world.now).progress
+        references, progress = self._world.options.references, report.progress(self._world.now)
         key = (report.id, progress, references)
         if key in self._values and not report.edits:
             return self._values[key]

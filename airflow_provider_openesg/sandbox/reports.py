@@ -34,7 +34,10 @@ class Stage:
 
 @dataclass(slots=True)
 class Report:
-    """A report without its values; ``edits`` and ``touched`` are what was written to it since the start."""
+    """A report without its values; ``edits`` and ``touched`` are what was written to it since the start.
+
+    :param answered: percent of the questions that the seed answers, once that does not grow any more.
+    """
 
     id: int
     template: Template
@@ -48,10 +51,15 @@ class Report:
     seed: str
     edits: dict[int, dict[str, Any]] = field(default_factory=dict)
     touched: int | None = None
+    answered: int | None = None
 
     def stage(self, now: int) -> Stage:
         """Return where it stands now."""
         return next((stage for stage in reversed(self.stages) if stage.at <= now), self.stages[0])
+
+    def progress(self, now: int) -> int:
+        """Return the percent of its questions that the seed has answered by now."""
+        return self.stage(now).progress if self.answered is None else self.answered
 
     def updated_at(self, now: int) -> int:
         """Return when it last changed."""
@@ -136,6 +144,22 @@ def _course(draw: random.Random) -> tuple[Stage, ...]:
         return Stage(created, "requested", 0), Stage(end, "declined", 0)
     share = draw.randrange(15, 90)
     return Stage(created, "requested", 0), Stage(begun, "in_progress", share), Stage(end, "submitted", 100)
+
+
+def course_of_request(report_id: int, seed: str, created: int, now: int) -> tuple[Stage, ...]:
+    """Return the course of a report that was asked for: most are begun within days and submitted within weeks.
+
+    One in twenty is declined, one in ten never answered.
+    """
+    draw = random.Random(f"{seed}/course/{report_id}")  # noqa: S311 - nothing secret
+    kind, begun = draw.random(), now + draw.randrange(2 * DAY, 12 * DAY)
+    submitted = begun + draw.randrange(DAY, 25 * DAY)
+    asked = Stage(created, "requested", 0)
+    if kind < 0.05:
+        return asked, Stage(begun, "declined", 0)
+    if kind < 0.15:
+        return (asked,)
+    return asked, Stage(begun, "in_progress", draw.randrange(15, 90)), Stage(submitted, "submitted", 100)
 
 
 def values_of(report: Report, progress: int) -> list[dict[str, Any]]:

@@ -202,7 +202,9 @@ class Detail(Schema):
 
 
 class FieldValueChange(Schema):
-    """A field value to write: by its id, or by field type (and instance)."""
+    """A field value to write: by its id, or by field type (and instance). What is not given stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
 
     id: int | None = None
     field_type: int | None = None
@@ -215,6 +217,8 @@ class FieldValueChange(Schema):
 
 class ReportChange(Schema):
     """What is written to a report."""
+
+    model_config = ConfigDict(extra="forbid")
 
     field_values: list[FieldValueChange]
 
@@ -233,7 +237,7 @@ class NewReportRequest(Schema):
     organization_court_of_registration: str = ""
     organization_commercial_register_number: str = ""
     organization_homepage: str = ""
-    organization_email: str = ""
+    organization_email: Email | Literal[""] = ""
     organization_phone: str = ""
     organization_address_line_1: str = ""
     organization_address_line_2: str = ""

@@ -83,7 +83,7 @@ def build(config: ServerConfig) -> Any:
     from django.urls import path
 
     from airflow_provider_openesg.sandbox import oauth
-    from airflow_provider_openesg.sandbox.api import build_api
+    from airflow_provider_openesg.sandbox.api import build_api, media_view
     from airflow_provider_openesg.sandbox.control import build_control
     from airflow_provider_openesg.sandbox.faults import Faults
     from airflow_provider_openesg.sandbox.traffic import Traffic
@@ -97,6 +97,7 @@ def build(config: ServerConfig) -> Any:
         [
             path("o/token/", oauth.token_view),
             path("api/v1/", build_api(world).urls),
+            path("media/<int:value_id>/<str:name>", media_view(world)),
             # Swagger's own files: the docs pages need no internet.
             path("static/<path:path>", serve_static, {"insecure": True}),
             path("sandbox/", build_control(world, clients, faults, traffic).urls),

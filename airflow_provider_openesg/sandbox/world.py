@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import threading
+from bisect import insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_openesg.sandbox.organizations import Organization, make_organizations
-from airflow_provider_openesg.sandbox.reports import DAY, PERSONAL_MESSAGE, Report, Stage, iso, make_report
+from airflow_provider_openesg.sandbox.directory import Directory
+from airflow_provider_openesg.sandbox.organizations import make_organizations
+from airflow_provider_openesg.sandbox.reports import (
+    DAY,
+    PERSONAL_MESSAGE,
+    Report,
+    Stage,
+    course_of_request,
+    iso,
+    make_report,
+)
 from airflow_provider_openesg.sandbox.templates import TEMPLATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow_provider_openesg.sandbox.organizations import Organization
 
 ORGANIZATIONS = 240
 FIRST_REPORT, STEP = 1000, 10
@@ -27,7 +39,8 @@ class Options:
     ``list_field_values``: lists of reports carry field values. ``references``: ``v1`` (organizations nested, all others
     ids), ``ids``, ``nested``. ``envelope``: ``items`` (with count), ``results`` (with next, 2023), ``bare``. ``order``:
     of lists. ``page_cap``: most rows of a page, whatever is asked for. ``organizations``: the list exists.
-    ``token_lifetime``: seconds, of tokens issued from now on.
+    ``unique_requests``: a second request with the template, ``customer_identifier`` and reason of another is refused
+    (409). ``token_lifetime``: seconds, of tokens issued from now on.
     """
 
     list_field_values: bool = True
@@ -36,6 +49,7 @@ class Options:
     order: Literal["id", "-id", "updated_at"] = "id"
     page_cap: int | None = None
     organizations: bool = True
+    unique_requests: bool = False
     token_lifetime: int = 3600
 
 
@@ -52,9 +66,10 @@ class Request:
 
     def status(self, now: int) -> str:
         """Return ``created`` until the platform approved it, which takes a report."""
-        if self.report_id is None or self.written:
+        status = self.report.stage(now).status
+        if self.report_id is None or (self.written and status == "requested"):
             return "created"
-        return "declined" if self.report.stage(now).status == "declined" else "approved"
+        return "declined" if status == "declined" else "approved"
 
     def record(self, now: int) -> dict[str, Any]:
         """Return it as the platform sends it, with ``organization`` nested."""
@@ -95,9 +110,10 @@ class World:
         with self.lock:
             self.now = 0
             self.options = Options(token_lifetime=self._token_lifetime)
-            self.emails: list[dict[str, Any]] = []
-            self.users: list[dict[str, Any]] = []
-            self.organizations = make_organizations(ORGANIZATIONS, self._seed)
+            self._emails: list[tuple[int, dict[str, Any]]] = []
+            self.files: dict[int, bytes] = {}
+            self.directory = Directory(make_organizations(ORGANIZATIONS, self._seed))
+            self.request_keys: set[tuple[Any, ...]] = set()
             self.report_ids = [FIRST_REPORT + STEP * number for number in range(1, self._count + 1)]
             # A few requests have no report yet.
             self.request_ids = list(range(1, self._count + self._count // 40 + 1))
@@ -105,6 +121,22 @@ class World:
             self._requests: dict[int, Request] = {}
             self._known = set(self.report_ids)
             self._lists: dict[Any, list[int]] = {}
+
+    @property
+    def organizations(self) -> dict[int, Organization]:
+        """All organizations by id."""
+        return self.directory.organizations
+
+    def write_email(self, to: str, request_id: int, *, later: int = 0) -> None:
+        """Write an e-mail, now or so many seconds later."""
+        with self.lock:
+            at = self.now + later
+            self._emails.append((at, {"to": to, "report_request": request_id, "at": iso(at)}))
+
+    def outbox(self) -> list[dict[str, Any]]:
+        """Return the e-mails that have been sent by now."""
+        with self.lock:
+            return [email for at, email in self._emails if at <= self.now]
 
     def made(self) -> int:
         """Return how many reports were made so far: they are made when first asked for."""
@@ -212,8 +244,7 @@ class World:
         report = make_report(report_id, request_id, self.organizations, str(self._seed), stages)
         self._reports[report_id] = report
         self._known.add(report_id)
-        self.report_ids.append(report_id)
-        self.report_ids.sort()
+        insort(self.report_ids, report_id)
         self._changed()
         return report
 
@@ -237,8 +268,17 @@ class World:
             report.touched = self.tick()
             self._changed()
 
+    def submit_report(self, report: Report) -> None:
+        """Submit a report with the values that it has: the seed answers nothing more."""
+        with self.lock:
+            report.answered = report.stage(self.now).progress
+            report.touched = self.tick()
+            past = tuple(stage for stage in report.stages if stage.at < self.now)
+            report.stages = (*past, Stage(self.now, "submitted", 100))
+            self._changed()
+
     def add_request(self, *, created: int | None, **details: Any) -> Request:
-        """Store a new report request and its report, which is ``requested``.
+        """Store a new report request and its report, which moves on as the clock is turned.
 
         :param created: when, where that is not now.
         :param details: ``organization``, ``user``, ``template``, ``customer_identifier``, ``reason``,
@@ -246,9 +286,10 @@ class World:
         """
         with self.lock:
             now = self.tick() if created is None else created
-            request_id = max(self.request_ids, default=0) + 1
+            request_id = (self.request_ids[-1] if self.request_ids else 0) + 1
+            report_id = (self.report_ids[-1] if self.report_ids else FIRST_REPORT) + STEP
             report = self._add(
-                max(self.report_ids, default=FIRST_REPORT) + STEP, request_id, (Stage(now, "requested", 0),)
+                report_id, request_id, course_of_request(report_id, str(self._seed), now, max(now, self.now))
             )
             report.request_id = request_id
             for name in ("organization", "user", "template", "customer_identifier", "reason"):

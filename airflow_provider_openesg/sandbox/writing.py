@@ -1,39 +1,57 @@
-"""What can be written to the platform: new report requests, field values of a report."""
+"""What a requestor writes to the platform: new report requests."""
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import UTC, datetime, time
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 from ninja.errors import HttpError, ValidationError
 
+from airflow_provider_openesg.requesting.columns import COUNTRIES
 from airflow_provider_openesg.sandbox.organizations import ENDINGS, LEGAL_FORMS, Organization
-from airflow_provider_openesg.sandbox.reports import VALUE_IDS, Report, answers_of, iso, seconds
+from airflow_provider_openesg.sandbox.reports import DAY, seconds
 from airflow_provider_openesg.sandbox.world import Request, World, template_by
 
 if TYPE_CHECKING:
-    from airflow_provider_openesg.sandbox.schemas import NewReportRequest, ReportChange
+    from collections.abc import Sequence
+
+    from airflow_provider_openesg.sandbox.schemas import NewReportRequest
 
 
 def create_request(world: World, body: NewReportRequest) -> tuple[Request, bool]:
     """Create organization, contact, report and request, and write the contact an e-mail unless told not to.
 
     :return: the request, and whether the contact was registered already.
-    :raises ValidationError: 422 for a template or legal form that does not exist.
+    :raises ValidationError: 422 for a template, legal form, country or time zone that does not exist.
+    :raises HttpError: 409 for a request that another stands for, where the platform refuses that.
     """
     template = template_by(body.report_template)
-    if template is None:
-        raise _refusal("report_template", f"there is no report template {body.report_template!r}")
     by_name = {name.lower(): form for form, name in ENDINGS.items()}
     form = by_name.get(body.organization_legal_form.lower(), body.organization_legal_form)
-    if form not in LEGAL_FORMS:
-        raise _refusal("organization_legal_form", f"{form!r} is not one of {', '.join(LEGAL_FORMS)}")
+    faults = [
+        (name, f"{value!r} is not known")
+        for name, value, known in (
+            ("report_template", body.report_template, template is not None),
+            ("organization_legal_form", form, form in LEGAL_FORMS),
+            ("organization_country", body.organization_country, body.organization_country in COUNTRIES),
+            ("user_timezone", body.user_timezone, body.user_timezone in _timezones()),
+        )
+        if not known
+    ]
+    if template is None or faults:
+        raise refusal(*((("body", name), message) for name, message in faults))
     with world.lock:
-        user, registered = _user(world, body)
+        key = (template.id, body.customer_identifier, body.reason)
+        if world.options.unique_requests and body.customer_identifier and key in world.request_keys:
+            raise HttpError(409, "There is a report request with this customer_identifier, report_template and reason.")
+        world.request_keys.add(key)
+        known = world.directory.find_user(body.user_email)
         request = world.add_request(
             created=seconds(datetime.combine(body.creation_date, time(), UTC)) if body.creation_date else None,
             organization=_organization(world, body, form),
-            user=user,
+            user=known or world.directory.add_user(body.user_email, body.user_first_name, body.user_last_name),
             template=template,
             customer_identifier=body.customer_identifier,
             reason=body.reason,
@@ -41,17 +59,22 @@ def create_request(world: World, body: NewReportRequest) -> tuple[Request, bool]
             submission_date=body.submission_date and body.submission_date.isoformat(),
         )
         if body.provider_notification != "no_notification":
-            world.emails.append({"to": body.user_email, "report_request": request.id, "at": iso(world.now)})
-    return request, registered
+            # The risk check takes the platform a day.
+            later = DAY if body.provider_notification == "after_esg_risk_check" else 0
+            world.write_email(body.user_email, request.id, later=later)
+    return request, known is not None
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
 
 
 def _organization(world: World, body: NewReportRequest, form: str) -> Organization:
-    """The platform knows a company by its VAT id, else by its name (assumed)."""
-    for known in world.organizations.values():
-        same_vat = body.organization_vat_id and known.record["vat_id"] == body.organization_vat_id
-        if same_vat or known.record["name"] == body.organization_name:
-            return known
-    number = max(world.organizations) + 1
+    known = world.directory.find_organization(body.organization_vat_id, body.organization_name)
+    if known is not None:
+        return known
+    number = len(world.organizations) + 1
     record = {
         "id": number,
         "name": body.organization_name,
@@ -63,84 +86,11 @@ def _organization(world: World, body: NewReportRequest, form: str) -> Organizati
         "scoped_external_data": body.scoped_external_data,
     }
     trade = ("", "96.09", "Other personal service activities")
-    world.organizations[number] = Organization(
-        number, record, {}, trade, body.organization_city, body.organization_country
+    return world.directory.add_organization(
+        Organization(number, record, {}, trade, body.organization_city, body.organization_country)
     )
-    return world.organizations[number]
 
 
-def _user(world: World, body: NewReportRequest) -> tuple[dict[str, Any], bool]:
-    email = body.user_email.lower()
-    users = [known.user for known in world.organizations.values() if known.user] + world.users
-    for user in users:
-        if user["email"].lower() == email:
-            return user, True
-    user = {
-        "id": max(user["id"] for user in users) + 1,
-        "email": body.user_email,
-        "first_name": body.user_first_name,
-        "last_name": body.user_last_name,
-    }
-    world.users.append(user)
-    return user, False
-
-
-def change_report(world: World, report: Report, body: ReportChange) -> None:
-    """Write field values: found by id, else by field type and instance, added where the instance is new.
-
-    :raises HttpError: 409 where the report is closed.
-    :raises ValidationError: 422 for a value or field type that the report does not have.
-    """
-    with world.lock:
-        stage = report.stage(world.now)
-        if stage.status == "declined":
-            raise HttpError(409, f"The report is {stage.status}.")
-        values = [report.edits.get(value["id"], value) for value in answers_of(report, stage.progress)]
-        values += [value for value in report.edits.values() if value not in values]
-        edits = {}
-        for change in body.field_values:
-            value = _find(report, values, change.id, change.field_type, change.instance_id)
-            written = change.dict(exclude_unset=True, include={"value", "value_complex", "comment", "measurement"})
-            value |= written | {"valid": True}
-            edits[value["id"]] = value
-        world.edit_report(report, edits)
-
-
-def _find(
-    report: Report,
-    values: list[dict[str, Any]],
-    value_id: int | None,
-    field_type_id: int | None,
-    instance_id: int | None,
-) -> dict[str, Any]:
-    for value in values:
-        if value["id"] == value_id or (
-            value_id is None and (value["field_type"], value["instance_id"]) == (field_type_id, instance_id)
-        ):
-            return value
-    if value_id is not None or field_type_id not in report.template.field_types:
-        raise _refusal("field_values", f"the report has no field value {value_id}, field type {field_type_id}")
-    section, field_type = report.template.field_types[field_type_id]
-    if section.multi_instance == (instance_id is None):
-        raise _refusal("instance_id", f"section {section.key} {'needs one' if section.multi_instance else 'has none'}")
-    value = {
-        # Above the ids of all answers that the seed gives.
-        "id": max([report.id * VALUE_IDS + VALUE_IDS // 2, *(value["id"] for value in values)]) + 1,
-        "organization": report.organization and report.organization.id,
-        "value": None,
-        "value_complex": None,
-        "comment": "",
-        "measurement": None,
-        "attachment": None,
-        "instance_id": instance_id,
-        "valid": True,
-        "required": field_type.required,
-        "section": section.id,
-        "field_type": field_type.id,
-    }
-    values.append(value)
-    return value
-
-
-def _refusal(field: str, message: str) -> ValidationError:
-    return ValidationError([{"type": "value_error", "loc": ["body", "body", field], "msg": message}])
+def refusal(*faults: tuple[Sequence[str | int], str]) -> ValidationError:
+    """Return a 422 as django-ninja reports it: where in the body, and what is wrong."""
+    return ValidationError([{"type": "value_error", "loc": ["body", *loc], "msg": message} for loc, message in faults])
