@@ -300,6 +300,18 @@ def test_in_parallel_and_no_more(sandbox, ask, connect, rows):
     assert sandbox.state()["in_flight_max"] == 8
 
 
+def test_a_thousand_rows_take_a_thousand_calls_and_a_few(sandbox, ask, connect, rows):
+    connect(sandbox, parallel_requests=16)
+    sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.02)
+    ask(rows(1000))
+    state = sandbox.state()
+    assert state["in_flight_max"] == 16
+    # 205 requests are three pages, and the first is looked up alone; once all are there, they are thirteen pages.
+    assert state["calls"] == {"POST /o/token/": 1, "GET /api/v1/report-templates": 1, POST: 1000, LIST: 3 + 1}
+    assert outcomes(ask(rows(1000))) == ["existing"] * 1000
+    assert sandbox.state()["calls"] == state["calls"] | {"GET /api/v1/report-templates": 2, LIST: 3 + 1 + 13}
+
+
 def test_under_the_rate_limit(sandbox, ask, connect, rows):
     connect(sandbox, parallel_requests=8, requests_per_second=100)
     ask(rows(40))
