@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.value_text import PRECISION, SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +17,8 @@ BOOLEAN = pa.bool_()
 INTEGER = pa.int64()
 DATE = pa.date32()
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-DECIMAL = pa.decimal128(38, 12)
-"""Measures and money: 26 digits before the point and 12 after it, the widest that every database takes (38 digits)."""
+DECIMAL = pa.decimal128(PRECISION, SCALE)
+"""Measures and money."""
 
 EXTRA = "extra"
 

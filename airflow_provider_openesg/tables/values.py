@@ -1,107 +1,31 @@
 """Text to typed values, by the data type of the field type. What can be read in two ways is not read.
 
-Numbers
-    The platform's own form has a point and no grouping: ``1.00``, ``-3``, ``1e5``. A point alone is always the decimal
-    point, so ``1.234`` is one and a bit. People type other forms, which are read where only one reading is possible:
-
-    * grouped by spaces (also no-break and thin ones) or apostrophes: ``1 234 567,89``, ``1'234.56``;
-    * both marks: ``1.234,56`` (German), ``1,234.56`` (English);
-    * one mark several times: ``1.234.567``, ``1,234,567``;
-    * a comma alone: ``12,5``, ``0,125``, ``1234,567`` are decimals, as no grouped number looks like that. ``1,234``
-      could be either, so it is malformed.
-
-Integers are numbers without a fraction. Booleans are true/false, yes/no, ja/nein, 1/0 in any case. A date range is two
-ISO dates with a hyphen or dash between, or one date, which is both its ends. An economic activity begins with its code.
+How each is read: :mod:`airflow_provider_openesg.value_text`.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import date
-from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, INTEGER, TEXT
+from airflow_provider_openesg.value_text import activity_code, boolean, date_range, fitting, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PLACES = Decimal(1).scaleb(-DECIMAL.scale)
-_EXACT = Context(prec=DECIMAL.precision, traps=[Inexact, InvalidOperation])
-
-_PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?")
-_FORMATTED = re.compile(
-    r"[+-]?(?:"
-    r"[1-9][0-9]{0,2}(?P<space>[ \u00a0\u2009\u202f'\u2019])[0-9]{3}(?:(?P=space)[0-9]{3})*(?:[.,][0-9]+)?"
-    r"|[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+"
-    r"|[1-9][0-9]{0,2}(?:,[0-9]{3})+\.[0-9]+"
-    r"|[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}"
-    r"|[1-9][0-9]{0,2}(?:,[0-9]{3}){2,}"
-    r"|(?![1-9][0-9]{0,2},[0-9]{3}$)[0-9]*,[0-9]+"
-    r")"
-)
 _GERMAN = r"^-?([1-9][0-9]{0,2}(\.[0-9]{3}){1,7},[0-9]{1,12}|[0-9]{1,26},([0-9]{1,2}|[0-9]{4,12}))$"
-_SPACES = str.maketrans("", "", " \u00a0\u2009\u202f'\u2019")
 # Made once: Arrow takes longer to make a constant than to use it on a page of values.
 _NO_TEXT, _NO_DECIMAL = pa.scalar(None, TEXT), pa.scalar(None, DECIMAL)
 _FALSE, _BLANK = pa.scalar(False), pa.scalar("")
 _MOST_DIGITS = pa.scalar(DECIMAL.precision - DECIMAL.scale, pa.int32())
-_BOOLEANS = {"true": True, "yes": True, "ja": True, "1": True, "false": False, "no": False, "nein": False, "0": False}
-_DATE_RANGE = re.compile(r"(\d{4}-\d\d-\d\d)(?:\s+[-\u2013]\s+(\d{4}-\d\d-\d\d))?", re.ASCII)
-_ACTIVITY = re.compile(r"([A-Z]|[A-Z]?[0-9]{1,2}(?:\.[0-9]{1,2})*)\s*(?:\|.*)?", re.DOTALL)
+
+__all__ = ["TYPED", "fitting", "typed"]
 
 TYPED = ("value_decimal", "value_integer", "value_boolean", "value_start", "value_end", "value_code")
 """The columns that :func:`typed` may fill."""
-
-
-def number(text: str) -> Decimal | None:
-    """Read a number; ``None`` where it is none, has two readings, or does not fit a column."""
-    text = text.strip().replace("\u2212", "-")
-    if not _PLAIN.fullmatch(text):
-        if not _FORMATTED.fullmatch(text):
-            return None
-        text = text.translate(_SPACES)
-        marks = [character for character in text if character in ".,"]
-        whole, _, places = text.rpartition(marks[-1]) if marks else (text, "", "")
-        if len(marks) > 1 and len(set(marks)) == 1:
-            whole, places = whole + places, ""
-        text = f"{whole.replace('.', '').replace(',', '')}.{places}"
-    return fitting(Decimal(text))
-
-
-def fitting(value: Decimal) -> Decimal | None:
-    """Return ``value`` where a decimal column holds it exactly."""
-    try:
-        return value.quantize(_PLACES, context=_EXACT)
-    except (Inexact, InvalidOperation):
-        return None
-
-
-def boolean(text: str) -> tuple[bool] | None:
-    """Read a boolean."""
-    value = _BOOLEANS.get(text.strip().lower())
-    return None if value is None else (value,)
-
-
-def date_range(text: str) -> tuple[date, date] | None:
-    """Read the first and the last day of a range."""
-    match = _DATE_RANGE.fullmatch(text.strip())
-    if match is None:
-        return None
-    try:
-        start = date.fromisoformat(match[1])
-        return start, date.fromisoformat(match[2]) if match[2] else start
-    except ValueError:
-        return None
-
-
-def activity_code(text: str) -> tuple[str] | None:
-    """Read the code that an economic activity begins with."""
-    match = _ACTIVITY.fullmatch(text.strip())
-    return (match[1],) if match else None
 
 
 _BY_DISTINCT: dict[str, tuple[Callable[[str], tuple[Any, ...] | None], pa.DataType]] = {

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_openesg.tables.shapes import OTHER_NAMES
-from airflow_provider_openesg.tables.values import number
+from airflow_provider_openesg.value_text import number
 
 REPORT_COLUMNS = {
     "id": "id",

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_openesg.tables.schemas import DECIMAL
-from airflow_provider_openesg.tables.values import activity_code, boolean, date_range, number, typed
+from airflow_provider_openesg.tables.values import typed
+from airflow_provider_openesg.value_text import activity_code, boolean, date_range, number
 
 READABLE = {
     "1.00": "1.00",
