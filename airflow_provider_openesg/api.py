@@ -26,6 +26,12 @@ REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID")
 """Where servers put their own id of a request (assumed)."""
 
 
+UPDATED_AFTER = "updated_after"
+"""Filter of a list for changes later than a time. No page of the vendor names one, so no resource below has it, and
+unchanged rows are left out here. Where the platform has one, add it to the resource's ``filters``, with its parameter.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A list of the API and what can be asked of it.

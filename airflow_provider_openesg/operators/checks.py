@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final, Literal
 
 from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+
+LAST_RUN: Final = "last_run"
+"""``updated_after`` that goes on from what a task has brought to its target so far."""
 
 
 def is_template(value: Any) -> bool:
@@ -73,13 +76,17 @@ def check_filters(filters: Any) -> None:
         check_choice("filters", name, RESOURCES["reports"].filters)
 
 
-def moment(parameter: str, value: Any) -> datetime | None:
-    """Read a time in ISO 8601; without a zone it is UTC. ``None``, and what Jinja makes of it, stays ``None``.
+def check_updated_after(value: Any) -> datetime | Literal["last_run"] | None:
+    """Read :data:`LAST_RUN`, or a time in ISO 8601; without a zone it is UTC.
+
+    ``None`` stays ``None``, and so does what Jinja makes of it.
 
     :raises OpenESGConfigError: for anything else.
     """
     if value in (None, "", "None"):
         return None
+    if value == LAST_RUN:
+        return LAST_RUN
     try:
         if isinstance(value, date) and not isinstance(value, datetime):
             value = datetime(value.year, value.month, value.day, tzinfo=UTC)
@@ -88,6 +95,7 @@ def moment(parameter: str, value: Any) -> datetime | None:
         read = datetime.fromisoformat(value.isoformat() if isinstance(value, datetime) else value)
     except (TypeError, ValueError):
         raise OpenESGConfigError(
-            f"{parameter}: {value!r:.100} given; allowed: a time in ISO 8601, such as 2026-01-31T00:00:00Z."
+            f"updated_after: {value!r:.100} given; allowed: a time in ISO 8601, such as 2026-01-31T00:00:00Z, or"
+            f" {LAST_RUN!r}."
         ) from None
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -15,11 +16,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import File, NinjaAPI, Query
 from ninja.errors import HttpError
 from ninja.files import UploadedFile
+from pydantic import AwareDatetime
 
 from airflow_provider_openesg.sandbox import schemas
 from airflow_provider_openesg.sandbox.encode import Encoder
 from airflow_provider_openesg.sandbox.filling import attach, change_report, submit
 from airflow_provider_openesg.sandbox.oauth import scopes_of
+from airflow_provider_openesg.sandbox.reports import seconds
 from airflow_provider_openesg.sandbox.templates import TEMPLATES
 from airflow_provider_openesg.sandbox.world import World
 from airflow_provider_openesg.sandbox.writing import create_request
@@ -29,6 +32,8 @@ JSON = "application/json; charset=utf-8"
 Limit: int = Query(100, ge=1)  # type: ignore[type-arg]
 Offset: int = Query(0, ge=0)  # type: ignore[type-arg]
 FILE: UploadedFile = File(...)  # type: ignore[type-arg]
+# Not in the OpenAPI schema: whether there is such a filter is an option.
+UpdatedAfter: AwareDatetime | None = Query(None, include_in_schema=False)  # type: ignore[type-arg]
 Found = TypeVar("Found")
 
 
@@ -56,6 +61,9 @@ def build_api(world: World) -> NinjaAPI:
     """Return the API over ``world``."""
     api = NinjaAPI(title="openESG", version="1.0.0", auth=authorise, urls_namespace="api-1")
     encoder = Encoder(world)
+
+    def moment(updated_after: datetime | None) -> int | None:
+        return seconds(updated_after) if updated_after and world.options.updated_after else None
 
     def page(request: HttpRequest, find: Callable[[], list[Any]], limit: int, offset: int, encode: Any) -> HttpResponse:
         """Encode a page in the envelope of the options."""
@@ -106,10 +114,16 @@ def build_api(world: World) -> NinjaAPI:
         customer_identifier: str | None = None,
         report_template: str | None = None,
         status: str | None = None,
+        updated_after: AwareDatetime | None = UpdatedAfter,
         limit: int = Limit,
         offset: int = Offset,
     ) -> HttpResponse:
-        filters = _given(customer_identifier=customer_identifier, report_template=report_template, status=status)
+        filters = _given(
+            customer_identifier=customer_identifier,
+            report_template=report_template,
+            status=status,
+            updated_after=moment(updated_after),
+        )
         return page(request, lambda: world.find_requests(filters), limit, offset, encoder.request)
 
     @api.get("report-requests/{request_id}", response={200: schemas.ReportRequest, **ERRORS}, tags=["report-requests"])
@@ -135,6 +149,7 @@ def build_api(world: World) -> NinjaAPI:
         report_request: int | None = None,
         organization: int | None = None,
         status: str | None = None,
+        updated_after: AwareDatetime | None = UpdatedAfter,
         limit: int = Limit,
         offset: int = Offset,
     ) -> HttpResponse:
@@ -144,6 +159,7 @@ def build_api(world: World) -> NinjaAPI:
             report_request=report_request,
             organization=organization,
             status=status,
+            updated_after=moment(updated_after),
         )
         return page(request, lambda: world.find_reports(filters), limit, offset, encoder.list_report)
 

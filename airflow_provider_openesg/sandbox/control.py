@@ -42,6 +42,7 @@ class OptionChange(Schema):
     page_cap: int | None = Field(None, ge=1)
     organizations: bool = True
     unique_requests: bool = False
+    updated_after: bool = False
     token_lifetime: int = Field(3600, ge=1)
 
 
@@ -59,9 +60,10 @@ class Client(Schema):
 
 
 class Insertion(Schema):
-    """Where a report is inserted."""
+    """Where a report is inserted, and how many seconds after its last change."""
 
     position: Position = "end"
+    late: int = Field(0, ge=0)
 
 
 class Removal(Schema):
@@ -154,7 +156,7 @@ def build_control(world: World, clients: oauth.Clients, faults: Faults, traffic:
 
     @control.post("reports/insert")
     def insert(request: HttpRequest, body: Insertion) -> dict[str, Any]:
-        return _shown(world, world.insert_report(body.position).id)
+        return _shown(world, world.insert_report(body.position, body.late).id)
 
     @control.post("reports/remove")
     def remove(request: HttpRequest, body: Removal) -> dict[str, Any]:

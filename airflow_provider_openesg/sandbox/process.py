@@ -211,9 +211,12 @@ class SandboxProcess:
         answer: dict[str, str] = self.control("clients/rotate", {"client_id": client_id or self.client_id})
         return answer["client_secret"]
 
-    def insert_report(self, position: str = "end") -> dict[str, Any]:
-        """Insert a submitted report, by its id at the ``start``, ``middle`` or ``end`` of the others; return it."""
-        answer: dict[str, Any] = self.control("reports/insert", {"position": position})
+    def insert_report(self, position: str = "end", late: int = 0) -> dict[str, Any]:
+        """Insert a submitted report, by its id at the ``start``, ``middle`` or ``end`` of the others; return it.
+
+        :param late: seconds from its last change until it is shown: its ``updated_at`` lies that far back.
+        """
+        answer: dict[str, Any] = self.control("reports/insert", {"position": position, "late": late})
         return answer
 
     def remove_report(self, report_id: int) -> None:

@@ -40,7 +40,7 @@ class Options:
     ids), ``ids``, ``nested``. ``envelope``: ``items`` (with count), ``results`` (with next, 2023), ``bare``. ``order``:
     of lists. ``page_cap``: most rows of a page, whatever is asked for. ``organizations``: the list exists.
     ``unique_requests``: a second request with the template, ``customer_identifier`` and reason of another is refused
-    (409). ``token_lifetime``: seconds, of tokens issued from now on.
+    (409). ``updated_after``: lists of reports and requests take this filter. ``token_lifetime``: seconds, of new ones.
     """
 
     list_field_values: bool = True
@@ -50,6 +50,7 @@ class Options:
     page_cap: int | None = None
     organizations: bool = True
     unique_requests: bool = False
+    updated_after: bool = False
     token_lifetime: int = 3600
 
 
@@ -71,6 +72,10 @@ class Request:
             return "created"
         return "declined" if status == "declined" else "approved"
 
+    def updated_at(self, now: int) -> int:
+        """Return when it last changed: with its report, once it is approved."""
+        return self.report.stages[0].at if self.status(now) == "created" else self.report.stage(now).at
+
     def record(self, now: int) -> dict[str, Any]:
         """Return it as the platform sends it, with ``organization`` nested."""
         report, created = self.report, iso(self.report.stages[0].at)
@@ -88,7 +93,7 @@ class Request:
             "personal_message": self.personal_message,
             "submission_date": self.submission_date,
             "created_at": created,
-            "updated_at": iso(report.stage(now).at) if approved else created,
+            "updated_at": iso(self.updated_at(now)),
         }
 
 
@@ -189,7 +194,7 @@ class World:
                 "status": report.stage(self.now).status,
             }
 
-        return self._find("reports", self.report_ids, filters, self.report, tests, lambda r: r.updated_at(self.now))
+        return self._find("reports", self.report_ids, filters, self.report, tests)
 
     def find_requests(self, filters: Filters) -> list[int]:
         """Return the ids of the matching report requests in the order of the options."""
@@ -202,9 +207,7 @@ class World:
                 "status": request.status(self.now),
             }
 
-        return self._find(
-            "requests", self.request_ids, filters, self.request, tests, lambda r: r.record(self.now)["updated_at"]
-        )
+        return self._find("requests", self.request_ids, filters, self.request, tests)
 
     def _find(
         self,
@@ -213,20 +216,26 @@ class World:
         filters: Filters,
         get: Callable[[int], Any],
         tests: Callable[[Any], dict[str, Any]],
-        updated_at: Callable[[Any], Any],
     ) -> list[int]:
+        equal = {name: value for name, value in filters.items() if name != "updated_after"}
+        after = filters.get("updated_after")
         with self.lock:
             order = self.options.order
             key = (name, order, tuple(sorted(filters.items())))
             if key not in self._lists:
-                found = [each for each in ids if not filters or _matches(filters, tests(get(each)))]
+                found = [each for each in ids if not equal or _matches(equal, tests(get(each)))]
+                if after is not None:
+                    found = [each for each in found if get(each).updated_at(self.now) > after]
                 if order == "updated_at":
-                    found.sort(key=lambda each: (updated_at(get(each)), each))
+                    found.sort(key=lambda each: (get(each).updated_at(self.now), each))
                 self._lists[key] = found[::-1] if order == "-id" else found
             return self._lists[key]
 
-    def insert_report(self, position: str = "end") -> Report:
-        """Insert a submitted report whose id puts it at the ``start``, ``middle`` or ``end`` of the others."""
+    def insert_report(self, position: str = "end", late: int = 0) -> Report:
+        """Insert a submitted report whose id puts it at the ``start``, ``middle`` or ``end`` of the others.
+
+        :param late: seconds that went by from its last change until the platform shows it, as in a long transaction.
+        """
         with self.lock:
             ids = self.report_ids
             middle = range(len(ids) // 2, len(ids))
@@ -237,7 +246,9 @@ class World:
                 free = (ids[index] - 1 for index in middle if ids[index] - 1 > (ids[index - 1] if index else 0))
                 report_id = next(free, after_all) if position == "middle" else after_all
             return self._add(
-                report_id, None, (Stage(self.tick() - DAY, "requested", 0), Stage(self.now, "submitted", 100))
+                report_id,
+                None,
+                (Stage(self.tick() - late - DAY, "requested", 0), Stage(self.now - late, "submitted", 100)),
             )
 
     def _add(self, report_id: int, request_id: int | None, stages: tuple[Stage, ...]) -> Report:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from msgspec import UNSET, Struct
 
-from airflow_provider_openesg.api import RESOURCES
+from airflow_provider_openesg.api import RESOURCES, UPDATED_AFTER
 from airflow_provider_openesg.client.client import quoted
 from airflow_provider_openesg.exceptions import (
     OpenESGApiError,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-UPDATED_AFTER = "updated_after"
 TEMPLATE_FILTER = "report_template"
 _TEMPLATE_OF = {"reports": "template", "report-requests": "report_template"}
 """The field that names a record's template."""
@@ -221,26 +220,37 @@ class _Reading:
         """Give each page's rows: all that came, and those that are wanted."""
         known = RESOURCES[resource].filters
         filters = {name: value for name, value in self._filters.items() if name in known}
-        if self._after is not None and UPDATED_AFTER in known:
-            filters[UPDATED_AFTER] = self._after.isoformat()
-        elif self._after is not None:
-            log.info(
-                "%s: the list has no filter for changes after %s; unchanged rows are left out here",
-                resource,
-                self._after,
-            )
+        if self._after is not None:
+            self._ask_for_changes(resource, filters, self._after)
         lists = [(filters, self._template_ids)]
         if self._template_ids is not None and TEMPLATE_FILTER in known:
             lists = [({**filters, TEMPLATE_FILTER: each}, [each]) for each in self._template_ids]
+        came = wanted = 0
         for query, templates in lists:
             for page in self._client.iter_pages(resource, filters=query, decode=decoder.page):
-                of_templates = (
-                    page
-                    if templates is None
-                    # Even where the list is filtered: one that ignored the filter would give each row several times.
-                    else [row for row in page if as_text(field_of(row, _TEMPLATE_OF[resource])) in templates]
-                )
-                yield page, [row for row in of_templates if self._has_changed(row)]
+                # Even where the list is filtered: one that ignored a filter would give each row several times, or the
+                # unchanged ones as well.
+                rows = [
+                    row
+                    for row in page
+                    if (templates is None or as_text(field_of(row, _TEMPLATE_OF[resource])) in templates)
+                    and self._has_changed(row)
+                ]
+                came, wanted = came + len(page), wanted + len(rows)
+                yield page, rows
+        if self._after is not None:
+            log.info("%s: %d of %d rows changed after %s", resource, wanted, came, self._after.isoformat())
+
+    def _ask_for_changes(self, resource: str, filters: dict[str, Any], after: datetime) -> None:
+        if UPDATED_AFTER in RESOURCES[resource].filters:
+            filters[UPDATED_AFTER] = after.isoformat()
+            log.info("%s: the list is asked for changes after %s", resource, after.isoformat())
+        else:
+            log.info(
+                "%s: the list has no filter for changes after %s; it is read whole, unchanged rows are left out here",
+                resource,
+                after.isoformat(),
+            )
 
     def _has_changed(self, row: Any) -> bool:
         moments = (as_moment(getattr(row, name, None)) for name in ("updated_at", "submitted_at", "created_at"))

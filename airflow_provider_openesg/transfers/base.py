@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from abc import abstractmethod
@@ -11,10 +12,17 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.operators.checks import check_filters, check_list, check_names, is_template, moment
+from airflow_provider_openesg.operators.checks import (
+    LAST_RUN,
+    check_filters,
+    check_list,
+    check_names,
+    check_updated_after,
+    is_template,
+)
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.summary import Summary
-from airflow_provider_openesg.writers.run import Run
+from airflow_provider_openesg.writers.run import Run, seen_up_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,9 +38,9 @@ class OpenESGTransferOperator(BaseOperator):
 
     :param tables: names of :data:`airflow_provider_openesg.tables.TABLES`; all where None.
     :param templates: ids or keys of report templates, such as ``["vsme"]``; all where None. (templated)
-    :param updated_after: only reports and requests that changed since: ISO 8601 (UTC where it names no zone), or a
-        ``datetime``. What renders to nothing, such as ``{{ prev_data_interval_end_success }}`` on the first run, means
-        all. (templated)
+    :param updated_after: only reports and requests that changed later: ``"last_run"`` goes on from what this task has
+        brought to its target so far; else a time in ISO 8601 (UTC where it names no zone) or a ``datetime``. What
+        renders to nothing, such as ``{{ prev_data_interval_end_success }}`` on the first run, means all. (templated)
     :param filters: what reports are filtered by, such as ``{"customer_identifier": "4711"}``. (templated)
     :param openesg_conn_id: Connection of type ``openesg``. (templated)
     """
@@ -67,14 +75,14 @@ class OpenESGTransferOperator(BaseOperator):
             ``high_water_mark`` (``updated_after`` of the next run), and where it was written.
         """
         self._check_selection(lambda value: value is not None)
-        updated_after = moment("updated_after", self.updated_after)
         tables = [table for table in TABLES if self.tables is None or table in self.tables]
         started = time.monotonic()
         with OpenESGHook(self.openesg_conn_id) as hook:
-            run = self._run(context, hook.settings.api_url, tables, updated_after)
+            run = self._run(context, hook.settings.api_url, tables)
             summary = Summary()
             with closing(self.open_writer(tables, run)) as writer:
                 writer.check()
+                updated_after = self._begin(run, writer)
                 batches = hook.iter_tables(
                     writer.pulls,
                     templates=self.templates,
@@ -106,19 +114,40 @@ class OpenESGTransferOperator(BaseOperator):
         if known(self.templates):
             check_list("templates", self.templates)
         if known(self.updated_after):
-            moment("updated_after", self.updated_after)
+            check_updated_after(self.updated_after)
         if known(self.filters):
             check_filters(self.filters)
 
-    def _run(self, context: Context, api_url: str, tables: Sequence[str], updated_after: datetime | None) -> Run:
+    def _begin(self, run: Run, writer: RunWriter) -> datetime | None:
+        """Find out from which time on changes are read, and say so."""
+        after = check_updated_after(self.updated_after)
+        if after == LAST_RUN:
+            after = seen_up_to(writer.past(), run.token)
+            if after is None:
+                self.log.info("updated_after: no earlier run of this task for this selection is there: reading all")
+        if after is not None:
+            self.log.info("updated_after: reading what changed after %s", after.isoformat())
+            if after > run.started_at:
+                self.log.warning(
+                    "updated_after: %s lies in the future: nothing has changed after it. Is its time zone right?",
+                    after.isoformat(),
+                )
+        run.begin_after(after)
+        return after
+
+    def _run(self, context: Context, api_url: str, tables: Sequence[str]) -> Run:
         selection = {
             "tables": list(tables),
             "templates": None if self.templates is None else list(self.templates),
-            "updated_after": None if updated_after is None else updated_after.isoformat(),
-            "filters": None if self.filters is None else dict(self.filters),
+            "filters": None if self.filters is None else json.loads(json.dumps(self.filters, default=_plain)),
         }
         task = context.get("ti")
         # Called by hand, outside of a task instance, no try knows of another: each is a run of its own.
         run_id, map_index = (task.run_id, task.map_index) if task else (f"manual-{uuid.uuid4()}", -1)
         dag_id = task.dag_id if task else "manual"
         return Run(dag_id, self.task_id, str(run_id), -1 if map_index is None else map_index, api_url, selection)
+
+
+def _plain(value: Any) -> Any:
+    """Make JSON of what filters may be beside it: dates, sets."""
+    return sorted(value, key=str) if isinstance(value, set) else str(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.operators.checks import check_choice
+from airflow_provider_openesg.operators.checks import LAST_RUN, check_choice
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
 from airflow_provider_openesg.writers import WRITE_MODES
 
@@ -48,15 +48,24 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         self.schema = schema
         self.write_mode = write_mode
         check_choice("write_mode", write_mode, WRITE_MODES)
+        self._check_beginning()
 
     def open_writer(self, tables: Sequence[str], run: Run) -> RunWriter:
         """Choose the writer by the type of the Connection."""
+        self._check_beginning()
         conn_type = BaseHook.get_connection(self.sql_conn_id).conn_type
         if conn_type != "duckdb":
             raise OpenESGConfigError(
                 f"sql_conn_id {self.sql_conn_id!r}: a Connection of type {conn_type!r}; supported: duckdb."
             )
         return self._duckdb_writer(tables, run)
+
+    def _check_beginning(self) -> None:
+        if self.write_mode == "replace" and self.updated_after == LAST_RUN:
+            raise OpenESGConfigError(
+                f"updated_after {LAST_RUN!r} with write_mode 'replace': the tables would hold the changes since the"
+                " last run and nothing else. Use write_mode 'merge', or leave updated_after out."
+            )
 
     def _duckdb_writer(self, tables: Sequence[str], run: Run) -> RunWriter:
         try:

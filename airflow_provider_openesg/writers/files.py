@@ -25,7 +25,9 @@ from airflow_provider_openesg.writers.manifest import (
     ManifestTable,
     columns_of,
     filesystem_of,
+    read_manifests,
 )
+from airflow_provider_openesg.writers.run import UPDATED_AFTER, PastRun, series_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +59,7 @@ class FileRunWriter:
 
     def __init__(self, path: Any, tables: Sequence[str], file_format: str, run: Run) -> None:
         self.pulls = tables
+        self._path = path
         self._fs, self._root = filesystem_of(path)
         self._format = file_format
         self._run = run
@@ -83,6 +86,18 @@ class FileRunWriter:
                 f"path {self._root!r}: cannot be written ({error}). Give a path that the worker's user may write, or an"
                 " object_storage_conn_id with the right to."
             ) from error
+
+    def past(self) -> list[PastRun]:
+        """Return the committed runs of this series whose files are there."""
+        names = (name for table in self.pulls for name in self._fs.find(f"{self._root}/{table}"))
+        there = {name.removeprefix(f"{self._root}/") for name in names}
+        return [
+            _past_run(manifest)
+            for manifest in read_manifests(self._path)
+            if series_of(manifest.dag_id, manifest.task_id, manifest.api_url, manifest.selection) == self._run.series
+            and all(table in manifest.tables for table in self.pulls)
+            and all(file.path in there for table in self.pulls for file in manifest.tables[table].files)
+        ]
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:
         """Add a batch to the table's file."""
@@ -178,3 +193,8 @@ class FileRunWriter:
 
     def _url(self, path: str) -> str:
         return str(self._fs.unstrip_protocol(path))
+
+
+def _past_run(manifest: Manifest) -> PastRun:
+    began = manifest.selection.get(UPDATED_AFTER)
+    return PastRun(manifest.run, None if began is None else datetime.fromisoformat(began), manifest.high_water_mark)

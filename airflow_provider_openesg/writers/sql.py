@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from airflow_provider_openesg.writers.run import Run
+    from airflow_provider_openesg.writers.run import PastRun, Run
 
 OWNERS: Mapping[str, tuple[str, str]] = {
     "sections": ("report_templates", "template_id"),
@@ -166,6 +166,10 @@ class SqlRunWriter(ABC):
     @abstractmethod
     def load(self) -> dict[str, Any]:
         """Write the stage into the tables in one transaction, and say where."""
+
+    def past(self) -> Sequence[PastRun]:
+        """Return the runs of this series whose rows are there."""
+        raise OpenESGConfigError("updated_after: 'last_run' is for files, not yet for databases.")
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:
         """Stage a batch."""

@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.read import iter_tables
@@ -149,11 +151,29 @@ def test_updated_after_leaves_out_unchanged_reports_before_their_details(sandbox
     rows = read(sandbox, ["reports", "field_values"], updated_after=mark.isoformat(), summary=summary)
     assert rows["reports"] == changed
     assert calls(sandbox)["reports/{id}"] == len(changed) < 20
-    assert "no filter for changes after" in caplog.text
+    assert "reports: the list has no filter for changes after" in caplog.text
+    assert f"reports: {len(changed)} of 200 rows changed after {mark.isoformat()}" in caplog.text
     assert summary.high_water_mark == moments[-1]
     assert read(sandbox, ["reports"], updated_after=moments[-1]) == {"reports": []}
     assert read(sandbox, ["reports"], updated_after=mark.replace(tzinfo=None))["reports"] == changed
     assert len(read(sandbox, ["reports"], updated_after="None")["reports"]) == len(every)
+
+
+def test_updated_after_is_the_lists_own_filter_where_it_has_one(sandbox, read, caplog, monkeypatch) -> None:
+    caplog.set_level("INFO")
+    mark = sorted(row["updated_at"] for row in read(sandbox, ["reports"])["reports"])[-20]
+    expected = read(sandbox, ["reports", "report_requests"], updated_after=mark)
+    for name in ("reports", "report-requests"):
+        known = RESOURCES[name]
+        monkeypatch.setitem(
+            RESOURCES, name, replace(known, filters={**known.filters, "updated_after": "updated_after"})
+        )
+    for has_filter, came in ((True, len(expected["reports"])), (False, 200)):  # a list that ignores it costs time only
+        sandbox.options(updated_after=has_filter)
+        caplog.clear()
+        assert read(sandbox, ["reports", "report_requests"], updated_after=mark) == expected
+        assert "reports: the list is asked for changes after 2026-" in caplog.text
+        assert f"reports: {len(expected['reports'])} of {came} rows changed after" in caplog.text
 
 
 def test_filters(sandbox, read) -> None:

@@ -71,10 +71,17 @@ def test_templates_filters_and_updated_after(tmp_path):
 def test_the_mark_of_a_run_is_where_the_next_begins(tmp_path, sandbox):
     mark = run(tmp_path, "1")["high_water_mark"]
     again = run(tmp_path, "2", updated_after=mark)
-    assert again["tables"]["reports"] == 0
+    assert again["tables"]["reports"] == 1  # of the ten minutes that are read again
     assert again["high_water_mark"] == mark
     sandbox.turn_clock(86_400)
-    assert run(tmp_path, "3", updated_after=mark)["tables"]["reports"] > 0
+    assert run(tmp_path, "3", updated_after=mark)["tables"]["reports"] > 1
+
+
+def test_a_time_that_lies_in_the_future_is_said_and_does_not_become_a_mark(tmp_path, task_log):
+    result = run(tmp_path, tables=["reports"], updated_after="2100-01-01")
+    assert result["tables"]["reports"] == 0
+    assert "updated_after: 2100-01-01T00:00:00+00:00 lies in the future" in task_log()
+    assert result["high_water_mark"] < datetime.now(UTC).isoformat()
 
 
 def test_the_first_run_of_a_dag_has_no_run_before_it(tmp_path):

@@ -1,0 +1,147 @@
+"""``updated_after="last_run"``: a target knows itself how far it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import duckdb
+import pytest
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
+from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
+from airflow_provider_openesg.writers.manifest import read_manifests
+
+pytestmark = pytest.mark.usefixtures("openesg_connection")
+
+
+class Lake:
+    """Files, read as documented: of each report, the rows of the run that saw it last."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def run(self, run_id, **arguments):
+        task = SimpleNamespace(dag_id="nightly", run_id=run_id, map_index=-1)
+        given = {"task_id": "pull", "path": str(self.path), "updated_after": "last_run"} | arguments
+        return OpenESGToObjectStorageOperator(**given).execute({"ti": task})
+
+    def reports(self):
+        runs = read_manifests(self.path)
+        selects = [
+            f"SELECT *, {number} AS run FROM read_parquet({run.files('reports')})" for number, run in enumerate(runs)
+        ]
+        of_all_runs = " UNION ALL BY NAME ".join(selects)
+        reports = duckdb.sql(f"SELECT * EXCLUDE run FROM ({of_all_runs}) QUALIFY run = max(run) OVER (PARTITION BY id)")
+        return {row["id"]: row for row in reports.to_arrow_table().to_pylist()}
+
+    def delete_reports(self):
+        shutil.rmtree(self.path / "reports")
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture(params=["lake"])
+def target(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_first_everything_then_what_changed(target, sandbox, task_log):
+    sandbox.options(list_field_values=False)
+    assert target.run("1")["tables"]["reports"] == 200
+    assert "no earlier run of this task for this selection is there: reading all" in task_log()
+    sandbox.turn_clock(86_400)
+    before = sandbox.state()["calls"]["GET /api/v1/reports/{id}"]
+    second = target.run("2")["tables"]["reports"]
+    assert 1 < second < 40
+    assert "reading what changed after 2026-03-0" in task_log()
+    assert sandbox.state()["calls"]["GET /api/v1/reports/{id}"] == before + second
+    assert target.run("3")["tables"]["reports"] < second
+
+
+def test_a_change_that_is_committed_late_is_read(target, sandbox):
+    target.run("1", tables=["reports"])
+    sandbox.turn_clock(86_400)
+    sandbox.insert_report()
+    target.run("2", tables=["reports"])
+    late = sandbox.insert_report(late=540)
+    assert target.run("3", tables=["reports"])["tables"]["reports"] > 0
+    assert target.reports().keys() >= {str(late["id"])}
+    assert len(target.reports()) == 202
+
+
+def test_another_selection_and_another_task_begin_with_everything(target, sandbox):
+    target.run("1", tables=["reports"])
+    vsme = {"templates": ["vsme"], "tables": ["reports"]}
+    assert target.run("2", **vsme)["tables"]["reports"] > 100
+    assert target.run("3", **vsme)["tables"]["reports"] < 3
+    assert target.run("4", tables=["reports"])["tables"]["reports"] < 3
+    assert target.run("5", tables=["reports"], task_id="other")["tables"]["reports"] == 200
+    filtered = {"filters": {"status": "submitted"}, "tables": ["reports"]}
+    assert target.run("6", **filtered)["tables"]["reports"] > 100
+    assert target.run("7", **filtered)["tables"]["reports"] < 3
+
+
+def test_a_table_more_begins_with_everything(target):
+    target.run("1", tables=["reports"])
+    assert target.run("2", tables=["reports", "report_requests"])["tables"]["reports"] == 200
+    assert target.run("3", tables=["report_requests"])["tables"]["report_requests"] < 5
+
+
+def test_a_deleted_table_is_filled_again(target, sandbox):
+    target.run("1", tables=["reports", "report_requests"])
+    sandbox.turn_clock(86_400)
+    target.run("2", tables=["reports", "report_requests"])
+    target.delete_reports()
+    assert target.run("3", tables=["report_requests"])["tables"]["report_requests"] < 40
+    assert target.run("4", tables=["reports"])["tables"]["reports"] == 200
+
+
+def test_a_run_that_failed_or_is_repeated_loses_nothing(target, sandbox):
+    target.run("1", tables=["reports"])
+    sandbox.turn_clock(86_400)
+    sandbox.fault("answer", path="/reports$", after=1, status=403)
+    with pytest.raises(Exception, match="HTTP 403"):
+        target.run("2", tables=["reports"])
+    sandbox.clear_faults()
+    second = target.run("2", tables=["reports"])["tables"]["reports"]
+    sandbox.turn_clock(86_400)
+    target.run("3", tables=["reports"])
+    before = target.reports()
+    assert target.run("2", tables=["reports"])["tables"]["reports"] > second  # as its files are replaced
+    assert target.reports() == before
+    assert target.run("4", tables=["reports"])["tables"]["reports"] < 3
+
+
+def test_a_run_that_was_taken_out_of_the_lake_is_made_good(lake, sandbox):
+    lake.run("1", tables=["reports"])
+    sandbox.turn_clock(86_400)
+    missed = lake.run("2", tables=["reports"])
+    sandbox.turn_clock(86_400)
+    lake.run("3", tables=["reports"])
+    expected = lake.reports()
+    (lake.path / "_openesg" / "runs" / f"{missed['run']}.json").unlink()
+    assert lake.run("4", tables=["reports"])["tables"]["reports"] >= missed["tables"]["reports"]
+    assert lake.reports() == expected
+
+
+def test_it_is_read_after_rendering_and_a_slip_is_named(lake):
+    with pytest.raises(OpenESGConfigError, match=r"updated_after: 'lastrun' given; allowed: a time .*, or 'last_run'"):
+        lake.run("1", updated_after="lastrun")
+    lake.run("1", tables=["reports"])
+    assert lake.run("2", tables=["reports"])["tables"]["reports"] < 3
+
+
+def test_replace_keeps_nothing_to_go_on_from(monkeypatch):
+    with pytest.raises(OpenESGConfigError, match="updated_after 'last_run' with write_mode 'replace'"):
+        OpenESGToSqlOperator(task_id="t", sql_conn_id="d", write_mode="replace", updated_after="last_run")
+    monkeypatch.setenv("AIRFLOW_CONN_D", json.dumps({"conn_type": "duckdb", "host": "x"}))
+    operator = OpenESGToSqlOperator(task_id="t", sql_conn_id="d", write_mode="replace", updated_after="{{ 1 }}")
+    operator.updated_after = "last_run"
+    with pytest.raises(OpenESGConfigError, match="updated_after 'last_run' with write_mode 'replace'"):
+        operator.execute({})
