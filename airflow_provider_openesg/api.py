@@ -7,11 +7,9 @@ with its source: **known** (the vendor's public pages), **2023** (shapes of the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 LIMIT, OFFSET = "limit", "offset"
 """Query parameters of a page (default: django-ninja's LimitOffsetPagination)."""
@@ -95,3 +93,21 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "parent_id": ("parent",),
 }
 """Other names that a field may travel under (assumed: v1's are not known). The key is the sandbox's name."""
+
+FIELD_VALUES = "field_values"
+"""2023: values are written by ``PATCH`` on the report, with the field values to change under this name. Assumed: each
+names its value by ``id``, or by ``field_type`` (and ``instance_id`` in a section that is answered several times) where
+there is none yet; what is not given stays as it is; the call is carried out as a whole or not at all."""
+
+ATTACHMENT_PATH, ATTACHMENT_FILE = "reports/{report_id}/field-values/{value_id}/attachment", "file"
+"""Assumed: a file goes to its field value by ``POST`` as multipart form data, under this name, and takes the place of
+the one that is there; ``url`` of a value's attachment hands it out again, to whom the API would."""
+
+SUBMIT_PATH = "reports/{report_id}/submit"
+"""Assumed: ``POST`` submits a report. Refused: 422 while required values are missing, 409 once it is submitted."""
+
+
+def reference(record: Mapping[str, Any], name: str) -> Any:
+    """Return the id behind a reference, whether it travels as an id or as a nested object."""
+    value = next((record[each] for each in (name, *ALIASES.get(name, ())) if record.get(each) is not None), None)
+    return value.get("id") if isinstance(value, Mapping) else value

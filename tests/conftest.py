@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
@@ -77,6 +78,17 @@ def token_cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def openesg_connection(sandbox: SandboxProcess, token_cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox as Airflow's Connection ``openesg_default``."""
     monkeypatch.setenv("AIRFLOW_CONN_OPENESG_DEFAULT", sandbox.connection_json)
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make a sandbox Airflow's Connection ``openesg_default``, with extra fields."""
+
+    def connection(sandbox: SandboxProcess, **extra: Any) -> None:
+        fields = json.loads(sandbox.connection_json) | {"extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_OPENESG_DEFAULT", json.dumps(fields))
+
+    return connection
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ FIRST, LAST = date(2020, 1, 1), date(2020, 12, 31)
         ("daterange", (FIRST, LAST), "2020-01-01 - 2020-12-31"),
         ("daterange", [datetime(2020, 1, 1, tzinfo=UTC), LAST], "2020-01-01 - 2020-12-31"),
         ("daterange", ["2020-01-01", "2020-12-31"], "2020-01-01 - 2020-12-31"),
-        ("daterange", "2020-01-01 – 2020-12-31", "2020-01-01 - 2020-12-31"),
+        ("daterange", "2020-01-01 \u2013 2020-12-31", "2020-01-01 - 2020-12-31"),
         ("daterange", FIRST, "2020-01-01 - 2020-01-01"),
         ("eu_economic_activity", "12.12.12 | Fischerei", "12.12.12 | Fischerei"),
         ("eu_economic_activity", ("12.12.12", "Fischerei"), "12.12.12 | Fischerei"),

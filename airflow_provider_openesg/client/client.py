@@ -67,17 +67,26 @@ class OpenESGClient:
         """Close the connections."""
         self.session.close()
 
-    def request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Response:
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
+    ) -> Response:
         """Make one call, repeated as the retry policy allows.
 
         :param path: below the API path, or a URL on the platform itself.
         :param params: query.
         :param json: body.
+        :param files: body as multipart form data: name in the form to name and content of the file.
         :raises OpenESGApiError: for 4xx and 5xx, and where no answer came; 404 and 429 have their own classes.
         :raises OpenESGAuthError: no token, or one that the platform refuses.
         """
         with self._slots:
-            response = self.session.request(method, path, params=params, json=json)
+            response = self.session.request(method, path, params=params, json=json, files=files)
         raise_for_answer(response)
         return response
 
@@ -147,10 +156,11 @@ class OpenESGClient:
                     yield from page
                 else:
                     yield from self.complete(
-                        page, lambda row: row.get(details) is not None, partial(self._with_details, resource)
+                        page, lambda row: row.get(details) is not None, partial(self.with_details, resource)
                     )
 
-    def _with_details(self, resource: str, row: dict[str, Any]) -> dict[str, Any]:
+    def with_details(self, resource: str, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row of a list with its details."""
         known, record_id = RESOURCES[resource], row["id"]
         if known.details_path is None:
             return self.get_record(resource, record_id)

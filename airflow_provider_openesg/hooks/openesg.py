@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.client.client import OpenESGClient
     from airflow_provider_openesg.requesting.run import Result
     from airflow_provider_openesg.tables.summary import Summary
+    from airflow_provider_openesg.updating.run import Update
 
 
 class OpenESGHook(BaseHook):
@@ -185,6 +186,34 @@ class OpenESGHook(BaseHook):
             retried=retried,
             directory=_configured_directory(),
         )
+
+    def update_report(
+        self,
+        report_id: str | int,
+        field_values: Mapping[str, Any] | Iterable[Mapping[str, Any]],
+        *,
+        submit: bool = False,
+        object_storage_conn_id: str | None = None,
+    ) -> Update:
+        """Write field values of a report, where they differ; see :class:`OpenESGUpdateReportOperator`.
+
+        :param field_values: Python values by field key; or, with what belongs to them, dicts with ``value``, ``unit``,
+            ``measurement``, ``comment``, ``attachment`` (a path) and ``instance_id``, by field key or, with a
+            ``field_key`` in each, as a list.
+        :param submit: submit the report then, unless it is submitted.
+        :param object_storage_conn_id: Connection of the store that the attachments' paths are in.
+        :returns: names of the fields that were written and attached to, and the report's status.
+        :raises OpenESGConfigError: values at fault, each named by field key; nothing was sent.
+        :raises OpenESGApiError: the platform refuses, or does not come back.
+        """
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        from airflow_provider_openesg.updating.run import update_report
+
+        def open_file(path: Any) -> Any:
+            return ObjectStoragePath(path, conn_id=object_storage_conn_id) if isinstance(path, str) else path
+
+        return update_report(self.client, report_id, field_values, submit=submit, open_file=open_file)
 
     def test_connection(self) -> tuple[bool, str]:
         """Fetch a token and make one call with it.

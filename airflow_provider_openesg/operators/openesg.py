@@ -1,4 +1,4 @@
-"""Operators: one call of the API, and asking for reports."""
+"""Operators: one call of the API, asking for reports, and filling them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContr
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.operators.checks import check_choice
 from airflow_provider_openesg.operators.request_reports import OpenESGRequestReportsOperator
+from airflow_provider_openesg.operators.update_report import OpenESGUpdateReportOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-__all__ = ["OpenESGOperator", "OpenESGRequestReportsOperator"]
+__all__ = ["OpenESGOperator", "OpenESGRequestReportsOperator", "OpenESGUpdateReportOperator"]
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_RESULT_BYTES = 1024 * 1024

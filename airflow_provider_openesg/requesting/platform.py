@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_openesg.api import ALIASES
+from airflow_provider_openesg.api import ALIASES, reference
 from airflow_provider_openesg.client.parallel import ordered
 from airflow_provider_openesg.exceptions import OpenESGUntraceableError
 from airflow_provider_openesg.requesting.rows import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from airflow_provider_openesg.client.client import OpenESGClient
 
@@ -78,12 +77,6 @@ def key_of(record: Mapping[str, Any]) -> Key:
 def known_of(record: Mapping[str, Any]) -> Known:
     """Return the ids of a request on the platform."""
     return Known(record["id"], reference(record, "report"))
-
-
-def reference(record: Mapping[str, Any], name: str) -> Any:
-    """Return the id behind a reference, whether it travels as an id or as a nested object."""
-    value = next((record[each] for each in (name, *ALIASES.get(name, ())) if record.get(each) is not None), None)
-    return value.get("id") if isinstance(value, Mapping) else value
 
 
 def _records(client: OpenESGClient, identifiers: list[str]) -> Iterator[Mapping[str, Any]]:

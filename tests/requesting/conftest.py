@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from airflow_provider_openesg.sandbox.process import SandboxProcess
 
 
 @pytest.fixture
@@ -38,14 +35,3 @@ def rows() -> Callable[..., list[dict[str, Any]]]:
 def written_to() -> Callable[..., Counter[str]]:
     """Count the e-mails that a sandbox has sent, by address."""
     return lambda sandbox: Counter(email["to"] for email in sandbox.state()["emails"])
-
-
-@pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make a sandbox Airflow's Connection ``openesg_default``, with extra fields."""
-
-    def connection(sandbox: SandboxProcess, **extra: Any) -> None:
-        fields = json.loads(sandbox.connection_json) | {"extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_OPENESG_DEFAULT", json.dumps(fields))
-
-    return connection

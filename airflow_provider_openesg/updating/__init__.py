@@ -1,0 +1,1 @@
+"""Filling a report: values are checked against its template, and written where they differ. No Airflow here."""

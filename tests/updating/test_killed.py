@@ -1,0 +1,75 @@
+"""Killed with SIGKILL at every call that it makes, and run again: the report holds what one clean run leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+
+import pytest
+
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
+
+pytestmark = pytest.mark.processes
+
+CODE = "esg.supplier.conduct.code_of_conduct"
+
+
+def entries(path):
+    return {
+        "esg.supplier.company.nace_code": "03.11 | Marine fishing",
+        "esg.supplier.company.employees": 12,
+        "esg.supplier.climate.energy_total": {"value": "7.5", "measurement": "measurement"},
+        CODE: {"value": True, "attachment": str(path)},
+    }
+
+
+def fill_in_a_child(report_id, path, killed_at):
+    """Fill the report in a process of its own, which is killed when its call number ``killed_at`` has its answer."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    try:
+        with OpenESGHook() as hook:
+            session, calls = hook.get_conn(), 0
+            send = session.request
+
+            def request(*arguments, **keywords):
+                nonlocal calls
+                answer = send(*arguments, **keywords)
+                calls += 1
+                if calls == killed_at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return answer
+
+            session.request = request
+            hook.update_report(report_id, entries(path), submit=True)
+    except BaseException:
+        traceback.print_exc(file=sys.__stderr__)
+        os._exit(1)
+    os._exit(0)
+
+
+def test_the_same_as_a_clean_run(platform, basics_id, tmp_path, shown, sent):
+    path = tmp_path / "code.pdf"
+    path.write_bytes(b"%PDF-1.7")
+    ends, killed_at = [], 0
+    # Each run goes on where the one before was killed: one call further, until one comes through.
+    while not ends or ends[-1] != 0:
+        killed_at += 1
+        ends.append(fill_in_a_child(basics_id, path, killed_at))
+        assert killed_at < 20
+    assert set(ends[:-1]) == {-signal.SIGKILL}
+    assert len(ends) > 4
+    assert shown(basics_id) == {
+        "esg.supplier.company.nace_code": "03.11 | Marine fishing",
+        "esg.supplier.company.employees": "12",
+        "esg.supplier.climate.energy_total": "7.5",
+        CODE: "true",
+    }
+    assert shown(basics_id, "attachment")[CODE]["size"] == 8
+    with OpenESGHook() as hook:
+        assert hook.get_record("reports", basics_id)["status"] == "submitted"
+    # What one killed run has done, the next one does not do again.
+    assert set(sent().values()) == {1}

@@ -1,0 +1,76 @@
+"""The operator: what it takes, what it returns, what it says of parameters that it cannot use."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.operators import update_report
+from airflow_provider_openesg.operators.openesg import OpenESGUpdateReportOperator
+
+KEY = "esg.vsme.b1.turnover"
+
+
+def fill(report_id, field_values, **arguments):
+    operator = OpenESGUpdateReportOperator(task_id="fill", report_id=report_id, field_values=field_values, **arguments)
+    return operator.execute({})
+
+
+def test_what_it_returns(report_id):
+    said = fill(str(report_id), {KEY: Decimal("1.00"), "esg.vsme.b1.employees_headcount": 2})
+    assert json.loads(json.dumps(said)) == {
+        "report_id": str(report_id),
+        "written": [KEY, "esg.vsme.b1.employees_headcount"],
+        "attached": [],
+        "unchanged": 0,
+        "submitted": False,
+        "status": "requested",
+    }
+    assert fill(report_id, [{"field_key": KEY, "value": "1"}])["unchanged"] == 1
+
+
+def test_attachments_and_submit_reach_the_hook(basics_id, tmp_path):
+    (tmp_path / "code.pdf").write_bytes(b"%PDF")
+    key = "esg.supplier.conduct.code_of_conduct"
+    values = {
+        "esg.supplier.company.nace_code": "03.11",
+        "esg.supplier.company.employees": 12,
+        "esg.supplier.climate.energy_total": 7.5,
+        key: {"value": True, "attachment": str(tmp_path / "code.pdf")},
+    }
+    said = fill(basics_id, values, submit=True)
+    assert (said["attached"], said["submitted"], said["status"]) == ([key], True, "submitted")
+
+
+def test_the_lists_in_the_xcom_are_capped(report_id, monkeypatch):
+    monkeypatch.setattr(update_report, "MAX_LISTED", 1)
+    assert fill(report_id, {KEY: 1, "esg.vsme.b1.employees_headcount": 2})["written"] == [KEY]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"field_values": "{'a': 1}"}, "field_values: .* A template renders to text"),
+        ({"field_values": 5}, "field_values: 5 given; allowed: a dict of values by field key"),
+        ({"submit": "yes"}, "submit: 'yes' given; allowed: True or False"),
+    ],
+)
+def test_parameters_are_checked_in_the_dag_file(arguments, said):
+    with pytest.raises(OpenESGConfigError, match=said):
+        OpenESGUpdateReportOperator(**{"task_id": "fill", "report_id": 1, "field_values": {}} | arguments)
+
+
+@pytest.mark.parametrize("nothing", [None, "", "None"])
+def test_a_template_that_found_no_report(nothing):
+    with pytest.raises(OpenESGConfigError, match=r"report_id: .* the template found no report"):
+        fill(nothing, {})
+
+
+def test_what_a_template_has_made_of_the_values():
+    operator = OpenESGUpdateReportOperator(task_id="fill", report_id=1, field_values="{{ x }}")
+    operator.field_values = "{'a': 1}"
+    with pytest.raises(OpenESGConfigError, match=r"field_values=other_task\.output"):
+        operator.execute({})
