@@ -37,9 +37,9 @@ def test_query_and_pages(sandbox):
 
 def test_a_body_is_sent():
     [value, *_] = call(path="reports/1010")["field_values"]
-    call(method="PATCH", path="reports/1010", json={"field_values": [{"id": value["id"], "comment": "checked"}]})
+    call(method="PATCH", path="reports/1010", json={"field_values": [{"id": value["id"], "value": "checked"}]})
     after = call(path="reports/1010")["field_values"]
-    assert next(each for each in after if each["id"] == value["id"])["comment"] == "checked"
+    assert next(each for each in after if each["id"] == value["id"])["value"] == "checked"
 
 
 def test_the_query_is_not_mixed_with_the_params_of_the_dag():
