@@ -95,11 +95,7 @@ class OpenESGClient:
 
         :raises OpenESGContractError: ``decode`` refuses the body (``ValueError`` or msgspec's errors).
         """
-        response = self.request("GET", path, params=params)
-        try:
-            return decode(response.content)
-        except (ValueError, msgspec.MsgspecError) as error:
-            raise OpenESGContractError(_unreadable(response, error)) from None
+        return _decoded(decode, self.request("GET", path, params=params))
 
     @overload
     def iter_pages(
@@ -122,14 +118,14 @@ class OpenESGClient:
 
         :param resource: a name of :data:`~airflow_provider_openesg.api.RESOURCES`, or a path that begins with ``/``.
         :param filters: query parameters of the list; those of a path are sent as they are.
-        :param decode: makes a :class:`Page` of a body; runs in the thread that fetched it.
+        :param decode: makes a :class:`Page` of a body.
         :raises OpenESGConfigError: no such resource or filter; at once, not at the first row.
         :raises OpenESGContractError: the answers are not pages of a list; see :mod:`.paging`.
         """
         path = resource if resource.startswith("/") else _resource_path(resource)
         query = _query(resource, filters or {})
         listing: Listing[Any] = Listing(
-            lambda url, params: self.get(url, decode, params=params),
+            lambda url, params: partial(_decoded, decode, self.request("GET", url, params=params)),
             f"{self.settings.api_url}/{path.lstrip('/')}",
             query,
             page_size=self.settings.page_size,
@@ -213,6 +209,13 @@ class OpenESGClient:
         :raises OpenESGNotFoundError: the platform has no such record, or does not show it to this client.
         """
         return self.get(f"{_resource_path(resource)}/{quoted(record_id)}", decode_record)
+
+
+def _decoded(decode: Callable[[bytes], T], response: Response) -> T:
+    try:
+        return decode(response.content)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise OpenESGContractError(_unreadable(response, error)) from None
 
 
 def decode_record(body: bytes) -> dict[str, Any]:

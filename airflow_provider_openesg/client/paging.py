@@ -78,11 +78,11 @@ def decode_records(body: bytes) -> Page[dict[str, Any]]:
 class Listing(Generic[Row]):
     """One reading of one list.
 
-    :param fetch: gets and decodes one page: URL, query.
+    :param fetch: gets one page (URL, query), and gives what decodes it: bodies may wait, decoded rows need not.
     :param url: of the list.
     :param query: its filters.
     :param page_size: rows to ask for in one page, at least 2.
-    :param parallel: pages under way or waiting at once.
+    :param parallel: pages under way at once.
     :param same_origin: tells whether a link may be followed with the token.
 
     ``total`` is the number of rows the server speaks of, ``pages_read`` the number of pages read so far.
@@ -90,7 +90,7 @@ class Listing(Generic[Row]):
 
     def __init__(
         self,
-        fetch: Callable[[str, Query | None], Page[Row]],
+        fetch: Callable[[str, Query | None], Callable[[], Page[Row]]],
         url: str,
         query: Query,
         *,
@@ -148,6 +148,9 @@ class Listing(Generic[Row]):
         return self._by_length(self._counted(first))
 
     def _at(self, offset: int) -> Page[Row]:
+        return self._fetch_at(offset)()
+
+    def _fetch_at(self, offset: int) -> Callable[[], Page[Row]]:
         return self._fetch(self._url, {**self._query, LIMIT: str(self._size), OFFSET: str(offset)})
 
     def _counted(self, page: Page[Row]) -> Page[Row]:
@@ -163,8 +166,9 @@ class Listing(Generic[Row]):
         previous, end, total = first, len(first.rows), first.count or 0
         # A page that has all rows, however many were asked for, is the whole list.
         offsets = range(self._size - 1, 0 if end == total else total - 1, self._size - 1)
-        with closing(ordered((partial(self._at, offset) for offset in offsets), self._parallel)) as pages:
-            for offset, page in zip(offsets, pages, strict=True):
+        with closing(ordered((partial(self._fetch_at, offset) for offset in offsets), self._parallel)) as answers:
+            for offset, decoded in zip(offsets, answers, strict=True):
+                page = decoded()
                 total = max(total, page.count or 0)
                 # A list that grew by a page would look alike, but then the page before has moved as well.
                 repeats = page.ids == previous.ids and len(page.ids) > 1
@@ -231,7 +235,7 @@ class Listing(Generic[Row]):
             if url in followed:
                 self._refuse("the link to the next page leads back to a page that was read before")
             followed.add(url)
-            previous, page = page, self._counted(self._fetch(url, None))
+            previous, page = page, self._counted(self._fetch(url, None)())
             if page.ids == previous.ids:
                 self._refuse(f"the page {url} repeats the one before")
             self._moved |= page.count != previous.count

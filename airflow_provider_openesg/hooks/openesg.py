@@ -12,7 +12,7 @@ from airflow_provider_openesg.get_provider_info import CONNECTION_TYPE, HOOK_NAM
 from airflow_provider_openesg.settings import OpenESGSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from datetime import datetime
 
     import pyarrow as pa
@@ -128,7 +128,7 @@ class OpenESGHook(BaseHook):
         updated_after: str | datetime | None = None,
         filters: Mapping[str, Any] | None = None,
         summary: Summary | None = None,
-    ) -> Iterator[tuple[str, pa.RecordBatch]]:
+    ) -> Generator[tuple[str, pa.RecordBatch]]:
         """Read the tidy tables as Arrow record batches.
 
         :param tables: names of :data:`airflow_provider_openesg.tables.TABLES`; all where None.

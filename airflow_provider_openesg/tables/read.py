@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct
 
 from airflow_provider_openesg.api import RESOURCES, UPDATED_AFTER
 from airflow_provider_openesg.client.client import quoted
+from airflow_provider_openesg.client.parallel import in_turn
 from airflow_provider_openesg.exceptions import (
     OpenESGApiError,
     OpenESGConfigError,
@@ -28,11 +29,11 @@ from airflow_provider_openesg.tables.shapes import ORGANIZATION, REPORT, REPORT_
 from airflow_provider_openesg.tables.summary import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from airflow_provider_openesg.client.client import OpenESGClient
 
-    Batches = Iterator[tuple[str, pa.RecordBatch]]
+    Batches = Generator[tuple[str, pa.RecordBatch]]
 
 log = logging.getLogger(__name__)
 
@@ -117,13 +118,12 @@ class _Reading:
             yield from self._organizations()
         if self._selected is not None or _TEMPLATE_TABLES & {*self._wanted}:
             yield from self._of_templates()
+        lists = []
         if "report_requests" in self._wanted or self._embedded is not None:
-            decoder = RecordDecoder(REPORT_REQUEST)
-            for seen, rows in self._pages("report-requests", decoder):
-                yield from self._embedded_organizations(seen)
-                yield from self._batches("report_requests", rows)
+            lists.append(self._report_requests())
         if {"reports", "field_values"} & {*self._wanted} or self._embedded is not None:
-            yield from self._reports()
+            lists.append(self._reports())
+        yield from in_turn(*lists)
 
     def _batches(self, table: str, rows: Iterable[Any]) -> Batches:
         for batch in builders.batches(table, rows, self._summary):
@@ -188,6 +188,11 @@ class _Reading:
                 f"{error}. "
                 "Ask for the right to read the template, or choose other ones (templates)."
             ) from error
+
+    def _report_requests(self) -> Batches:
+        for seen, rows in self._pages("report-requests", RecordDecoder(REPORT_REQUEST)):
+            yield from self._embedded_organizations(seen)
+            yield from self._batches("report_requests", rows)
 
     def _reports(self) -> Batches:
         decoder = RecordDecoder(REPORT)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_openesg.client.parallel import ahead
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.operators.checks import (
     LAST_RUN,
@@ -90,8 +91,10 @@ class OpenESGTransferOperator(BaseOperator):
                     filters=self.filters,
                     summary=summary,
                 )
-                for table, batch in batches:
-                    writer.write(table, batch)
+                # Writing compresses, which needs no interpreter: the other core can read meanwhile.
+                with closing(ahead(batches)) as read:
+                    for table, batch in read:
+                        writer.write(table, batch)
                 mark = run.high_water_mark(summary.high_water_mark, updated_after)
                 written = writer.commit(mark)
         rows = {table: summary.rows[table] for table in tables}

@@ -76,10 +76,10 @@ def test_a_slow_reader_holds_few_pages(connect, sandbox):
     for number in range(1, 4):
         next(pages)
         time.sleep(0.2)
-        assert len(calls(sandbox, REPORTS)) <= number + 3
+        assert len(calls(sandbox, REPORTS)) <= number + 2 * 3
     pages.close()
     time.sleep(0.2)
-    assert len(calls(sandbox, REPORTS)) <= 6
+    assert len(calls(sandbox, REPORTS)) <= 9
 
 
 def test_a_reader_that_leaves_early_leaves_no_thread(connect, sandbox):

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from airflow_provider_openesg.client.parallel import ordered
+from airflow_provider_openesg.client.parallel import ahead, in_turn, ordered
 
 
 class Work:
@@ -49,7 +49,7 @@ def test_width_bounds_what_is_under_way_and_what_waits():
     for number in range(10):
         assert next(results) == number
         time.sleep(0.01)
-        assert len(work.begun) <= number + 1 + 3
+        assert len(work.begun) <= number + 1 + 2 * 3
     results.close()
     assert work.most <= 3
 
@@ -68,7 +68,7 @@ def test_an_error_comes_in_its_turn_and_ends_the_rest():
         got.extend(results)
     got.extend(results)
     assert got == [0, 1, 2]
-    assert set(work.begun) <= {0, 1, 2, 4}
+    assert set(work.begun) <= {0, 1, 2, 4, 5, 6}
 
 
 def test_closed_early_no_thread_is_left():
@@ -87,3 +87,67 @@ def test_nothing_is_begun_before_the_first_is_asked_for():
     ordered([partial(work, 1)], 2)
     assert work.begun == []
     assert list(ordered([], 2)) == []
+
+
+def test_as_many_as_are_under_way_may_wait_done():
+    work = Work()
+    results = ordered((partial(work, n) for n in count()), 3)
+    next(results)
+    deadline = time.monotonic() + 5
+    while len(work.begun) < 1 + 2 * 3:  # none waits for the consumer to take the next one
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    results.close()
+
+
+def test_sources_take_turns_until_all_are_at_their_ends():
+    closed = []
+
+    def source(*items):
+        try:
+            yield from items
+        finally:
+            closed.append(items)
+
+    assert list(in_turn(source(1, 2, 3), source(), source("a"))) == [1, "a", 2, 3]
+    closed.clear()
+    results = in_turn(source(1, 2), source("a"))
+    assert next(results) == 1
+    results.close()
+    assert closed == [(1, 2)]  # the other one never began
+
+
+def test_the_next_item_is_made_while_one_is_in_use():
+    made = [threading.Event() for _ in range(3)]
+
+    def items():
+        for number, event in enumerate(made):
+            event.set()
+            yield number
+
+    results = ahead(items())
+    assert next(results) == 0
+    assert made[1].wait(5)
+    assert not made[2].is_set()
+    assert list(results) == [1, 2]
+
+
+def test_an_item_that_fails_says_so_in_its_turn_and_a_reader_that_stops_closes_the_source():
+    closed = threading.Event()
+
+    def items():
+        try:
+            yield 1
+            raise ValueError("two")
+        finally:
+            closed.set()
+
+    results = ahead(items())
+    assert next(results) == 1
+    with pytest.raises(ValueError, match="two"):
+        next(results)
+    closed.clear()
+    results = ahead(items())
+    next(results)
+    results.close()
+    assert closed.wait(5)
