@@ -9,6 +9,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from postgres_server import postgres_server
 
 from airflow_provider_openesg.sandbox.process import SandboxProcess
 from airflow_provider_openesg.settings import OpenESGSettings
@@ -99,3 +100,10 @@ def task_log(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str
     operators.addHandler(caplog.handler)
     yield lambda: caplog.text + capsys.readouterr().out
     operators.removeHandler(caplog.handler)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[dict[str, Any]]:
+    """Fields of a Connection to PostgreSQL."""
+    with postgres_server() as server:
+        yield server

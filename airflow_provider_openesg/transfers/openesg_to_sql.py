@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
-
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.operators.checks import LAST_RUN, check_choice
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
+from airflow_provider_openesg.transfers.databases import database_of
 from airflow_provider_openesg.writers import WRITE_MODES
 
 if TYPE_CHECKING:
@@ -18,13 +17,17 @@ if TYPE_CHECKING:
 
 
 class OpenESGToSqlOperator(OpenESGTransferOperator):
-    """Writes tidy tables of the openESG platform into a database; DuckDB for now.
+    """Writes tidy tables of the openESG platform into a database.
+
+    PostgreSQL and SQLite take them by ADBC, where its driver is installed, DuckDB by Arrow, and every other database
+    with a ``DbApiHook`` in batches of parameters; the log says which.
 
     The run is staged on local disk (``TMPDIR``) and then loaded into all tables in one transaction: killed at any
     moment, the tables are as before or as after. Tables and schema are made where they do not exist; columns that are
     new here are added.
 
-    :param sql_conn_id: Connection of the database. (templated)
+    :param sql_conn_id: Connection of the database, of type ``postgres``, ``sqlite``, ``duckdb``, ``adbc``, ``mysql`` or
+        any other that Airflow has a ``DbApiHook`` for. (templated)
     :param schema: schema of the tables; the database's own where None. (templated)
     :param write_mode: ``merge`` writes by key: rows that changed are replaced, and a report or template that was pulled
         loses the values, sections and field types that it no longer has; records that are gone from the platform stay.
@@ -51,14 +54,15 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         self._check_beginning()
 
     def open_writer(self, tables: Sequence[str], run: Run) -> RunWriter:
-        """Choose the writer by the type of the Connection."""
+        """Find the way into the database."""
         self._check_beginning()
-        conn_type = BaseHook.get_connection(self.sql_conn_id).conn_type
-        if conn_type != "duckdb":
+        try:
+            from airflow_provider_openesg.writers.sql import SqlRunWriter
+        except ModuleNotFoundError as error:
             raise OpenESGConfigError(
-                f"sql_conn_id {self.sql_conn_id!r}: a Connection of type {conn_type!r}; supported: duckdb."
-            )
-        return self._duckdb_writer(tables, run)
+                f"Databases need {error.name}, which is not installed: pip install 'airflow-provider-openesg[parquet]'."
+            ) from None
+        return SqlRunWriter(database_of(self.sql_conn_id, self.schema), tables, self.write_mode, run)
 
     def _check_beginning(self) -> None:
         if self.write_mode == "replace" and self.updated_after == LAST_RUN:
@@ -66,22 +70,3 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
                 f"updated_after {LAST_RUN!r} with write_mode 'replace': the tables would hold the changes since the"
                 " last run and nothing else. Use write_mode 'merge', or leave updated_after out."
             )
-
-    def _duckdb_writer(self, tables: Sequence[str], run: Run) -> RunWriter:
-        try:
-            from airflow.providers.duckdb.hooks.duckdb import IN_MEMORY_DATABASE, DuckDBHook
-
-            from airflow_provider_openesg.writers.duckdb import DuckDBRunWriter
-        except ModuleNotFoundError as error:
-            raise OpenESGConfigError(
-                f"DuckDB needs {error.name}, which is not installed: pip install 'airflow-provider-openesg[duckdb]'."
-            ) from None
-        hook = DuckDBHook(duckdb_conn_id=self.sql_conn_id)
-        # What stands behind the question mark of a MotherDuck database is its token.
-        database = hook.get_database().partition("?")[0]
-        if database == IN_MEMORY_DATABASE or hook.read_only:
-            what = "is read-only" if hook.read_only else "is an in-memory database, which would end with the task"
-            raise OpenESGConfigError(
-                f"sql_conn_id {self.sql_conn_id!r}: {what}. Give the path of a file in the Connection's host."
-            )
-        return DuckDBRunWriter(hook.get_conn, database, self.schema, tables, self.write_mode, run)

@@ -1,26 +1,30 @@
-"""What all databases have in common: staging on local disk, the tables wanted, and what may not be in the way.
+"""A run into a database: what all of them have in common.
 
-A database is a subclass of :class:`SqlRunWriter` that opens, looks, creates and loads in its own words.
+A database is a :class:`Database` that opens, and a :class:`Session` that looks, creates and loads in its own words.
 """
 
 from __future__ import annotations
 
-import tempfile
+import logging
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.schemas import SCHEMAS
+from airflow_provider_openesg.writers.stage import StagedTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from airflow_provider_openesg.writers.run import PastRun, Run
+
+log = logging.getLogger(__name__)
 
 OWNERS: Mapping[str, tuple[str, str]] = {
     "sections": ("report_templates", "template_id"),
@@ -39,26 +43,30 @@ RUN_ID = pa.field("run_id", pa.string(), nullable=False, metadata={"description"
 
 @dataclass(frozen=True, slots=True)
 class TableWanted:
-    """A table as the database shall hold it."""
+    """A table as the database shall hold it.
+
+    :param schema: its columns; ``description`` and ``unit`` in the metadata become comments.
+    :param owner: table whose records own these rows, and the column that names the record, as in :data:`OWNERS`.
+    """
 
     name: str
-    fields: Sequence[pa.Field]
+    schema: pa.Schema
     key: tuple[str, ...]
-    comment: str | None
+    owner: tuple[str, str] | None = None
 
     @classmethod
-    def of(cls, table: str, write_mode: str) -> TableWanted:
-        """Describe a table; ``append`` keeps each run's rows apart."""
-        schema, key = SCHEMAS[table], TABLES[table]
-        fields = list(schema)
-        if write_mode == "append":
-            fields, key = [*fields, RUN_ID], (RUN_ID.name, *key)
-        return cls(table, fields, key, described(schema))
+    def of(cls, table: str) -> TableWanted:
+        """Describe one of the tidy tables."""
+        return cls(table, SCHEMAS[table], TABLES[table], OWNERS.get(table))
+
+    def of_runs(self) -> TableWanted:
+        """Describe the same table with each run's rows apart."""
+        return replace(self, schema=self.schema.append(RUN_ID), key=(RUN_ID.name, *self.key))
 
 
 @dataclass(frozen=True, slots=True)
 class TableFound:
-    """A table as the database holds it. Names in lower case, as databases compare them.
+    """A table as the database holds it.
 
     :param types: column to type, as the database writes it.
     :param required: columns that take no null and fill in nothing themselves.
@@ -70,102 +78,130 @@ class TableFound:
     key: tuple[str, ...]
 
 
-def columns_to_add(where: str, wanted: TableWanted, types: Mapping[str, str], found: TableFound) -> list[pa.Field]:
-    """Compare a table with what it shall be, and return the columns that it lacks.
+class Database(ABC):
+    """A database that can be opened, and the way into it.
 
-    :param where: the table's full name, for messages.
-    :param types: the database's type for each column of ours.
-    :raises OpenESGConfigError: for a difference that cannot be made good without touching what is there.
-    """
-    way_out = "Give another schema, or rename that table."
-    for name, type_ in types.items():
-        given = found.types.get(name)
-        if given is None and name in wanted.key:
-            raise OpenESGConfigError(f"table {where}: key column {name} ({type_}) is missing there. {way_out}")
-        if given is not None and given != type_:
-            raise OpenESGConfigError(f"table {where}: column {name} is {given} there, and has to be {type_}. {way_out}")
-    if found.key != wanted.key:
-        has = f"({', '.join(found.key)})" if found.key else "missing"
-        raise OpenESGConfigError(
-            f"table {where}: the primary key is {has} there, and has to be ({', '.join(wanted.key)}). {way_out}"
-            " Tables of write_mode append have run_id in their key, the others have not."
-        )
-    if foreign := sorted(found.required - types.keys()):
-        raise OpenESGConfigError(
-            f"table {where}: column {foreign[0]} ({found.types[foreign[0]]}) there takes no null, and the platform has"
-            f" nothing to put into it. Drop its NOT NULL, or give it a default."
-        )
-    return [field for field in wanted.fields if field.name not in found.types]
-
-
-def described(item: pa.Field | pa.Schema) -> str | None:
-    """Return the comment of a column or table: description, and unit where there is one."""
-    metadata = {key.decode(): value.decode() for key, value in (item.metadata or {}).items()}
-    unit = f" [{metadata['unit']}]" if "unit" in metadata else ""
-    return metadata["description"] + unit if "description" in metadata else None
-
-
-class Stage:
-    """Batches on local disk until they are loaded, one file per table.
-
-    The files have no name (they stand in ``TMPDIR``): whatever kills the process, nothing is left of them. They keep
-    memory bounded, and the database open only for as long as loading takes.
+    :param schema: schema of the tables; ``None`` for the database's own.
     """
 
-    def __init__(self) -> None:
-        self._files: dict[str, Any] = {}
-        self._writers: dict[str, pa.ipc.RecordBatchStreamWriter] = {}
-        self.rows: dict[str, int] = {}
+    way: str
+    """What it is and how rows get there, for people: ``PostgreSQL by ADBC``."""
 
-    def write(self, table: str, batch: pa.RecordBatch) -> None:
-        """Add a batch."""
-        if table not in self._writers:
-            self._files[table] = tempfile.TemporaryFile(prefix="openesg-")  # noqa: SIM115 - closed with the stage
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            self._writers[table] = pa.ipc.new_stream(self._files[table], batch.schema, options=options)
-            self.rows[table] = 0
-        self._writers[table].write_batch(batch)
-        self.rows[table] += batch.num_rows
+    def __init__(self, name: str, schema: str | None) -> None:
+        self.name = name
+        self.schema = schema
 
-    def finish(self) -> None:
-        """End all files; nothing can be added any more."""
-        for writer in self._writers.values():
-            writer.close()
+    @abstractmethod
+    def opened(self) -> AbstractContextManager[Session]:
+        """Open the database; what its session has not committed in the end is undone.
 
-    def reader(self, table: str) -> pa.RecordBatchReader:
-        """Read a table from its start; each reader is good for one pass, and for one at a time."""
-        self._files[table].seek(0)
-        return pa.ipc.open_stream(self._files[table])
+        :raises OpenESGConfigError: where it cannot be opened.
+        """
 
-    def close(self) -> None:
-        """Let go of the disk."""
-        for file in self._files.values():
-            file.close()
+    def storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the batch with what this database cannot hold put into what it can."""
+        return batch
 
 
-class SqlRunWriter(ABC):
+class Session(ABC):
+    """A connection to a database: one transaction, of which others see nothing until it is committed."""
+
+    errors: tuple[type[Exception], ...]
+    """What the driver raises."""
+    longest_name: int | None = None
+    """Bytes that a table's or column's name may have."""
+
+    schema: str
+    """Schema of the tables, where the database has any."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Begin the transaction, wait until no other load goes on, and make the schema where it does not exist."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Let others see it."""
+
+    @abstractmethod
+    def where(self, table: str) -> str:
+        """Return a table's full name, for messages."""
+
+    @abstractmethod
+    def type_of(self, field: pa.Field, *, in_key: bool) -> str:
+        """Return the database's type for a column, as :meth:`found` returns it."""
+
+    @abstractmethod
+    def found(self, wanted: TableWanted) -> TableFound | None:
+        """Return the table that is there; a type that is as good as the one wanted by that one's name."""
+
+    @abstractmethod
+    def create(self, wanted: TableWanted) -> None:
+        """Make a table, with its primary key and comments."""
+
+    @abstractmethod
+    def add(self, wanted: TableWanted, field: pa.Field) -> None:
+        """Add a column to a table that is there."""
+
+    @abstractmethod
+    def delete(self, wanted: TableWanted, run: str | None = None) -> None:
+        """Take away all rows, or those of a run."""
+
+    @abstractmethod
+    def insert(self, wanted: TableWanted, rows: StagedTable) -> int:
+        """Insert rows, and return how many there are now for them."""
+
+    @abstractmethod
+    def merge(self, wanted: TableWanted, rows: StagedTable, owners: StagedTable | None) -> int:
+        """Write rows by key, and return how many there are now for them.
+
+        :param owners: records whose rows are taken away before.
+        """
+
+    def folded(self, name: str) -> str:
+        """Return a name as this database compares it."""
+        return name.lower()
+
+
+class SqlRunWriter:
     """A run into a database: staged while it is pulled, then loaded in one transaction.
 
-    :param tables: tables to write.
+    :param tables: tidy tables to write.
     :param write_mode: one of :data:`airflow_provider_openesg.writers.WRITE_MODES`.
     """
 
-    def __init__(self, tables: Sequence[str], write_mode: str, run: Run) -> None:
-        self.tables = tables
-        self.wanted = [TableWanted.of(table, write_mode) for table in tables]
+    def __init__(self, database: Database, tables: Sequence[str], write_mode: str, run: Run) -> None:
         self.write_mode = write_mode
         self.run = run
-        owners = {OWNERS[table][0] for table in tables if table in OWNERS} if write_mode == "merge" else set()
-        self.pulls: Sequence[str] = [table for table in TABLES if table in tables or table in owners]
-        self.stage = Stage()
+        self.wanted: list[TableWanted] = []
+        self._database = database
+        self._stage: dict[str, StagedTable] = {}
+        self._open = ExitStack()
+        for table in tables:
+            self.expect(TableWanted.of(table))
+        owners = {wanted.owner[0] for wanted in self.wanted if wanted.owner and write_mode == "merge"}
+        for owner in owners - self._stage.keys():
+            self._staged(owner, pa.schema([SCHEMAS[owner].field("id")]))
+        self.pulls: Sequence[str] = [table for table in TABLES if table in self._stage]
 
-    @abstractmethod
+    def expect(self, wanted: TableWanted) -> None:
+        """Take one more table, to be written like the others."""
+        if self.write_mode == "append":
+            wanted = wanted.of_runs()
+        self.wanted.append(wanted)
+        self._staged(wanted.name, self._database.storable(pa.RecordBatch.from_pylist([], wanted.schema)).schema)
+
     def check(self) -> None:
-        """Refuse what cannot end well, before anything is pulled."""
+        """Make the tables fit, without committing it: whatever is in the way shows before anything is pulled.
 
-    @abstractmethod
-    def load(self) -> dict[str, Any]:
-        """Write the stage into the tables in one transaction, and say where."""
+        :raises OpenESGConfigError: where the database cannot be opened or written, or a table there is in the way.
+        """
+        with self._database.opened() as session:
+            log.info("Will load into %s, schema %s: %s", self._database.name, session.schema, self._database.way)
+            try:
+                session.begin()
+                self._prepare(session)
+            except session.errors as error:
+                raise OpenESGConfigError(f"{self._database.name}: cannot be written: {error}") from error
 
     def past(self) -> Sequence[PastRun]:
         """Return the runs of this series whose rows are there."""
@@ -173,13 +209,108 @@ class SqlRunWriter(ABC):
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:
         """Stage a batch."""
-        self.stage.write(table, batch)
+        staged = self._stage[table]
+        if RUN_ID.name in staged.schema.names:
+            batch = batch.append_column(RUN_ID, pa.repeat(self.run.token, batch.num_rows))
+        elif staged.schema.names != batch.schema.names:
+            batch = batch.select(staged.schema.names)
+        staged.write(self._database.storable(batch))
 
     def commit(self, high_water_mark: datetime | None) -> dict[str, Any]:  # noqa: ARG002 - tables do not keep it
-        """Load the run."""
-        self.stage.finish()
-        return self.load()
+        """Load the run.
+
+        :raises OpenESGContractError: where the platform sent two rows with one key.
+        """
+        for staged in self._stage.values():
+            staged.finish()
+        with self._database.opened() as session:
+            # Whatever ends the process before the commit leaves the tables as they were.
+            session.begin()
+            self._prepare(session)
+            for wanted in self.wanted:
+                self._fill(session, wanted)
+            session.commit()
+            return {"database": self._database.name, "schema": session.schema}
 
     def close(self) -> None:
         """Drop the stage."""
-        self.stage.close()
+        self._open.close()
+
+    def _staged(self, table: str, schema: pa.Schema) -> None:
+        self._stage[table] = StagedTable(table, schema)
+        self._open.callback(self._stage[table].close)
+
+    def _prepare(self, session: Session) -> None:
+        """Make all tables fit. Those in the way are found before any is changed: not every database takes that back."""
+        changes = [(wanted, _missing(session, wanted, session.found(wanted))) for wanted in self.wanted]
+        for wanted, missing in changes:
+            if missing is None:
+                session.create(wanted)
+            else:
+                for field in missing:
+                    session.add(wanted, field)
+
+    def _fill(self, session: Session, wanted: TableWanted) -> None:
+        rows = self._stage[wanted.name]
+        try:
+            if self.write_mode == "merge":
+                owners = self._stage[wanted.owner[0]] if wanted.owner else None
+                # What is written by key would take two rows with one key for one that changed.
+                written = rows.distinct(wanted.key) if owners is None else rows.rows
+                if written == rows.rows:
+                    written = session.merge(wanted, rows, owners)
+            else:
+                session.delete(wanted, self.run.token if self.write_mode == "append" else None)
+                written = session.insert(wanted, rows)
+        except session.errors:
+            written = rows.distinct(wanted.key)
+            if written == rows.rows:
+                raise
+        if written != rows.rows:
+            raise OpenESGContractError(
+                f"table {wanted.name}: {rows.rows} rows came from the platform, and only {written} differ in their"
+                f" key ({', '.join(wanted.key)}). Nothing was written."
+            )
+
+
+def _missing(session: Session, wanted: TableWanted, found: TableFound | None) -> list[pa.Field] | None:
+    """Compare a table with what it shall be, and return the columns that it lacks; ``None`` where there is no table.
+
+    :raises OpenESGConfigError: for a difference that cannot be made good without touching what is there.
+    """
+    where = session.where(wanted.name)
+    for name in (wanted.name, *wanted.schema.names):
+        if session.longest_name is not None and len(name.encode()) > session.longest_name:
+            raise OpenESGConfigError(
+                f"table {where}: {name!r} has {len(name.encode())} bytes; this database takes names of up to"
+                f" {session.longest_name}."
+            )
+    if found is None:
+        return None
+    way_out = "Give another schema, or rename that table."
+    types = {field.name: session.type_of(field, in_key=field.name in wanted.key) for field in wanted.schema}
+    for name, type_ in types.items():
+        given = found.types.get(session.folded(name))
+        if given is None and name in wanted.key:
+            raise OpenESGConfigError(f"table {where}: key column {name} ({type_}) is missing there. {way_out}")
+        if given is not None and given != type_:
+            raise OpenESGConfigError(f"table {where}: column {name} is {given} there, and has to be {type_}. {way_out}")
+    if found.key != tuple(map(session.folded, wanted.key)):
+        has = f"({', '.join(found.key)})" if found.key else "missing"
+        raise OpenESGConfigError(
+            f"table {where}: the primary key is {has} there, and has to be ({', '.join(wanted.key)}). {way_out}"
+            " Tables of write_mode append have run_id in their key, the others have not."
+        )
+    if foreign := sorted(found.required - set(map(session.folded, types))):
+        raise OpenESGConfigError(
+            f"table {where}: column {foreign[0]} ({found.types[foreign[0]]}) there takes no null, and the platform has"
+            f" nothing to put into it. Drop its NOT NULL, or give it a default."
+        )
+    return [field for field in wanted.schema if session.folded(field.name) not in found.types]
+
+
+def described(item: pa.Field | pa.Schema) -> str | None:
+    """Return the comment of a column or table: description, and unit where there is one."""
+    metadata = {key.decode(): value.decode() for key, value in (item.metadata or {}).items()}
+    unit = f" [{metadata['unit']}]" if "unit" in metadata else ""
+    return metadata["description"] + unit if "description" in metadata else None

@@ -14,7 +14,17 @@ MODULES = [
     "transfers.openesg_to_object_storage",
     "transfers.openesg_to_sql",
 ]
-HEAVY = {"pyarrow", "requests", "requests_oauthlib", "oauthlib", "duckdb", "msgspec", "pandas"}
+HEAVY = {
+    "pyarrow",
+    "requests",
+    "requests_oauthlib",
+    "oauthlib",
+    "duckdb",
+    "adbc_driver_manager",
+    "alembic",
+    "msgspec",
+    "pandas",
+}
 BASE = "from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, BaseSensorOperator"
 
 

@@ -81,7 +81,8 @@ def test_a_table_in_the_way_is_named_before_any_call(database, query, sandbox):
 @pytest.mark.parametrize(
     ("connection", "message"),
     [
-        ({"conn_type": "postgres", "host": "x"}, "'other': a Connection of type 'postgres'; supported: duckdb"),
+        ({"conn_type": "openesg", "host": "x"}, "'other': a Connection of type 'openesg', which is no SQL database"),
+        ({"conn_type": "nothing", "host": "x"}, "'other': a Connection of type 'nothing': "),
         ({"conn_type": "duckdb"}, "'other': is an in-memory database"),
         ({"conn_type": "duckdb", "host": ":memory:"}, "'other': is an in-memory database"),
         ({"conn_type": "duckdb", "host": "/x.duckdb", "extra": {"read_only": True}}, "'other': is read-only"),

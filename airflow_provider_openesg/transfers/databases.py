@@ -1,0 +1,189 @@
+"""The database behind a Connection, and the fastest way into it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_openesg.writers.sql import Database
+
+_LOGS_IN = {"iam", "redshift", "redshift-serverless", "azure_conn_id"}
+"""Extra fields of a ``postgres`` Connection that its hook logs in with."""
+
+_NOT_LIBPQ = _LOGS_IN | {
+    "aws_conn_id", "cluster-identifier", "cursor", "sqlalchemy_query", "sqlalchemy_scheme", "workgroup-name",
+}  # fmt: skip
+"""Those that its hook does not hand on."""
+
+
+def database_of(conn_id: str, schema: str | None) -> Database:
+    """Return the database of a Connection.
+
+    :raises OpenESGConfigError: where it is no SQL database, or what it needs is not installed.
+    """
+    connection = BaseHook.get_connection(conn_id)
+    find = {"adbc": _adbc, "duckdb": _duckdb, "postgres": _postgres, "sqlite": _sqlite}
+    try:
+        return find.get(str(connection.conn_type), _other)(connection, schema)
+    except OpenESGConfigError as error:
+        raise OpenESGConfigError(f"sql_conn_id {conn_id!r}: {error}") from None
+
+
+def _duckdb(connection: Connection, schema: str | None) -> Database:
+    try:
+        from airflow.providers.duckdb.hooks.duckdb import IN_MEMORY_DATABASE, DuckDBHook
+
+        from airflow_provider_openesg.writers.duckdb import DuckDBDatabase
+    except ModuleNotFoundError as error:
+        raise _not_installed("DuckDB", error.name, "duckdb") from None
+    hook = DuckDBHook(duckdb_conn_id=connection.conn_id)
+    # What stands behind the question mark of a MotherDuck database is its token.
+    database = hook.get_database().partition("?")[0]
+    if database == IN_MEMORY_DATABASE or hook.read_only:
+        what = "is read-only" if hook.read_only else "is an in-memory database, which would end with the task"
+        raise OpenESGConfigError(f"{what}. Give the path of a file in the Connection's host.")
+    return DuckDBDatabase(hook.get_conn, database, schema)
+
+
+def _postgres(connection: Connection, schema: str | None) -> Database:
+    extra = connection.extra_dejson
+    hook_logs_in = any(extra.get(name) for name in _LOGS_IN)
+    if hook_logs_in or not _installed("adbc_driver_postgresql"):
+        return _other(connection, schema)
+    from adbc_driver_postgresql import dbapi
+
+    from airflow_provider_openesg.writers.postgres import PostgresDatabase
+
+    options = {name: value for name, value in extra.items() if name not in _NOT_LIBPQ}
+    dsn = _dsn(connection, options)
+    return PostgresDatabase(lambda: dbapi.connect(dsn), _url(connection), schema, list(_secrets(connection)))
+
+
+def _sqlite(connection: Connection, schema: str | None) -> Database:
+    path, _, options = (connection.host or "").partition("?")
+    _check_sqlite(path, schema)
+    if not _installed("adbc_driver_sqlite"):
+        return _other(connection, None, path)
+    from adbc_driver_sqlite import dbapi
+
+    from airflow_provider_openesg.writers.sqlite import SqliteDatabase
+
+    options = options or "&".join(f"{name}={value}" for name, value in connection.extra_dejson.items())
+    uri = f"file:{quote(path)}?{options}"
+    return SqliteDatabase(lambda: dbapi.connect(uri), path, None)
+
+
+def _adbc(connection: Connection, schema: str | None) -> Database:
+    try:
+        from airflow.providers.apache.arrow.hooks.adbc import AdbcHook
+
+        from airflow_provider_openesg.writers.postgres import PostgresDatabase
+        from airflow_provider_openesg.writers.sqlite import SqliteDatabase
+    except ModuleNotFoundError as error:
+        raise _not_installed("A Connection of type adbc", error.name, "adbc") from None
+    hook = AdbcHook(adbc_conn_id=connection.conn_id)
+    dialect = hook.driver.removeprefix("adbc_driver_") if hook.dialect_name == "default" else hook.dialect_name
+    if not _installed(hook.driver) and "/" not in hook.driver:
+        raise OpenESGConfigError(f"driver {hook.driver} is not installed: pip install {hook.driver.replace('_', '-')}.")
+    host = connection.host or ""
+    secrets = list(_secrets(connection))
+    if dialect == "postgresql":
+        # The hook's own URI hands all of extra to libpq, which refuses it.
+        hook.uri = host if "://" in host else _dsn(connection, {})
+        return PostgresDatabase(hook.get_conn, _url(connection, hook.db_kwargs["uri"]), schema, secrets)
+    if dialect == "sqlite":
+        hook.uri = host
+        path = str(hook.db_kwargs["uri"]).removeprefix("file:").partition("?")[0]
+        _check_sqlite(path, schema)
+        return SqliteDatabase(hook.get_conn, path, None, secrets)
+    raise OpenESGConfigError(
+        f"extra field dialect: {dialect!r} given; allowed: postgresql, sqlite. For other databases give a Connection of"
+        " their own type."
+    )
+
+
+def _other(connection: Connection, schema: str | None, name: str | None = None) -> Database:
+    try:
+        from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+        hook = connection.get_hook()  # type: ignore[no-untyped-call]
+    except ModuleNotFoundError as error:
+        raise _not_installed(f"A Connection of type {connection.conn_type}", error.name, None) from None
+    except Exception as error:
+        raise OpenESGConfigError(f"a Connection of type {connection.conn_type!r}: {error}") from None
+    if not isinstance(hook, DbApiHook):
+        raise OpenESGConfigError(
+            f"a Connection of type {connection.conn_type!r}, which is no SQL database. Give one of type postgres,"
+            " mysql, sqlite, duckdb, adbc or of another database."
+        )
+    from airflow_provider_openesg.writers.dbapi import DbApiDatabase
+
+    return DbApiDatabase(hook, name or _url(connection), schema, list(_secrets(connection)))
+
+
+def _check_sqlite(path: str, schema: str | None) -> None:
+    if not path or ":memory:" in path:
+        raise OpenESGConfigError(
+            "is an in-memory database, which would end with the task. Give the path of a file in the Connection's host."
+        )
+    if schema not in (None, "main"):
+        raise OpenESGConfigError(f"schema: {schema!r} given, and SQLite has none. Leave it out.")
+
+
+def _installed(module: str) -> bool:
+    return find_spec(module) is not None and find_spec("pyarrow") is not None
+
+
+def _not_installed(what: str, module: str | None, extra: str | None) -> OpenESGConfigError:
+    package = f"'airflow-provider-openesg[{extra}]'" if extra else module
+    return OpenESGConfigError(f"{what} needs {module}, which is not installed: pip install {package}.")
+
+
+def _dsn(connection: Connection, options: Mapping[str, Any]) -> str:
+    """Write a connection string as libpq takes it; what the Connection says goes before what we would rather have."""
+    given = {
+        "fallback_application_name": "airflow-provider-openesg",
+        "connect_timeout": 30,
+        "host": connection.host,
+        "port": connection.port,
+        "dbname": connection.schema,
+        "user": connection.login,
+        "password": connection.password,
+        **options,
+    }
+    texts = {
+        name: str(int(value) if isinstance(value, bool) else value)
+        for name, value in given.items()
+        if value not in (None, "")
+    }
+    escaped = {name: text.replace("\\", "\\\\").replace("'", "\\'") for name, text in texts.items()}
+    return " ".join(f"{name}='{text}'" for name, text in escaped.items())
+
+
+def _url(connection: Connection, uri: str = "") -> str:
+    """Name a database without its user."""
+    if "://" in uri:
+        parts = urlsplit(uri)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    port = f":{connection.port}" if connection.port else ""
+    return f"{connection.conn_type}://{connection.host or ''}{port}/{connection.schema or ''}"
+
+
+def _secrets(connection: Connection) -> Iterator[str]:
+    """Name what no message may show, as it is and as it stands in a URL."""
+    kwargs = connection.extra_dejson.get("db_kwargs") or {}
+    uris = [str(text) for text in (connection.host, kwargs.get("uri")) if text and "://" in str(text)]
+    in_uris = [uri.partition("://")[2].rpartition("@")[0].partition(":")[2] for uri in uris]
+    for secret in (connection.password, kwargs.get("password"), *in_uris):
+        if secret:
+            yield from (secret, quote(secret, safe=""))

@@ -1,0 +1,39 @@
+"""Waiting until nobody else loads into the same tables."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+LOCK_WAIT = 600
+"""Seconds to wait for another load, and for locks that others hold on the tables."""
+
+POSTGRES_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('airflow-provider-openesg'), hashtext({}))"
+"""Lock of PostgreSQL for loads into one schema; it ends with the transaction, also with one that was killed."""
+
+
+def wait_for_lock(what: str, take: Callable[[], bool]) -> None:
+    """Try to take a lock until it is ours.
+
+    :param what: who has it otherwise, for the message.
+    :raises OpenESGConfigError: where it is not let go of in time.
+    """
+    waiting = Retrying(
+        retry=retry_if_result(lambda taken: not taken),
+        wait=wait_exponential(0.1, max=10),
+        stop=stop_after_delay(LOCK_WAIT),
+        before_sleep=lambda _: log.info("Waiting: %s goes on.", what),
+    )
+    try:
+        waiting(take)
+    except RetryError:
+        raise OpenESGConfigError(f"{what} still goes on after {LOCK_WAIT} s.") from None

@@ -1,0 +1,73 @@
+"""Batches on local disk until they are loaded."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from airflow_provider_openesg.client.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+log = logging.getLogger(__name__)
+
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+class StagedTable:
+    """One table's batches, in a file that has no name (it stands in ``TMPDIR``): whatever kills the process, nothing is
+    left of it.
+
+    :param name: for the log.
+    """
+
+    def __init__(self, name: str, schema: pa.Schema) -> None:
+        self.name = name
+        self.schema = schema
+        self.rows = 0
+        self._file = tempfile.TemporaryFile(prefix="openesg-")  # noqa: SIM115 - closed with the stage
+        self._writer = pa.ipc.new_stream(self._file, schema, options=_COMPRESSED)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add a batch, of this table's columns."""
+        self._writer.write_batch(batch)
+        self.rows += batch.num_rows
+
+    def finish(self) -> None:
+        """End the file; nothing can be added any more."""
+        self._writer.close()
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Read from the start, one reader at a time; how far it is stands in the log.
+
+        :param columns: only these.
+        """
+        progress = Progress(f"{self.name} into the database")
+        self._file.seek(0)
+        for batch in pa.ipc.open_stream(self._file):
+            if columns is not None:
+                yield batch.select(columns)
+                continue
+            yield batch
+            progress.add(batch.num_rows, self.rows)
+
+    def reader(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+        """Read from the start, for what takes Arrow."""
+        schema = self.schema if columns is None else self._schema_of(columns)
+        return pa.RecordBatchReader.from_batches(schema, self.batches(columns))
+
+    def distinct(self, key: Sequence[str]) -> int:
+        """Count the different keys."""
+        keys = pa.Table.from_batches(self.batches(key), self._schema_of(key))
+        return int(keys.group_by(list(key)).aggregate([]).num_rows)
+
+    def close(self) -> None:
+        """Let go of the disk."""
+        self._file.close()
+
+    def _schema_of(self, columns: Sequence[str]) -> pa.Schema:
+        return pa.schema([self.schema.field(name) for name in columns])

@@ -1,0 +1,117 @@
+"""Databases that are spoken to in SQL text and take Arrow: DuckDB, PostgreSQL, SQLite."""
+
+# ruff: noqa: S608 - names are quoted, texts escaped: a table's name cannot be a bound parameter
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow as pa
+
+from airflow_provider_openesg.tables.schemas import is_json
+from airflow_provider_openesg.writers.sql import RUN_ID, Session, TableWanted, described
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from airflow_provider_openesg.writers.stage import StagedTable
+
+
+class StatementSession(Session):
+    """A session in standard SQL, with ``INSERT … ON CONFLICT``."""
+
+    types: ClassVar[Mapping[pa.DataType, str]]
+    """Arrow type to type, but for those that follow."""
+    decimal: ClassVar[str]
+    json: ClassVar[str]
+
+    @abstractmethod
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement, and return its rows."""
+
+    @abstractmethod
+    def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> AbstractContextManager[str]:
+        """Make staged rows readable under the name that is given: for one statement."""
+
+    def target(self, table: str) -> str:
+        """Return a table's name, with where it stands."""
+        return f"{quoted(self.schema)}.{quoted(table)}"
+
+    def comment(self, what: str, text: str | None) -> None:
+        """Leave a comment."""
+        self.execute(f"COMMENT ON {what} IS {literal(text)}")
+
+    def type_of(self, field: pa.Field, *, in_key: bool) -> str:  # noqa: ARG002 - one type, in a key and elsewhere
+        """Return the type of a column."""
+        if pa.types.is_decimal(field.type):
+            return self.decimal.format(field.type)
+        return self.json if is_json(field) else self.types[field.type]
+
+    def create(self, wanted: TableWanted) -> None:
+        """Make a table."""
+        target = self.target(wanted.name)
+        key = f"PRIMARY KEY ({names(wanted.key)})"
+        columns = [f"{self._column(field)}{'' if field.nullable else ' NOT NULL'}" for field in wanted.schema]
+        self.execute(f"CREATE TABLE {target} ({', '.join([*columns, key])})")
+        self.comment(f"TABLE {target}", described(wanted.schema))
+        for field in wanted.schema:
+            self.comment(f"COLUMN {target}.{quoted(field.name)}", described(field))
+
+    def add(self, wanted: TableWanted, field: pa.Field) -> None:
+        """Add a column."""
+        target = self.target(wanted.name)
+        self.execute(f"ALTER TABLE {target} ADD COLUMN {self._column(field)}")
+        self.comment(f"COLUMN {target}.{quoted(field.name)}", described(field))
+
+    def delete(self, wanted: TableWanted, run: str | None = None) -> None:
+        """Take away rows. Not TRUNCATE, which readers would wait for, or see."""
+        which = "" if run is None else f" WHERE {quoted(RUN_ID.name)} = {literal(run)}"
+        self.execute(f"DELETE FROM {self.target(wanted.name)}{which}")
+
+    def merge(self, wanted: TableWanted, rows: StagedTable, owners: StagedTable | None) -> int:
+        """Write by key: rows of owners are taken away and inserted, others updated where they are there."""
+        target = self.target(wanted.name)
+        if wanted.owner is None or owners is None:
+            others = [name for name in wanted.schema.names if name not in wanted.key]
+            updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in others)
+            with self.queryable(rows) as staged:
+                self.execute(
+                    f"INSERT INTO {target} ({names(wanted.schema.names)})"
+                    f" SELECT {names(wanted.schema.names)} FROM {staged} WHERE true"
+                    f" ON CONFLICT ({names(wanted.key)}) DO UPDATE SET {updates}"
+                )
+            return rows.rows
+        self.delete_owned(wanted, owners)
+        # A row may have moved here from a record that was not pulled.
+        if self.execute(f"SELECT 1 FROM {target} LIMIT 1"):
+            with self.queryable(rows, wanted.key) as keys:
+                same = " AND ".join(f"k.{quoted(name)} = t.{quoted(name)}" for name in wanted.key)
+                self.execute(f"DELETE FROM {target} AS t WHERE EXISTS (SELECT 1 FROM {keys} AS k WHERE {same})")
+        return self.insert(wanted, rows)
+
+    def delete_owned(self, wanted: TableWanted, owners: StagedTable) -> None:
+        """Take away the rows of records."""
+        assert wanted.owner is not None
+        with self.queryable(owners, ["id"]) as ids:
+            column = quoted(wanted.owner[1])
+            self.execute(f"DELETE FROM {self.target(wanted.name)} WHERE {column} IN (SELECT id FROM {ids})")
+
+    def _column(self, field: pa.Field) -> str:
+        return f"{quoted(field.name)} {self.type_of(field, in_key=False)}"
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL takes any."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def names(columns: Iterable[str]) -> str:
+    """Return a list of names."""
+    return ", ".join(map(quoted, columns))
+
+
+def literal(text: str | None) -> str:
+    """Return a text as SQL takes any."""
+    return "NULL" if text is None else "'" + text.replace("'", "''") + "'"

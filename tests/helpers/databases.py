@@ -1,0 +1,118 @@
+"""Databases to load into: a Connection for Airflow, and beside it a driver of its own that looks at what came."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+WAYS = ("duckdb", "postgres", "postgres-dbapi", "sqlite", "sqlite-dbapi", "mysql")
+"""Each is a database and a way into it."""
+
+MYSQL = ("127.0.0.1", 3306)
+NO_MYSQL = (
+    "no MySQL or MariaDB on 127.0.0.1:3306 with user root, no password and a database test: docker run -p 3306:3306"
+    " -e MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1 -e MARIADB_DATABASE=test mariadb (or apt-get install mariadb-server)"
+)
+
+
+@dataclass
+class DatabaseUnderTest:
+    """A database, or schema, of one's own.
+
+    :param missing: module that is to be taken as not installed.
+    """
+
+    name: str
+    connection: dict[str, Any]
+    schema: str | None
+    connect: Callable[[], Any]
+    missing: str | None = None
+    setup: list[str] = field(default_factory=list)
+
+    @property
+    def dialect(self) -> str:
+        """Return the SQL that it speaks."""
+        return next(each for each in ("duckdb", "postgres", "sqlite", "mysql") if each in self.name)
+
+    @property
+    def connection_json(self) -> str:
+        """Return the Connection for an environment variable."""
+        return json.dumps(self.connection)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a statement in the schema, commit, and return its rows."""
+        with closing(self.connect()) as connection:
+            cursor = connection.cursor()
+            for statement in self.setup:
+                cursor.execute(statement)
+            cursor.execute(sql)
+            rows = cursor.fetchall() if cursor.description else []
+            connection.commit()
+            return [tuple(row) for row in rows]
+
+    def tables(self) -> dict[str, list[str]]:
+        """Return all rows of all tables."""
+        sql = {
+            "duckdb": "SELECT table_name FROM duckdb_tables() WHERE schema_name = current_schema()",
+            "postgres": "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",
+            "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+            "mysql": "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
+        }[self.dialect]
+        return {name: sorted(map(repr, self.query(f"SELECT * FROM {name}"))) for (name,) in sorted(self.query(sql))}
+
+
+@contextmanager
+def database_under_test(way: str, directory: Path, postgres: dict[str, Any]) -> Iterator[DatabaseUnderTest]:
+    """Make a database of one's own, and drop it."""
+    schema = f"esg_{secrets.token_hex(4)}"
+    if way == "duckdb":
+        path = str(directory / "esg.duckdb")
+        yield DatabaseUnderTest(way, {"conn_type": "duckdb", "host": path}, None, lambda: duckdb.connect(path))
+    elif "sqlite" in way:
+        path = str(directory / "esg.sqlite")
+        adbc = {"conn_type": "adbc", "host": path, "extra": {"dialect": "sqlite"}}
+        connection = adbc if way == "adbc-sqlite" else {"conn_type": "sqlite", "host": path}
+        missing = "adbc_driver_sqlite" if way == "sqlite-dbapi" else None
+        yield DatabaseUnderTest(way, connection, None, lambda: sqlite3.connect(path), missing)
+    elif "postgres" in way:
+        args = {"host": postgres["host"], "user": postgres["login"], "dbname": postgres["schema"]}
+        adbc = postgres | {"conn_type": "adbc", "extra": {"dialect": "postgresql"}}
+        connection = adbc if way == "adbc-postgres" else postgres | {"conn_type": "postgres"}
+        missing = "adbc_driver_postgresql" if way == "postgres-dbapi" else None
+        setup = [f"SET search_path = {schema}", "SET TimeZone = 'UTC'"]
+        database = DatabaseUnderTest(way, connection, schema, lambda: psycopg.connect(**args), missing, setup)
+        yield database
+        database.query(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    else:
+        import mysql.connector
+
+        extra = {"client": "mysql-connector-python"}
+        connection = {"conn_type": "mysql", "host": MYSQL[0], "port": MYSQL[1], "login": "root", "schema": "test"}
+        args = {"host": MYSQL[0], "port": MYSQL[1], "user": "root", "database": "test"}
+        database = DatabaseUnderTest(
+            way, connection | {"extra": extra}, schema, lambda: mysql.connector.connect(**args), None,
+            [f"CREATE SCHEMA IF NOT EXISTS {schema}", f"USE {schema}"],
+        )  # fmt: skip
+        yield database
+        database.query(f"DROP SCHEMA IF EXISTS {schema}")
+
+
+def mysql_is_there() -> bool:
+    """Tell whether there is a MySQL or MariaDB to test with."""
+    try:
+        socket.create_connection(MYSQL, timeout=1).close()
+    except OSError:
+        return False
+    return True
