@@ -168,4 +168,10 @@ def _kind(requests: Any) -> str:
 
 
 def _with_names(cursor: Any) -> tuple[list[str], list[Any]]:
-    return [column[0] for column in cursor.description], cursor.fetchall()
+    if cursor.description is None:
+        raise OpenESGConfigError("requests: a statement that returns no rows given; allowed: a query.")
+    names = [column[0] for column in cursor.description]
+    twice = next((name for name, count in Counter(map(str.lower, names)).items() if count > 1), None)
+    if twice is not None:
+        raise OpenESGConfigError(f"requests: the query has the column {twice!r} twice.")
+    return names, cursor.fetchall()

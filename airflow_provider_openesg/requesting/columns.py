@@ -43,7 +43,8 @@ LEGAL_FORMS: Mapping[str, str] = {
     "ug-co-kg": "UG & Co. KG",
     "natural_person": "Natural person",
 }
-"""Key and display name. The keys are known, of the display names only ``GmbH`` is; the others are the usual ones."""
+"""Key and display name. The keys are known, of the display names only ``GmbH`` is; the others are the usual ones. So
+both are compared without case, spaces, punctuation and what stands in brackets, ``ö`` as ``oe``: see :func:`_bare`."""
 
 LOCALES = ("en_US", "de_DE", "fr_FR", "es_ES", "it_IT")
 SALUTATIONS = ("dear_mr", "dear_mrs", "good_day")
@@ -117,9 +118,17 @@ def _timezone(text: str) -> str:
     return text
 
 
+def _bare(legal_form: str) -> str:
+    text = re.sub(r"\(.*?\)|\bund\b", "", legal_form.casefold()).translate(_LATIN)
+    return "".join(filter(str.isalnum, text))
+
+
+_LATIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+_LEGAL_FORMS = {_bare(each): key for key, name in LEGAL_FORMS.items() for each in (name, key)}
+
+
 def _legal_form(text: str) -> str:
-    by_name = {name.casefold(): key for key, name in LEGAL_FORMS.items()}
-    key = text if text in LEGAL_FORMS else by_name.get(text.casefold())
+    key = _LEGAL_FORMS.get(_bare(text))
     if key is None:
         allowed = f"{', '.join(LEGAL_FORMS)}, or a display name such as GmbH"
         raise NotAllowedError(_choices(allowed, text, LEGAL_FORMS))

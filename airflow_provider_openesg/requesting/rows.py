@@ -7,7 +7,9 @@ import hashlib
 import math
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from airflow_provider_openesg.requesting.columns import COLUMNS, NotAllowedError
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 DERIVED = "auto-"
 """Prefix of a ``customer_identifier`` that this package has made."""
+
+SHOWN = 10
+"""Rows that a fault common to many of them names."""
 
 
 class Key(NamedTuple):
@@ -40,8 +45,24 @@ class Fault:
     allowed: str
 
     def __str__(self) -> str:
+        return f"row {self.row}, {self._what}"
+
+    @property
+    def _what(self) -> str:
         given = "no value" if self.value is None else f"{self.value!r:.100}"
-        return f"row {self.row}, {self.column}: {given} given; allowed: {self.allowed}"
+        return f"{self.column}: {given} given; allowed: {self.allowed}"
+
+    @classmethod
+    def listed(cls, faults: Iterable[Fault]) -> list[str]:
+        """Say all of them; what is wrong with a column, or with one value in many rows, once for all its rows."""
+        alike: dict[tuple[Any, ...], list[Fault]] = {}
+        for fault in faults:
+            of_column = fault.column not in COLUMNS
+            alike.setdefault((fault.column, fault.allowed, not of_column and repr(fault.value)), []).append(fault)
+        return [
+            str(some[0]) if len(some) == 1 else f"{_rows([fault.row for fault in some])}, {some[0]._what}"
+            for some in alike.values()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +149,26 @@ def _check_row(
     return RequestRow(number, key, body)
 
 
+def _rows(numbers: list[int]) -> str:
+    shown = f"{numbers[0]} to {numbers[-1]}"
+    if numbers != list(range(numbers[0], numbers[-1] + 1)):
+        shown = ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
+    return f"{len(numbers)} rows ({shown})"
+
+
 def _text(value: Any) -> str | None:
     """Return a value as the CSV upload would have it; ``None`` for an empty one."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
         return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # pandas makes 4711 a 4711.0 where a column has gaps
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
+        value = int(value)  # pandas makes 4711 a 4711.0 where a column has gaps, databases a Decimal
     if isinstance(value, datetime):
         if value.time().replace(tzinfo=None) != datetime.min.time():
             raise NotAllowedError("a date without a time of day")
         value = value.date()
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, str | int | UUID):
         raise NotAllowedError("text, whole numbers and dates")
     return str(value).strip() or None
 
@@ -155,5 +183,7 @@ def _derived_identifier(body: Mapping[str, Any]) -> str:
 
 
 def _known(column: str) -> str:
-    near = difflib.get_close_matches(column, COLUMNS, 1)
-    return f"a known column (did you mean {near[0]!r}?)" if near else f"the columns {', '.join(COLUMNS)}"
+    near = [name for name in COLUMNS if name.endswith(f"_{column}")] or difflib.get_close_matches(column, COLUMNS, 1)
+    if not near:
+        return f"the columns {', '.join(COLUMNS)}"
+    return f"a known column (did you mean {' or '.join(map(repr, near))}?)"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.requesting.platform import Known, find_requests, template_ids
-from airflow_provider_openesg.requesting.rows import Checked, Key, RequestRow, check_rows
+from airflow_provider_openesg.requesting.rows import Checked, Fault, Key, RequestRow, check_rows
 from airflow_provider_openesg.requesting.sending import Sender, Sent
 from airflow_provider_openesg.requesting.turn import Turn, turn
 
@@ -131,7 +131,7 @@ def _result(row: RequestRow, existing: Mapping[Key, Known], sent: Sent) -> Resul
 
 
 def _raise_for_faults(checked: Checked, on_invalid: str, on_duplicate: str) -> None:
-    faults = [str(fault) for row_faults in checked.faults.values() for fault in row_faults]
+    faults = Fault.listed(fault for row_faults in checked.faults.values() for fault in row_faults)
     repeated = [
         f"row {number}: the same request (customer_identifier, template, reason) as row {first}"
         for number, first in checked.repeated.items()

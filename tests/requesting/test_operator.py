@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import secrets
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.operators import request_reports
@@ -121,3 +122,68 @@ def test_one_instance_at_a_time():
         return OpenESGRequestReportsOperator(task_id="ask", requests=[], **arguments).max_active_tis_per_dag
 
     assert (made(), made(max_active_tis_per_dag=4)) == (1, 4)
+
+
+class TestPostgres:
+    """A real database: its types, its errors."""
+
+    @pytest.fixture
+    def table(self, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_PG", "postgres://postgres@127.0.0.1:5432/test")
+        name, hook = f"suppliers_{secrets.token_hex(4)}", BaseHook.get_hook("pg")
+        hook.run(f"CREATE TABLE {name} (name text, mail text, number numeric(10), uid uuid, due date, form text)")
+        values = (
+            "('Eins GmbH', 'a@eins.example', 4711, gen_random_uuid(), DATE '2026-04-30', 'GMBH')",
+            "('Zwei UG', 'b@zwei.example', 4712, gen_random_uuid(), NULL, 'UG (haftungsbeschränkt)')",
+        )
+        hook.run(f"INSERT INTO {name} VALUES {', '.join(values)}")
+        yield name
+        hook.run(f"DROP TABLE {name}")
+
+    def query(self, table, identifier="number"):
+        return f"""SELECT name AS organization_name, mail AS user_email, {identifier} AS customer_identifier,
+            due AS submission_date, form AS organization_legal_form FROM {table} ORDER BY number"""
+
+    @pytest.mark.parametrize("identifier", ["number", "uid"])
+    def test_its_types(self, table, sandbox, identifier):
+        said = ask(self.query(table, identifier), sql_conn_id="pg", report_template="vsme")
+        assert said["created"] == 2
+        if identifier == "number":
+            assert [each["customer_identifier"] for each in said["requests"]] == ["4711", "4712"]
+        assert ask(self.query(table, identifier), sql_conn_id="pg", report_template="vsme")["existing"] == 2
+
+    def test_no_rows(self, table, sandbox, task_log):
+        query = self.query(table).replace(" ORDER", " WHERE number = 0 ORDER")
+        assert ask(query, sql_conn_id="pg", report_template="vsme")["rows"] == 0
+        assert "no rows" in task_log()
+
+    @pytest.mark.parametrize(
+        ("query", "said"),
+        [
+            ("UPDATE {table} SET name = name", "a statement that returns no rows given; allowed: a query"),
+            ("SELECT name, mail AS name FROM {table}", "the query has the column 'name' twice"),
+            ("SELECT name FROM {table}", r"2 rows \(1 to 2\), name: 'Eins GmbH' given; allowed: a known column"),
+        ],
+    )
+    def test_a_query_that_cannot_be_used(self, table, sandbox, query, said):
+        with pytest.raises(OpenESGConfigError, match=said):
+            ask(query.format(table=table), sql_conn_id="pg", report_template="vsme")
+        assert sandbox.state()["emails"] == []
+
+
+def test_a_csv_file_in_the_encoding_of_windows(sandbox, tmp_path):
+    path = tmp_path / "suppliers.csv"
+    path.write_bytes("organization_name;user_email\nMüller;a@b.example\n".encode("cp1252"))
+    with pytest.raises(OpenESGConfigError, match=r"suppliers.csv: byte 30 is not UTF-8; save it as CSV UTF-8"):
+        ask(str(path), report_template="vsme")
+
+
+def test_a_csv_file_without_a_mandatory_column(sandbox, tmp_path):
+    path = tmp_path / "suppliers.csv"
+    path.write_text("organization_name;organisation_city\nA;B\nC;D\n", encoding="utf-8")
+    with pytest.raises(OpenESGConfigError) as caught:
+        ask(str(path), report_template="vsme")
+    assert str(caught.value).splitlines()[1:] == [
+        "2 rows (2 to 3), organisation_city: 'B' given; allowed: a known column (did you mean 'organization_city'?)",
+        "2 rows (2 to 3), user_email: no value given; allowed: an e-mail address; it is mandatory",
+    ]

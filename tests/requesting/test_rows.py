@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.requesting.columns import COLUMNS, COUNTRIES, LEGAL_FORMS
 from airflow_provider_openesg.requesting.reading import read_csv
-from airflow_provider_openesg.requesting.rows import check_rows
+from airflow_provider_openesg.requesting.rows import Fault, check_rows
 
 TEMPLATES = {"1": 1, "2": 2, "vsme": 1, "lksg": 2}
 ROW = {"organization_name": "Neu GmbH", "user_email": "anna@neu.example", "report_template": "vsme"}
@@ -39,6 +41,13 @@ def test_the_columns_are_those_of_the_platforms_page():
         ("organization_legal_form", "gmbh-co-kg", "gmbh-co-kg"),
         ("organization_legal_form", "GmbH", "gmbh"),
         ("organization_legal_form", " GmbH & Co. KG ", "gmbh-co-kg"),
+        ("organization_legal_form", "GMBH & CO KG", "gmbh-co-kg"),
+        ("organization_legal_form", "GmbH und Co.KG", "gmbh-co-kg"),
+        ("organization_legal_form", "UG (haftungsbeschränkt)", "ug"),
+        ("organization_legal_form", "AdöR", "adoer"),
+        ("organization_legal_form", "e. K.", "ek"),
+        ("organization_legal_form", "PartG mbB", "part-gmbb"),
+        ("organization_legal_form", "Natural Person", "natural_person"),
         ("organization_country", "FR", "FR"),
         ("user_timezone", "Europe/Berlin", "Europe/Berlin"),
         ("user_email", "j.müller+esg@bücher.example", "j.müller+esg@bücher.example"),
@@ -46,6 +55,8 @@ def test_the_columns_are_those_of_the_platforms_page():
         ("submission_date", datetime(2026, 4, 30, tzinfo=UTC), "2026-04-30"),
         ("customer_identifier", 4711, "4711"),
         ("customer_identifier", 4711.0, "4711"),
+        ("customer_identifier", Decimal("4711.00"), "4711"),
+        ("customer_identifier", UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         ("report_template", 2, 2),
         ("report_template", "lksg", 2),
         ("provider_notification", "no_notification", "no_notification"),
@@ -86,6 +97,8 @@ def test_what_is_empty_is_left_to_the_platform(empty):
         ("report_template", None, "one of 1, 2, vsme, lksg"),
         ("organization_city", ["Köln"], "text, whole numbers and dates"),
         ("customer_identifier", True, "text, whole numbers and dates"),
+        ("customer_identifier", 4711.5, "text, whole numbers and dates"),
+        ("customer_identifier", Decimal("Infinity"), "text, whole numbers and dates"),
         ("organisation_name", "Neu GmbH", "did you mean 'organization_name'"),
     ],
 )
@@ -105,6 +118,24 @@ def test_all_faults_of_all_rows_at_once():
         3: ["report_template", "user_email"],
         4: ["row"],
     }
+
+
+def test_a_fault_that_many_rows_have_is_told_once():
+    some = [
+        ROW | {"organization_name": f"N{number}", "vat_id": number, "user_locale": "de-DE"} for number in range(1000)
+    ]
+    some[1]["user_email"] = None
+    some[7]["user_locale"] = "en-US"
+    faults = [fault for row in check(*some).faults.values() for fault in row]
+    assert len(faults) == 2001
+    locales = "allowed: en_US, de_DE, fr_FR, es_ES, it_IT (did you mean"
+    vat, locale, email, other = Fault.listed(faults)
+    rows = "1000 rows (1 to 1000)"
+    assert vat == f"{rows}, vat_id: 0 given; allowed: a known column (did you mean 'organization_vat_id'?)"
+    rows = "999 rows (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, …)"
+    assert locale == f"{rows}, user_locale: 'de-DE' given; {locales} 'de_DE'?)"
+    assert email == "row 2, user_email: no value given; allowed: an e-mail address; it is mandatory"
+    assert other.startswith(f"row 8, user_locale: 'en-US' given; {locales} 'en_US'")
 
 
 def test_the_tasks_template_is_for_rows_that_name_none():
