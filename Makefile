@@ -25,8 +25,9 @@ demo: $(READY) ## sandbox -> Airflow DAG -> DuckDB and Parquet, and what came of
 airflow: $(READY) ## Airflow's UI with the sandbox, Connections and example DAGs in place
 	@$(BIN)/python .ci/airflow_ui.py
 
-bench: $(READY) ## what it costs, beside other ways: JSON to Arrow, and pulls into files and databases (half an hour; ARGS="--help")
+bench: $(READY) ## what it costs: JSON to Arrow, 2,000 waits, pulls beside other ways (half an hour; ARGS="--help")
 	@$(BIN)/python tests/bench/decode.py
+	@$(BIN)/python tests/bench/waits.py
 	@$(BIN)/python tests/bench/pull.py $(ARGS)
 
 docs: $(READY) ## the documentation, into site/

@@ -94,6 +94,10 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 """Other names that a field may travel under (assumed: v1's are not known). The key is the sandbox's name."""
 
+PAGES: Mapping[str, str] = {"reports": "/reports", "report-requests": "/report-requests"}
+"""Pages of the platform's web UI, below the Base URL: the list; a record's own is ``/{id}`` below it (assumed: nothing
+public names them)."""
+
 FIELD_VALUES = "field_values"
 """2023: values are written by ``PATCH`` on the report, with the field values to change under this name. Assumed: each
 names its value by ``id``, or by ``field_type`` (and ``instance_id`` in a section that is answered several times) where

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class OpenESGError(Exception):
     """Whatever goes wrong between Airflow and the openESG platform; the base of all errors here."""
@@ -34,6 +36,8 @@ class OpenESGApiError(OpenESGError):
     :param url: the URL without secrets.
     :param status: the HTTP status; ``None`` where no answer came.
     :param request_id: the platform's own id of the request, where it sends one.
+    :param permanent: no answer came, and the next call will fail alike: a certificate that is not trusted, a proxy that
+        refuses.
     """
 
     def __init__(
@@ -44,12 +48,14 @@ class OpenESGApiError(OpenESGError):
         url: str,
         status: int | None = None,
         request_id: str | None = None,
+        permanent: bool = False,
     ) -> None:
         self.message = message
         self.method = method
         self.url = url
         self.status = status
         self.request_id = request_id
+        self.permanent = permanent
         super().__init__(message)
 
     def __str__(self) -> str:
@@ -59,7 +65,8 @@ class OpenESGApiError(OpenESGError):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions with keyword-only arguments do not pickle by themselves; executors pickle them.
-        return _rebuild, (type(self), self.message, self.method, self.url, self.status, self.request_id)
+        details = {name: getattr(self, name) for name in ("method", "url", "status", "request_id", "permanent")}
+        return _rebuild, (type(self), self.message, details)
 
 
 class OpenESGNotFoundError(OpenESGApiError):
@@ -70,7 +77,5 @@ class OpenESGRateLimitError(OpenESGApiError):
     """The platform still answers 429 after the retry budget, or asks for a longer wait than is left of it."""
 
 
-def _rebuild(
-    cls: type[OpenESGApiError], message: str, method: str, url: str, status: int | None, request_id: str | None
-) -> OpenESGApiError:
-    return cls(message, method=method, url=url, status=status, request_id=request_id)
+def _rebuild(cls: type[OpenESGApiError], message: str, details: dict[str, Any]) -> OpenESGApiError:
+    return cls(message, **details)

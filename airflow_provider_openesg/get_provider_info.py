@@ -46,6 +46,7 @@ def get_provider_info() -> dict[str, Any]:
             _transfer("Common IO", "openesg_to_object_storage"),
             _transfer("Common SQL", "openesg_to_sql"),
         ],
+        "extra-links": ["airflow_provider_openesg.links.openesg.OpenESGReportLink"],
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,

@@ -248,14 +248,14 @@ def _read_body(response: requests.Response, budget: Budget) -> NoAnswer | None:
             )
         if budget.over:
             response.close()
-            return NoAnswer("the answer did not end within the Retry budget (max_retry_time)", permanent=True)
+            return NoAnswer("the answer did not end within the Retry budget (max_retry_time)")
     response.raw = io.BytesIO(bytes(body))
     return None
 
 
 def _answer(outcome: Outcome, method: str, url: str) -> requests.Response:
     if isinstance(outcome, NoAnswer):
-        raise OpenESGApiError(outcome.why, method=method, url=shown_url(url))
+        raise OpenESGApiError(outcome.why, method=method, url=shown_url(url), permanent=outcome.permanent)
     return outcome
 
 

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, 
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGUntraceableError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
 from airflow_provider_openesg.operators.checks import check_choice, is_template
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("requests", "report_template", "sql_conn_id", "openesg_conn_id")
     template_ext: Sequence[str] = (".sql",)
+    operator_extra_links = (OpenESGReportLink(),)
     ui_color = "#dcefdc"
 
     def __init__(
@@ -90,6 +92,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
         rows = self._rows()
         task = context.get("ti")
         with OpenESGHook(self.openesg_conn_id) as hook:
+            base_url = hook.settings.base_url
             try:
                 results = hook.request_reports(
                     rows,
@@ -102,6 +105,8 @@ class OpenESGRequestReportsOperator(BaseOperator):
             except OpenESGUntraceableError as error:
                 # A retry that cannot see what was sent would send it again.
                 raise AirflowFailException(str(error)) from error
+        ids = [result.known.request_id for result in results if result.known is not None]
+        keep_link(context, base_url, "report-requests", ids[0] if len(ids) == 1 else None)
         return self._told(results)
 
     def _told(self, results: Sequence[Result]) -> dict[str, Any]:

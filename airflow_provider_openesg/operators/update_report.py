@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
 from airflow_provider_openesg.operators.checks import is_template
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class OpenESGUpdateReportOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("report_id", "field_values", "openesg_conn_id")
     template_fields_renderers = {"field_values": "json"}  # noqa: RUF012 - Airflow's own way to declare it
+    operator_extra_links = (OpenESGReportLink(),)
     ui_color = "#dcefdc"
 
     def __init__(
@@ -64,7 +66,7 @@ class OpenESGUpdateReportOperator(BaseOperator):
         if not is_template(field_values):
             _check_kind(field_values)
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: Context) -> dict[str, Any]:
         """Write what differs.
 
         :returns: ``report_id``, ``status``, ``submitted`` (by this run), how many fields are ``unchanged``, and the
@@ -75,6 +77,7 @@ class OpenESGUpdateReportOperator(BaseOperator):
         if self.report_id is None or str(self.report_id).strip() in ("", "None"):
             raise OpenESGConfigError(f"report_id: {self.report_id!r} given; the template found no report.")
         with OpenESGHook(self.openesg_conn_id) as hook:
+            keep_link(context, hook.settings.base_url, "reports", self.report_id)
             update = hook.update_report(
                 self.report_id,
                 self.field_values,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.sensors.waiting import Source
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,9 @@ class Known:
     report_id: str | int | None
 
 
-def template_ids(client: OpenESGClient) -> dict[str, Any]:
+def template_ids(source: Source) -> dict[str, Any]:
     """Return the id of each report template by its id (as text) and by its key."""
-    templates = [row for page in client.iter_pages("report-templates") for row in page]
+    templates = [row for page in source.iter_pages("report-templates") for row in page]
     by_key = {str(row["key"]): row["id"] for row in templates if row.get("key")}
     return by_key | {str(row["id"]): row["id"] for row in templates}
 

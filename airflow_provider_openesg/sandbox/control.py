@@ -72,6 +72,12 @@ class Removal(Schema):
     report_id: int
 
 
+class Withdrawal(Schema):
+    """Which request is withdrawn."""
+
+    request_id: int
+
+
 class Trigger(Schema):
     """What happens once a list was asked for often enough."""
 
@@ -162,6 +168,12 @@ def build_control(world: World, clients: oauth.Clients, faults: Faults, traffic:
     def remove(request: HttpRequest, body: Removal) -> dict[str, Any]:
         if not world.remove_report(body.report_id):
             raise HttpError(404, f"There is no report {body.report_id}.")
+        return {}
+
+    @control.post("requests/withdraw")
+    def withdraw(request: HttpRequest, body: Withdrawal) -> dict[str, Any]:
+        if not world.withdraw_request(body.request_id):
+            raise HttpError(404, f"There is no request {body.request_id}.")
         return {}
 
     @control.post("triggers")

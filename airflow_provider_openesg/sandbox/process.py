@@ -223,6 +223,10 @@ class SandboxProcess:
         """Remove a report."""
         self.control("reports/remove", {"report_id": report_id})
 
+    def withdraw_request(self, request_id: int) -> None:
+        """Withdraw a request, and its report with it."""
+        self.control("requests/withdraw", {"request_id": request_id})
+
     def trigger(
         self,
         action: str,

@@ -64,9 +64,12 @@ class Request:
     personal_message: str = PERSONAL_MESSAGE
     submission_date: str | None = "2026-04-30"
     written: bool = False
+    withdrawn: bool = False
 
     def status(self, now: int) -> str:
         """Return ``created`` until the platform approved it, which takes a report."""
+        if self.withdrawn:
+            return "withdrawn"
         status = self.report.stage(now).status
         if self.report_id is None or (self.written and status == "requested"):
             return "created"
@@ -269,6 +272,19 @@ class World:
                 request.report_id = None
             self._known.discard(report_id)
             self.report_ids.remove(report_id)
+            self._changed()
+            return True
+
+    def withdraw_request(self, request_id: int) -> bool:
+        """Withdraw a request, and its report with it; tell whether there was one."""
+        with self.lock:
+            request = self.request(request_id)
+            if request is None:
+                return False
+            now = self.tick()
+            request.withdrawn = True
+            past = (stage for stage in request.report.stages if stage.at < now)
+            request.report.stages = (*past, Stage(now, "withdrawn", 0))
             self._changed()
             return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import airflow
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -13,22 +14,23 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
+from packaging.version import Version
 
 from airflow_provider_openesg.api import SUBMITTED_STATUSES
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
 from airflow_provider_openesg.operators.checks import check_filters, check_list, is_template
-from airflow_provider_openesg.sensors.waiting import GONE, Decision, Expected, ReportSelector, decide
+from airflow_provider_openesg.sensors.waiting import GONE, SELECTORS, Decision, Expected, ReportSelector, decide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
-MARGIN = timedelta(minutes=1)
-"""By which Airflow's own timeout of a deferred wait comes after the trigger's."""
 
-SELECTORS = ("report_id", "report_request_id", "customer_identifier", "filters")
+TRIGGERS_RENDER_TEMPLATES = Version(airflow.__version__) >= Version("3.3")
+"""Whether a wait that begins in the triggerer finds its templates rendered."""
 
 
 class OpenESGReportSensor(BaseSensorOperator):
@@ -45,6 +47,8 @@ class OpenESGReportSensor(BaseSensorOperator):
     :param statuses: of a report that is there; ``submitted`` and ``accepted`` where not given.
     :param deferrable: wait in the triggerer, without a worker, instead of in ``mode`` ``poke`` or ``reschedule``. The
         default is Airflow's ``[operators] default_deferrable``.
+    :param start_from_trigger: with ``deferrable``, on Airflow 3.3 or later: wait in the triggerer from the start, where
+        nothing is expected to be there yet. Before that, and in mapped tasks, a worker looks once first.
     :param openesg_conn_id: Connection of type ``openesg``. (templated)
     :raises AirflowFailException: what is waited for cannot come any more: declined, withdrawn, gone from the platform.
     :raises OpenESGError: a call failed, after all retries that the Connection allows; in the triggerer, after ten
@@ -52,6 +56,7 @@ class OpenESGReportSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = (*SELECTORS, "expected", "openesg_conn_id")
+    operator_extra_links = (OpenESGReportLink(),)
     ui_color = "#dcefdc"
 
     def __init__(
@@ -64,6 +69,7 @@ class OpenESGReportSensor(BaseSensorOperator):
         expected: str | int = "all",
         statuses: Sequence[str] = SUBMITTED_STATUSES,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        start_from_trigger: bool = False,
         openesg_conn_id: str = OpenESGHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -86,32 +92,39 @@ class OpenESGReportSensor(BaseSensorOperator):
             check_filters(filters)
         if not is_template(expected):
             Expected.parse(expected)
+        if start_from_trigger:
+            self._start_from_trigger()
 
-    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
+    def poke(self, context: Context) -> PokeReturnValue:
         """Look once; where the sensor is deferrable and has to wait, hand over to the triggerer.
 
         :returns: in the XCom ``report_ids`` (at most 1,000), and how many are ``there``, ``missing``, ``ended``.
         """
-        expected, selector = Expected.parse(self.expected), self._selector()
+        expected, selector = Expected.parse(self.expected), ReportSelector.of(self, statuses=self.statuses)
         with OpenESGHook(self.openesg_conn_id) as hook:
+            self._keep_link(context, hook)
             try:
                 seen = selector.look(hook.client)
             except GONE as error:
                 raise AirflowFailException(Decision.gone(error).message) from error
+            decision = decide(seen, expected, self.expected)
+            if decision.only_report is not None:
+                self._keep_link(context, hook, decision.only_report)
         self.log.info("%s", seen)
-        decision = decide(seen, expected, self.expected)
         if decision.status == "unreachable":
             raise AirflowFailException(decision.message)
         if decision.status == "waiting" and self.deferrable:
             self._hand_over()
         return PokeReturnValue(is_done=decision.status == "done", xcom_value=decision.result)
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Take the trigger's event for what it says, and nothing that it does not say for success."""
         status = event.get("status") if isinstance(event, dict) else None
         if status == "done" and isinstance(event.get("result"), dict):
-            self.log.info("%d reports are there.", event["result"]["there"])
-            return dict(event["result"])
+            decision = Decision(status, result=event["result"])
+            self.log.info("%d reports are there.", decision.result["there"])
+            self._keep_link(context, OpenESGHook(self.openesg_conn_id), decision.only_report)
+            return dict(decision.result)
         message = str(event.get("message")) if isinstance(event, dict) else ""
         if status == "unreachable":
             raise AirflowFailException(message)
@@ -124,33 +137,47 @@ class OpenESGReportSensor(BaseSensorOperator):
         raise OpenESGError(message)
 
     def _hand_over(self) -> NoReturn:
-        from airflow_provider_openesg.triggers.openesg import OpenESGReportTrigger
+        from airflow_provider_openesg.triggers.openesg import MARGIN, OpenESGReportTrigger
 
         timeout = timedelta(seconds=self.timeout)
+        deadline = (datetime.now(UTC) + timeout).isoformat()
         self.defer(
-            trigger=OpenESGReportTrigger(
-                **{name: getattr(self, name) for name in SELECTORS},
-                expected=self.expected,
-                statuses=list(self.statuses),
-                poke_interval=max(self.poke_interval, 1),
-                deadline=(datetime.now(UTC) + timeout).isoformat(),
-                openesg_conn_id=self.openesg_conn_id,
-            ),
+            trigger=OpenESGReportTrigger(**self._trigger_arguments(), deadline=deadline),
             method_name="execute_complete",
             # The trigger keeps the deadline; this one is for a triggerer that is not there.
             timeout=timeout + MARGIN,
         )
         raise AssertionError("defer() has returned")
 
-    def _selector(self) -> ReportSelector:
-        """Check what templates have made of the parameters."""
-        values = {name: getattr(self, name) for name in SELECTORS}
-        if self.filters is not None:
-            check_filters(self.filters)
-            if not self.filters:
-                raise OpenESGConfigError("filters: an empty dict given; name what to wait for.")
-        for name in SELECTORS[:3]:
-            # A template that found nothing renders to nothing, or to the word: never to be taken for "everything".
-            if values[name] is not None and str(values[name]).strip() in ("", "None"):
-                raise OpenESGConfigError(f"{name}: {values[name]!r} given; the template found nothing to wait for.")
-        return ReportSelector(statuses=self.statuses, **values)
+    def _start_from_trigger(self) -> None:
+        """Have the scheduler start the trigger; Airflow renders the arguments that are templates there."""
+        from airflow.triggers.base import StartTriggerArgs
+
+        from airflow_provider_openesg.triggers.openesg import MARGIN, OpenESGReportTrigger
+
+        if not self.deferrable:
+            raise OpenESGConfigError("start_from_trigger: True given; allowed only with deferrable=True.")
+        if not TRIGGERS_RENDER_TEMPLATES:
+            return
+        self.start_from_trigger = True
+        self.start_trigger_args = StartTriggerArgs(
+            trigger_cls=f"{OpenESGReportTrigger.__module__}.{OpenESGReportTrigger.__qualname__}",
+            trigger_kwargs=self._trigger_arguments(),
+            next_method="execute_complete",
+            timeout=timedelta(seconds=self.timeout) + MARGIN,
+        )
+
+    def _trigger_arguments(self) -> dict[str, Any]:
+        return {
+            **{name: getattr(self, name) for name in SELECTORS},
+            "expected": self.expected,
+            "statuses": list(self.statuses),
+            "poke_interval": max(self.poke_interval, 1),
+            "openesg_conn_id": self.openesg_conn_id,
+        }
+
+    def _keep_link(self, context: Context, hook: OpenESGHook, found: str | int | None = None) -> None:
+        resource, record_id = "reports", self.report_id if found is None else found
+        if record_id is None and self.report_request_id is not None:
+            resource, record_id = "report-requests", self.report_request_id
+        keep_link(context, hook.settings.base_url, resource, record_id)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_openesg.api import ALIASES, ENDED_STATUSES, RESOURCES
+from airflow_provider_openesg.api import ENDED_STATUSES, RESOURCES, reference
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError, OpenESGNotFoundError
+from airflow_provider_openesg.operators.checks import check_filters
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
 SHOWN = 10
 """Reports that a log line names."""
@@ -29,7 +29,7 @@ class Source(Protocol):
     def get_record(self, resource: str, record_id: str | int) -> dict[str, Any]:
         """Read one record."""
 
-    def iter_pages(self, resource: str, *, filters: Mapping[str, Any]) -> Generator[list[dict[str, Any]]]:
+    def iter_pages(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Generator[list[dict[str, Any]]]:
         """Read a list."""
 
 
@@ -133,6 +133,12 @@ class Decision:
     message: str = ""
     result: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def only_report(self) -> str | int | None:
+        """The report that is there, where it is the only one."""
+        ids = self.result.get("report_ids", ())
+        return ids[0] if len(ids) == 1 else None
+
     @classmethod
     def gone(cls, error: Exception) -> Decision:
         """Make the decision of a look that ended in :data:`GONE`."""
@@ -161,9 +167,13 @@ def decide(seen: Sighting, expected: Expected, given: str | int) -> Decision:
     return Decision("waiting", result=result)
 
 
+SELECTORS = ("report_id", "report_request_id", "customer_identifier", "filters")
+"""What can be waited for: exactly one of these is given."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReportSelector:
-    """The reports that are waited for: exactly one of the four is given.
+    """The reports that are waited for.
 
     :param statuses: of reports that are there.
     """
@@ -173,6 +183,23 @@ class ReportSelector:
     report_request_id: str | int | None = None
     customer_identifier: str | None = None
     filters: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, given: Any, *, statuses: Sequence[str]) -> ReportSelector:
+        """Check what templates have made of a sensor's or trigger's parameters.
+
+        :raises OpenESGConfigError: nothing is left to wait for, or a filter that is not known.
+        """
+        values = {name: getattr(given, name) for name in SELECTORS}
+        if values["filters"] is not None:
+            check_filters(values["filters"])
+            if not values["filters"]:
+                raise OpenESGConfigError("filters: an empty dict given; name what to wait for.")
+        for name in SELECTORS[:3]:
+            # A template that found nothing renders to nothing, or to the word: never to be taken for "everything".
+            if values[name] is not None and str(values[name]).strip() in ("", "None"):
+                raise OpenESGConfigError(f"{name}: {values[name]!r} given; the template found nothing to wait for.")
+        return cls(statuses=statuses, **values)
 
     def look(self, source: Source) -> Sighting:
         """Ask the platform, or what was read from it.
@@ -196,9 +223,11 @@ class ReportSelector:
         elif self.report_request_id is not None:
             request = source.get_record("report-requests", self.report_request_id)
             report_id = reference(request, "report")
-            yield _request(request) if report_id is None else _report(source.get_record("reports", report_id))
+            report = None if report_id is None else _report(source.get_record("reports", report_id))
+            withdrawn = request.get("status") in ENDED_STATUSES and report and report.status not in self.statuses
+            yield _request(request) if report is None or withdrawn else report
         else:
-            filters = self.filters or {"customer_identifier": self.customer_identifier}
+            filters = _with_template_id(source, self.filters or {"customer_identifier": self.customer_identifier})
             # Requests first: one that gets its report in between is then in both lists, and never in neither.
             yield from self._requests_without_report(source, filters)
             yield from (_report(row) for page in source.iter_pages("reports", filters=filters) for row in page)
@@ -211,6 +240,21 @@ class ReportSelector:
             yield from (_request(row) for row in page if reference(row, "report") is None)
 
 
+def _with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Put a template's id in the place of its key: what is known of a report is the id."""
+    given = filters.get("report_template")
+    if not isinstance(given, str) or given.strip().isdecimal():
+        return filters
+    from airflow_provider_openesg.requesting.platform import template_ids
+
+    ids = template_ids(source)
+    if given.strip() not in ids:
+        raise OpenESGConfigError(
+            f"filters: report_template {given!r} given; the platform has: {', '.join(ids) or 'none'}."
+        )
+    return {**filters, "report_template": ids[given.strip()]}
+
+
 def _report(record: Mapping[str, Any]) -> Awaited:
     if not isinstance(record.get("status"), str):
         raise OpenESGContractError(
@@ -221,9 +265,3 @@ def _report(record: Mapping[str, Any]) -> Awaited:
 
 def _request(record: Mapping[str, Any]) -> Awaited:
     return Awaited(f"request {record['id']}", None, str(record.get("status") or "no report yet"))
-
-
-def reference(record: Mapping[str, Any], name: str) -> str | int | None:
-    """Return the id behind a reference, whether it travels as an id or as a nested object."""
-    value = next((record[key] for key in (name, *ALIASES.get(name, ())) if record.get(key) is not None), None)
-    return value.get("id") if isinstance(value, Mapping) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -22,6 +22,9 @@ MAX_FAILURES = 10
 LONGEST_BACKOFF = 3600.0
 """Seconds between two looks that fail."""
 
+MARGIN = timedelta(minutes=1)
+"""By which Airflow's own timeout of a deferred wait comes after the trigger's, which can say more."""
+
 
 class OpenESGReportTrigger(BaseTrigger):
     """Looks every ``poke_interval`` seconds, together with all waits on the Connection in this triggerer.
@@ -31,7 +34,8 @@ class OpenESGReportTrigger(BaseTrigger):
 
     :param report_id: see :class:`~airflow_provider_openesg.sensors.openesg.OpenESGReportSensor`, as the following.
     :param poke_interval: seconds between two looks.
-    :param deadline: when the wait is over, in ISO 8601 with its zone; it holds across restarts of the triggerer.
+    :param deadline: when the wait is over, in ISO 8601 with its zone; it holds across restarts of the triggerer. A wait
+        that no worker has begun has none: there it is :data:`MARGIN` before Airflow's own.
     """
 
     def __init__(
@@ -40,8 +44,8 @@ class OpenESGReportTrigger(BaseTrigger):
         statuses: Sequence[str],
         expected: str | int,
         poke_interval: float,
-        deadline: str,
         openesg_conn_id: str,
+        deadline: str | None = None,
         report_id: str | int | None = None,
         report_request_id: str | int | None = None,
         customer_identifier: str | None = None,
@@ -74,25 +78,28 @@ class OpenESGReportTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until it is decided, and say so in one event."""
-        left = (datetime.fromisoformat(self.deadline) - datetime.now(UTC)).total_seconds()
         event: dict[str, Any]
+        end = self._end()
+        left = None if end is None else max(0, (end - datetime.now(UTC)).total_seconds())
         try:
-            event = (await asyncio.wait_for(self._decided(), max(0, left))).event()
+            event = (await asyncio.wait_for(self._decided(), left)).event()
         except TimeoutError:
-            event = {"status": "timeout", "message": f"The wait was to end at {self.deadline}."}
+            event = {"status": "timeout", "message": f"The wait was to end at {end and end.isoformat()}."}
         except Exception as error:  # Airflow would show none of it to the task
             text = str(error) if isinstance(error, OpenESGError) else f"{type(error).__name__}: {error}"
             event = {"status": "error", "message": text}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
+    def _end(self) -> datetime | None:
+        if self.deadline is not None:
+            return datetime.fromisoformat(self.deadline)
+        airflows: datetime | None = getattr(self, "timeout_after", None)  # the triggerer sets it
+        if airflows is None:
+            return None
+        return (airflows if airflows.tzinfo else airflows.replace(tzinfo=UTC)) - MARGIN
+
     async def _decided(self) -> Decision:
-        selector = ReportSelector(
-            statuses=tuple(self.statuses),
-            report_id=self.report_id,
-            report_request_id=self.report_request_id,
-            customer_identifier=self.customer_identifier,
-            filters=self.filters,
-        )
+        selector = ReportSelector.of(self, statuses=tuple(self.statuses))
         expected, polls = Expected.parse(self.expected), shared_polls(self.openesg_conn_id)
         failures, delay, said = 0, 0.0, ""
         while True:
@@ -117,7 +124,9 @@ class OpenESGReportTrigger(BaseTrigger):
 
 
 def _passing(error: Exception) -> bool:
-    """Tell whether a later look may succeed: anything but a refusal."""
+    """Tell whether a later look may succeed: anything but a refusal, or a certificate that is not trusted."""
     if isinstance(error, OpenESGApiError):
-        return error.status is None or error.status == 429 or error.status >= 500
+        if error.status is None:
+            return not error.permanent
+        return error.status == 429 or error.status >= 500
     return True  # a page of maintenance; Airflow hides that its own database is away behind "not found"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_openesg.api import ALIASES, RESOURCES
-from airflow_provider_openesg.sensors.waiting import reference
+from airflow_provider_openesg.api import ALIASES, RESOURCES, reference
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 # Field values may be megabytes, and no wait looks at them.
-_KEPT = {"id", "status", "report", *RESOURCES["reports"].filters, *RESOURCES["report-requests"].filters}
+_KEPT = {"id", "key", "status", "report", *RESOURCES["reports"].filters, *RESOURCES["report-requests"].filters}
 _KEPT |= {alias for name in _KEPT for alias in ALIASES.get(name, ())}
 
 
@@ -43,9 +42,14 @@ class Sweep:
         found = self._index(resource, "id").get(str(record_id).strip())
         return found[0] if found else self._client.get_record(resource, record_id)
 
-    def iter_pages(self, resource: str, *, filters: Mapping[str, Any]) -> Generator[list[Row]]:
+    def iter_pages(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Generator[list[Row]]:
         """Return the rows that ``filters`` select."""
+        if resource not in self._rows:  # report templates: read once, for all waits that name one by its key
+            self._rows[resource] = self._read(resource)
         rows = self._rows[resource]
+        if not filters:
+            yield rows
+            return
         plain = all(isinstance(value, str | int) and not isinstance(value, bool) for value in filters.values())
         if not plain or not all(any(key in row for key in _names(name)) for name in filters for row in rows[:1]):
             yield from self._client.iter_pages(resource, filters=filters)

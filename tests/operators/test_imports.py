@@ -9,10 +9,12 @@ import pytest
 
 MODULES = [
     "hooks.openesg",
+    "links.openesg",
     "operators.openesg",
     "sensors.openesg",
     "transfers.openesg_to_object_storage",
     "transfers.openesg_to_sql",
+    "triggers.openesg",
 ]
 HEAVY = {
     "pyarrow",

@@ -111,6 +111,13 @@ def test_manifest_names_every_module_that_is_there():
     assert named == there
 
 
+def test_links_are_named_where_airflow_looks_for_them():
+    """Without it, a task's button fails to load."""
+    named = set(get_provider_info()["extra-links"])
+    links = importlib.import_module(f"{PACKAGE}.links.openesg")
+    assert named == {f"{links.__name__}.{name}" for name in vars(links) if name.endswith("Link") and "ESG" in name}
+
+
 def test_reading_the_manifest_imports_nothing_else():
     """Airflow reads it with its configuration, in every process."""
     script = f"""

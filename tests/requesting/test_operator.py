@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("openesg_connection")
 
 def ask(requests, try_number=1, **arguments):
     operator = OpenESGRequestReportsOperator(task_id="ask", requests=requests, **arguments)
-    return operator.execute({"ti": SimpleNamespace(try_number=try_number)})
+    return operator.execute({"ti": SimpleNamespace(try_number=try_number, xcom_push=lambda **_: None)})
 
 
 def test_a_list(rows, sandbox):

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGAuthError, OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
+from airflow_provider_openesg.sensors.waiting import ReportSelector
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 
@@ -129,6 +130,32 @@ def test_a_declined_request_fails(requests, sandbox):
         poke(report_request_id=request["id"])
 
 
+@pytest.mark.parametrize("with_report", [True, False])
+def test_a_withdrawn_request_fails(requests, reports, sandbox, with_report):
+    waiting = {report["id"] for report in reports if report["status"] == "in_progress"}
+    request = next(each for each in requests if (each["report"] in waiting if with_report else each["report"] is None))
+    assert not poke(report_request_id=request["id"]).is_done
+    sandbox.withdraw_request(request["id"])
+    with pytest.raises(AirflowFailException, match=r"will not come: re.*\(withdrawn\)"):
+        poke(report_request_id=request["id"])
+
+
+def test_a_request_that_is_withdrawn_ends_the_wait_for_a_report_that_still_says_otherwise():
+    records = {"report-requests": {"id": 7, "status": "withdrawn", "report": 8}, "reports": {"id": 8, "status": "x"}}
+    platform = SimpleNamespace(get_record=lambda resource, _: records[resource])
+    seen = ReportSelector(statuses=["submitted"], report_request_id=7).look(platform)
+    assert [each.name for each in seen.ended] == ["request 7"]
+    records["reports"]["status"] = "submitted"
+    assert ReportSelector(statuses=["submitted"], report_request_id=7).look(platform).there
+
+
+def test_a_template_may_be_named_by_its_key(reports):
+    there = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
+    assert poke(filters={"report_template": "vsme"}, expected=there).xcom_value["there"] == there
+    with pytest.raises(OpenESGConfigError, match=r"report_template 'vsmee' given; the platform has: .*vsme"):
+        poke(filters={"report_template": "vsmee"})
+
+
 def test_a_deleted_report_fails(reports, sandbox):
     report = one(reports, "in_progress")
     assert not poke(report_id=report["id"]).is_done
@@ -155,7 +182,7 @@ def context(monkeypatch):
         monkeypatch.setattr("airflow.sensors.base._orig_start_date", lambda **_: None)
     task = SimpleNamespace(
         task_id="wait", dag_id="d", run_id="r", map_index=-1, try_number=1, max_tries=0, start_date=None,
-        get_first_reschedule_date=lambda *_: None,
+        get_first_reschedule_date=lambda *_: None, xcom_push=lambda **_: None,
     )  # fmt: skip
     return {"ti": task, "task_reschedule_count": 0}
 

@@ -7,20 +7,26 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import airflow
 import pytest
+import trustme
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
+from packaging.version import Version
+from requests import Session
 
-from airflow_provider_openesg.exceptions import OpenESGError
+from airflow_provider_openesg.auth.disk import DiskCache
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
 from airflow_provider_openesg.triggers import openesg, polls
@@ -95,6 +101,7 @@ def test_the_result_is_that_of_poking(way, reports, requests, sandbox):
         {"customer_identifier": customer, "expected": 1},
         {"filters": {"report_template": 1}, "expected": "80%"},
         {"filters": {"status": "submitted", "report_template": "1"}, "expected": "5"},
+        {"filters": {"status": "submitted", "report_template": "vsme"}, "expected": "6"},
         {"filters": {"status": ["submitted"]}, "expected": 20},
     ]
     poked = [OpenESGReportSensor(task_id="wait", **wait).poke({}) for wait in waits]
@@ -158,6 +165,20 @@ def test_refused_fresh_tokens_are_no_storm(reports, sandbox):
     assert after["requests"] - before["requests"] <= 6
 
 
+def test_a_certificate_that_is_not_trusted_ends_the_wait_at_once(sandbox_factory, tmp_path, monkeypatch):
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
+    pem = str(tmp_path / "both.pem")
+    platform = sandbox_factory(reports=1, tls_cert=pem, tls_key=pem)
+    monkeypatch.setenv("AIRFLOW_CONN_UNTRUSTED", platform.connection_json)
+    waiting, said = trigger(report_id=1, openesg_conn_id="untrusted"), []
+    waiting._log = SimpleNamespace(warning=lambda *text: said.append(text))
+    (event,) = events(waiting)
+    assert event["status"] == "error"
+    assert "certificate is not trusted" in event["message"]
+    assert not said, "looked again"
+
+
 @pytest.fixture
 def impatient(sandbox, monkeypatch):
     """A Connection whose calls are given up after a moment, so that failures reach the trigger."""
@@ -200,6 +221,21 @@ def test_the_deadline_is_absolute(reports):
     )
     assert first == {"status": "timeout", "message": f"The wait was to end at {soon}."}
     assert second["status"] == "timeout"
+
+
+def test_a_wait_that_no_worker_began_ends_before_airflows_own_timeout(reports):
+    waiting = trigger(report_id=one(reports, "in_progress")["id"], deadline=None)
+    waiting.timeout_after = datetime.now(UTC) + openesg.MARGIN + timedelta(seconds=1)
+    (event,) = events(waiting)
+    assert event["status"] == "timeout"
+
+
+def test_what_a_template_rendered_to_is_checked_in_the_triggerer_too(sandbox):
+    for wrong in ({"report_id": "None"}, {"customer_identifier": " "}, {"filters": {}}, {"filters": {"colour": 1}}):
+        (event,) = events(trigger(**wrong))
+        assert event["status"] == "error"
+        assert next(iter(wrong)) in event["message"]
+    assert sandbox.state()["requests"] == 0
 
 
 def test_it_serializes_whole_and_without_secrets(sandbox):
@@ -247,20 +283,31 @@ def test_2000_waits_share_one_sweep_of_the_lists_per_interval(reports, sandbox):
     assert (memory[0] - base) / len(waits) < 50_000
 
 
-def test_a_platform_that_hangs_does_not_hold_up_the_event_loop(reports, sandbox):
-    sandbox.fault("delay", path="/reports", seconds=2, times=2)
-    turns = []
+def test_nothing_that_may_block_runs_in_the_event_loop(reports, sandbox, monkeypatch):
+    """Calls, locks and files of the token cache, Connections: a platform that hangs holds up none of the others.
 
-    async def watch():
-        for _ in range(250):
-            before = time.monotonic()
-            await asyncio.sleep(0.01)
-            turns.append(time.monotonic() - before)
+    How long the loop is held up is measured by tests/bench/waits.py.
+    """
+    threads = {}
 
+    def watch(owner, name):
+        original = getattr(owner, name)
+
+        def watched(*arguments, **keywords):
+            threads.setdefault(name, set()).add(threading.get_ident())
+            return original(*arguments, **keywords)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    watch(Session, "request")
+    watch(OpenESGHook, "_masked_settings")
+    watch(DiskCache, "get")
+    sandbox.fault("delay", path="/reports", seconds=2, times=1)
     submitted = [report for report in reports if report["status"] == "submitted"]
-    ended = events(*(trigger(report_id=report["id"]) for report in submitted[:3]), meanwhile=watch)
-    assert {event["status"] for event in ended} == {"done"}
-    assert not [turn for turn in turns if turn > 1]  # a call in the loop itself would hold it up for 2 s
+    ended = events(*(trigger(report_id=report["id"]) for report in submitted[:3]))
+    assert [event["status"] for event in ended] == ["done"] * 3, ended
+    assert threads.keys() == {"request", "_masked_settings", "get"}
+    assert threading.get_ident() not in set.union(*threads.values())
 
 
 def deferrable(**arguments) -> OpenESGReportSensor:
@@ -309,6 +356,24 @@ def test_soft_fail_skips_after_the_wait(status):
     event = {"event": {"status": status, "message": "x"}}
     with pytest.raises(AirflowSkipException):
         deferrable(report_id=1, soft_fail=True).resume_execution("execute_complete", event, {})
+
+
+def test_it_may_start_in_the_triggerer():
+    waiting = deferrable(report_id="{{ params.report }}", start_from_trigger=True, timeout=100, poke_interval=0.1)
+    if Version(airflow.__version__) < Version("3.3"):
+        assert not waiting.start_from_trigger  # a worker looks first
+        return
+    assert waiting.start_from_trigger
+    arguments = waiting.start_trigger_args
+    assert arguments.timeout == timedelta(seconds=160)
+    assert arguments.trigger_cls == OpenESGReportTrigger(**arguments.trigger_kwargs).serialize()[0]
+    assert arguments.trigger_kwargs["report_id"] == "{{ params.report }}"
+    assert not deferrable(report_id=1).start_from_trigger
+
+
+def test_to_start_in_the_triggerer_it_must_be_deferrable():
+    with pytest.raises(OpenESGConfigError, match="only with deferrable=True"):
+        OpenESGReportSensor(task_id="wait", report_id=1, deferrable=False, start_from_trigger=True)
 
 
 def test_the_default_is_airflows():
