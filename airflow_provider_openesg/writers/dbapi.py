@@ -154,7 +154,7 @@ class DbApiSession(Session):
         """Add a column."""
         Operations(self._migration).add_column(wanted.name, self._column(wanted, field), schema=self._given_schema)
 
-    def delete(self, wanted: TableWanted, run: str | None = None) -> None:
+    def delete(self, wanted: TableWanted, rows: StagedTable, run: str | None = None) -> None:  # noqa: ARG002
         """Take away rows."""
         table = self._table(wanted)
         statement = sa.delete(table)

@@ -143,8 +143,11 @@ class Session(ABC):
         """Add a column to a table that is there."""
 
     @abstractmethod
-    def delete(self, wanted: TableWanted, run: str | None = None) -> None:
-        """Take away all rows, or those of a run."""
+    def delete(self, wanted: TableWanted, rows: StagedTable, run: str | None = None) -> None:
+        """Take away the rows that are there, all of them or those of a run.
+
+        :param rows: what is inserted next; a database whose insert replaces rows may leave the ones that come again.
+        """
 
     @abstractmethod
     def insert(self, wanted: TableWanted, rows: StagedTable) -> int:
@@ -260,7 +263,7 @@ class SqlRunWriter:
                 if written == rows.rows:
                     written = session.merge(wanted, rows, owners)
             else:
-                session.delete(wanted, self.run.token if self.write_mode == "append" else None)
+                session.delete(wanted, rows, self.run.token if self.write_mode == "append" else None)
                 written = session.insert(wanted, rows)
         except session.errors:
             written = rows.distinct(wanted.key)

@@ -65,10 +65,9 @@ class StatementSession(Session):
         self.execute(f"ALTER TABLE {target} ADD COLUMN {self._column(field)}")
         self.comment(f"COLUMN {target}.{quoted(field.name)}", described(field))
 
-    def delete(self, wanted: TableWanted, run: str | None = None) -> None:
+    def delete(self, wanted: TableWanted, rows: StagedTable, run: str | None = None) -> None:  # noqa: ARG002
         """Take away rows. Not TRUNCATE, which readers would wait for, or see."""
-        which = "" if run is None else f" WHERE {quoted(RUN_ID.name)} = {literal(run)}"
-        self.execute(f"DELETE FROM {self.target(wanted.name)}{which}")
+        self.execute(f"DELETE FROM {self.target(wanted.name)} WHERE {self.of_run(run)}")
 
     def merge(self, wanted: TableWanted, rows: StagedTable, owners: StagedTable | None) -> int:
         """Write by key: rows of owners are taken away and inserted, others updated where they are there."""
@@ -83,7 +82,8 @@ class StatementSession(Session):
                     f" ON CONFLICT ({names(wanted.key)}) DO UPDATE SET {updates}"
                 )
             return rows.rows
-        self.delete_owned(wanted, owners)
+        with self.queryable(owners, ["id"]) as ids:
+            self.execute(f"DELETE FROM {target} WHERE {quoted(wanted.owner[1])} IN (SELECT id FROM {ids})")
         # A row may have moved here from a record that was not pulled.
         if self.execute(f"SELECT 1 FROM {target} LIMIT 1"):
             with self.queryable(rows, wanted.key) as keys:
@@ -91,12 +91,9 @@ class StatementSession(Session):
                 self.execute(f"DELETE FROM {target} AS t WHERE EXISTS (SELECT 1 FROM {keys} AS k WHERE {same})")
         return self.insert(wanted, rows)
 
-    def delete_owned(self, wanted: TableWanted, owners: StagedTable) -> None:
-        """Take away the rows of records."""
-        assert wanted.owner is not None
-        with self.queryable(owners, ["id"]) as ids:
-            column = quoted(wanted.owner[1])
-            self.execute(f"DELETE FROM {self.target(wanted.name)} WHERE {column} IN (SELECT id FROM {ids})")
+    def of_run(self, run: str | None) -> str:
+        """Return the condition for the rows of a run, or for all."""
+        return "true" if run is None else f"{quoted(RUN_ID.name)} = {literal(run)}"
 
     def _column(self, field: pa.Field) -> str:
         return f"{quoted(field.name)} {self.type_of(field, in_key=False)}"
