@@ -30,8 +30,10 @@ class Progress:
         now = clock.monotonic()
         if now - self._told >= EVERY:
             self._told = now
+            rate = self._rows / (now - self._begun)
+            left = f", about {max(total - self._rows, 0) / rate:.0f} s left" if total and rate else ""
             share = f" of {total} ({self._rows / total:.0%})" if total else ""
-            log.info("%s: %d rows%s, %.0f rows/s", self._what, self._rows, share, self._rows / (now - self._begun))
+            log.info("%s: %d rows%s, %.0f rows/s%s", self._what, self._rows, share, rate, left)
 
     def finish(self, pages: int) -> None:
         """Say what it came to."""

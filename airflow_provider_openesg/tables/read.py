@@ -205,14 +205,17 @@ class _Reading:
             if builders.is_enough(gathered):
                 yield from self._of_reports(gathered)
                 gathered = []
-        yield from self._of_reports(gathered)
+        if gathered:
+            yield from self._of_reports(gathered)
 
     def _of_reports(self, rows: Sequence[Any]) -> Batches:
         yield from self._batches("reports", rows)
         if "field_values" in self._wanted:
             ids = {as_text(field_of(row, "template")): None for row in rows if row.field_values}
             self._with_sections([(each, None) for each in ids if each is not None and each not in self._templates])
-            for batch in builders.field_values(rows, self._templates, self._summary):
+            batches = list(builders.field_values(rows, self._templates, self._summary))
+            # Wherever there are reports, a batch of values follows, as what is made of both has to know its end.
+            for batch in batches or [pa.RecordBatch.from_pylist([], SCHEMAS["field_values"])]:
                 yield "field_values", batch
 
     def _fetch_report(self, decoder: RecordDecoder, row: Any) -> Any:

@@ -318,7 +318,7 @@ def test_progress_in_the_log(connect, sandbox, caplog, monkeypatch):
             now += 5
     assert [record.getMessage() for record in caplog.records] == [
         "reports: 200 rows expected",
-        "reports: 148 rows of 200 (74%), 15 rows/s",
-        "reports: 200 rows of 200 (100%), 10 rows/s",
+        "reports: 148 rows of 200 (74%), 15 rows/s, about 4 s left",
+        "reports: 200 rows of 200 (100%), 10 rows/s, about 0 s left",
         "reports: 200 rows from 5 pages in 25.0 s",
     ]
