@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException, BaseHook, conf
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.get_provider_info import CONNECTION_TYPE, HOOK_NAME
 from airflow_provider_openesg.settings import OpenESGSettings
+from airflow_provider_openesg.tables import pyarrow_needed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.client.client import OpenESGClient
     from airflow_provider_openesg.requesting.run import Result
     from airflow_provider_openesg.tables.summary import Summary
+    from airflow_provider_openesg.tables.wide import Wide
     from airflow_provider_openesg.updating.run import Update
 
 
@@ -127,29 +129,45 @@ class OpenESGHook(BaseHook):
         templates: Iterable[str | int] | None = None,
         updated_after: str | datetime | None = None,
         filters: Mapping[str, Any] | None = None,
+        shape: str = "tidy",
         summary: Summary | None = None,
     ) -> Generator[tuple[str, pa.RecordBatch]]:
-        """Read the tidy tables as Arrow record batches.
+        """Read tables as Arrow record batches.
 
         :param tables: names of :data:`airflow_provider_openesg.tables.TABLES`; all where None.
         :param templates: ids or keys of the report templates whose reports are read; all where None.
         :param updated_after: reports and requests changed since then only.
         :param filters: further filters of reports.
+        :param shape: ``tidy``, or ``wide``: one row per report and a column per field key of the one template that is
+            named; see :mod:`airflow_provider_openesg.tables.wide`.
         :param summary: filled while reading: rows, values that could not be read, latest change.
         :raises OpenESGConfigError: no such table, template or filter, or pyarrow is not installed.
         """
-        try:
+        if shape == "wide":
+            if tables is not None:
+                raise OpenESGConfigError(
+                    "tables: given with shape 'wide', which makes them of the template: leave it out."
+                )
+            return self.wide_tables(templates).batches(
+                self.client, updated_after=updated_after, filters=filters, summary=summary
+            )
+        if shape != "tidy":
+            raise OpenESGConfigError(f"shape: {shape!r:.100} given; allowed: tidy, wide.")
+        with pyarrow_needed():
             from airflow_provider_openesg.tables.read import iter_tables
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] != "pyarrow":
-                raise
-            raise OpenESGConfigError(
-                "Tables need pyarrow, which is not installed: pip install 'airflow-provider-openesg[parquet]'."
-            ) from None
-
         return iter_tables(
             self.client, tables, templates=templates, updated_after=updated_after, filters=filters, summary=summary
         )
+
+    def wide_tables(self, templates: Iterable[str | int] | None) -> Wide:
+        """Read what a template asks for, and return its wide tables: their names, columns and rows.
+
+        :param templates: id or key of exactly one.
+        :raises OpenESGConfigError: none or several, or one that the platform does not have.
+        """
+        with pyarrow_needed():
+            from airflow_provider_openesg.tables.wide import Wide
+        return Wide.of_template(self.client, templates)
 
     def request_reports(
         self,

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.tables.layout import Table
 from airflow_provider_openesg.tables.read import iter_tables
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS, TEXT
 from airflow_provider_openesg.tables.summary import Summary
@@ -72,11 +73,10 @@ _READ = ["report_id", "instance_id", "value", *TYPED]
 
 
 @dataclass(slots=True)
-class WideTable:
-    """A table that is made of a template.
+class _Plan:
+    """What a table is made of.
 
-    :param key: its key columns.
-    :param owner: table whose records own its rows, and the column that names the record.
+    :param fields: its columns so far.
     :param shown: column to field type and column of ``field_values``.
     """
 
@@ -117,7 +117,7 @@ class Wide:
         self._template = template
         self._name = key or f"template {template}"
         reports = SCHEMAS["reports"]
-        main = WideTable(
+        main = _Plan(
             _named(self._name, "reports"),
             [each for each in reports if each.name != EXTRA],
             ("id",),
@@ -134,13 +134,13 @@ class Wide:
         self._tables = {name: table for name, table in self._tables.items() if table.shown or table is main}
 
     @classmethod
-    def of_template(cls, client: OpenESGClient, templates: Sequence[str | int] | None) -> Wide:
+    def of_template(cls, client: OpenESGClient, templates: Iterable[str | int] | None) -> Wide:
         """Read what the template asks for.
 
         :param templates: id or key of exactly one.
         :raises OpenESGConfigError: none or several, or one that the platform does not have.
         """
-        given = list(templates or ())
+        given = [templates] if isinstance(templates, str) else list(templates or ())
         if len(given) != 1:
             raise OpenESGConfigError(
                 f"templates: {', '.join(map(str, given)) or 'none'} given; shape 'wide' makes columns of the field keys"
@@ -153,9 +153,9 @@ class Wide:
         return cls(template["id"], template["key"], rows["sections"], rows["field_types"])
 
     @property
-    def tables(self) -> list[WideTable]:
+    def tables(self) -> list[Table]:
         """All tables, the one of the reports first."""
-        return list(self._tables.values())
+        return [Table(each.name, each.schema, each.key, each.owner) for each in self._tables.values()]
 
     def batches(
         self,
@@ -187,7 +187,7 @@ class Wide:
         for table in without:
             yield table, pa.RecordBatch.from_pylist([], self._tables[table].schema)
 
-    def _add_section(self, section: Mapping[str, Any], main: WideTable) -> WideTable:
+    def _add_section(self, section: Mapping[str, Any], main: _Plan) -> _Plan:
         # What stands before the template's own name in a key, as in esg.vsme.b1_sites, says nothing new.
         parts = re.split(r"[^A-Za-z0-9_-]+", section["key"] or f"section_{section['id']}")
         inner = parts[parts.index(self._name) + 1 :] if self._name in parts[:-1] else parts
@@ -197,12 +197,12 @@ class Wide:
         described = (
             f"Section {section['key']} of template {self._name}: {section['name']}. One row per report and instance."
         )
-        self._tables[name] = WideTable(
+        self._tables[name] = _Plan(
             name, [_REPORT_ID, _INSTANCE_ID], ("report_id", "instance_id"), (main.name, "report_id"), described
         )
         return self._tables[name]
 
-    def _add_field(self, field_type: Mapping[str, Any], table: WideTable) -> None:
+    def _add_field(self, field_type: Mapping[str, Any], table: _Plan) -> None:
         number, key = field_type["id"], field_type["key"] or f"field_type_{field_type['id']}"
         self._keys[number] = key
         for suffix, source in _TYPED.get(field_type["datatype"], _TEXT):
@@ -307,7 +307,7 @@ def _by_kind(values: pa.RecordBatch) -> dict[str | None, pa.RecordBatch]:
     return parts
 
 
-def _row_keys(table: WideTable, values: pa.RecordBatch) -> pa.Array:
+def _row_keys(table: _Plan, values: pa.RecordBatch) -> pa.Array:
     """Name the row of the table that each value belongs to."""
     if table.owner is None:
         return values.column("report_id")

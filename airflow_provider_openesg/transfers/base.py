@@ -7,42 +7,49 @@ import time
 import uuid
 from abc import abstractmethod
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_openesg.client.parallel import ahead
+from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.operators.checks import (
     LAST_RUN,
+    check_choice,
     check_filters,
     check_list,
     check_names,
     check_updated_after,
     is_template,
 )
-from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.tables import SHAPES, TABLES, pyarrow_needed
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.writers.run import Run, seen_up_to
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_openesg.tables.layout import Table
+    from airflow_provider_openesg.tables.read import Batches
     from airflow_provider_openesg.writers.run import RunWriter
 
 
 class OpenESGTransferOperator(BaseOperator):
     """Pulls tidy tables of the platform and gives them to a writer. Use one of its subclasses.
 
-    :param tables: names of :data:`airflow_provider_openesg.tables.TABLES`; all where None.
+    :param tables: names of :data:`airflow_provider_openesg.tables.TABLES`; all where None. Not with ``shape="wide"``.
     :param templates: ids or keys of report templates, such as ``["vsme"]``; all where None. (templated)
     :param updated_after: only reports and requests that changed later: ``"last_run"`` goes on from what this task has
         brought to its target so far; else a time in ISO 8601 (UTC where it names no zone) or a ``datetime``. What
         renders to nothing, such as ``{{ prev_data_interval_end_success }}`` on the first run, means all. (templated)
     :param filters: what reports are filtered by, such as ``{"customer_identifier": "4711"}``. (templated)
+    :param shape: ``tidy``: a row per field value; ``wide``: a row per report and a column per field key of the one
+        template that ``templates`` names, see :mod:`airflow_provider_openesg.tables.wide`.
     :param openesg_conn_id: Connection of type ``openesg``. (templated)
     """
 
@@ -56,6 +63,7 @@ class OpenESGTransferOperator(BaseOperator):
         templates: Sequence[str | int] | None = None,
         updated_after: str | datetime | None = None,
         filters: Mapping[str, Any] | None = None,
+        shape: str = "tidy",
         openesg_conn_id: str = OpenESGHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -64,9 +72,13 @@ class OpenESGTransferOperator(BaseOperator):
         self.templates = templates
         self.updated_after = updated_after
         self.filters = filters
+        self.shape = shape
         self.openesg_conn_id = openesg_conn_id
         if tables is not None:
             check_names("tables", tables, TABLES)
+        check_choice("shape", shape, SHAPES)
+        if shape == "wide" and tables is not None:
+            raise OpenESGConfigError("tables: given with shape 'wide', which makes them of the template: leave it out.")
         self._check_selection(lambda value: value is not None and not is_template(value))
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -76,28 +88,22 @@ class OpenESGTransferOperator(BaseOperator):
             ``high_water_mark`` (``updated_after`` of the next run), and where it was written.
         """
         self._check_selection(lambda value: value is not None)
-        tables = [table for table in TABLES if self.tables is None or table in self.tables]
         started = time.monotonic()
         with OpenESGHook(self.openesg_conn_id) as hook:
+            tables, pull = self._source(hook)
             run = self._run(context, hook.settings.api_url, tables)
             summary = Summary()
             with closing(self.open_writer(tables, run)) as writer:
                 writer.check()
                 updated_after = self._begin(run, writer)
-                batches = hook.iter_tables(
-                    writer.pulls,
-                    templates=self.templates,
-                    updated_after=updated_after,
-                    filters=self.filters,
-                    summary=summary,
-                )
+                batches = pull(writer.pulls, updated_after=updated_after, filters=self.filters, summary=summary)
                 # Writing compresses, which needs no interpreter: the other core can read meanwhile.
                 with closing(ahead(batches)) as read:
                     for table, batch in read:
                         writer.write(table, batch)
                 mark = run.high_water_mark(summary.high_water_mark, updated_after)
                 written = writer.commit(mark)
-        rows = {table: summary.rows[table] for table in tables}
+        rows = {table.name: summary.rows[table.name] for table in tables}
         counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
         where = ", ".join(f"{name} {value}" for name, value in written.items())
         self.log.info("Wrote %s in %.1f s: %s", counts, time.monotonic() - started, where)
@@ -110,12 +116,31 @@ class OpenESGTransferOperator(BaseOperator):
         }
 
     @abstractmethod
-    def open_writer(self, tables: Sequence[str], run: Run) -> RunWriter:
+    def open_writer(self, tables: Sequence[Table], run: Run) -> RunWriter:
         """Make the writer of this transfer; the rendered parameters are checked here."""
+
+    def _source(self, hook: OpenESGHook) -> tuple[Sequence[Table], Callable[..., Batches]]:
+        """Return the tables that are asked for, and what reads them, given the tidy ones that the writer needs."""
+        with pyarrow_needed():
+            from airflow_provider_openesg.tables.layout import tidy
+        if self.shape == "wide":
+            wide = hook.wide_tables(self.templates)
+            return wide.tables, lambda _, **selection: wide.batches(hook.client, **selection)
+        names = [table for table in TABLES if self.tables is None or table in self.tables]
+        return [*map(tidy, names)], partial(hook.iter_tables, templates=self.templates)
 
     def _check_selection(self, known: Any) -> None:
         if known(self.templates):
             check_list("templates", self.templates)
+        if (
+            self.shape == "wide"
+            and (known(self.templates) or self.templates is None)
+            and len(self.templates or ()) != 1
+        ):
+            raise OpenESGConfigError(
+                f"templates: {self.templates!r:.100} given; with shape 'wide', name exactly one, such as ['vsme']: its"
+                " field keys become columns. Pull others by tasks of their own."
+            )
         if known(self.updated_after):
             check_updated_after(self.updated_after)
         if known(self.filters):
@@ -138,9 +163,10 @@ class OpenESGTransferOperator(BaseOperator):
         run.begin_after(after)
         return after
 
-    def _run(self, context: Context, api_url: str, tables: Sequence[str]) -> Run:
+    def _run(self, context: Context, api_url: str, tables: Sequence[Table]) -> Run:
         selection = {
-            "tables": list(tables),
+            "shape": self.shape,
+            "tables": [table.name for table in tables],
             "templates": None if self.templates is None else list(self.templates),
             "filters": None if self.filters is None else json.loads(json.dumps(self.filters, default=_plain)),
         }

@@ -12,6 +12,7 @@ from airflow_provider_openesg.writers import FILE_FORMATS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.writers.run import Run, RunWriter
 
 
@@ -28,7 +29,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
         (templated)
 
     The others are those of :class:`~airflow_provider_openesg.transfers.base.OpenESGTransferOperator`: ``tables``,
-    ``templates``, ``updated_after``, ``filters``, ``openesg_conn_id``.
+    ``templates``, ``updated_after``, ``filters``, ``shape``, ``openesg_conn_id``.
 
     :raises OpenESGConfigError: a parameter that cannot be used, or a path that cannot be written; before anything is
         pulled.
@@ -50,7 +51,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
         self.object_storage_conn_id = object_storage_conn_id
         check_choice("file_format", file_format, FILE_FORMATS)
 
-    def open_writer(self, tables: Sequence[str], run: Run) -> RunWriter:
+    def open_writer(self, tables: Sequence[Table], run: Run) -> RunWriter:
         """Open the path."""
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -61,7 +62,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
             raise OpenESGConfigError(f"path: {self.path!r} given; allowed: a directory, or one like s3://bucket/esg.")
         try:
             path = ObjectStoragePath(text, conn_id=self.object_storage_conn_id)
-            return FileRunWriter(path, tables, self.file_format, run)
+            return FileRunWriter(path, [table.name for table in tables], self.file_format, run)
         except (ValueError, ImportError) as error:
             raise OpenESGConfigError(
                 f"path {text!r}: cannot be opened ({error}). The scheme of a store comes with its provider, such as"

@@ -13,6 +13,7 @@ from airflow_provider_openesg.writers import WRITE_MODES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.writers.run import Run, RunWriter
 
 
@@ -35,7 +36,7 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         those of its earlier tries.
 
     The others are those of :class:`~airflow_provider_openesg.transfers.base.OpenESGTransferOperator`: ``tables``,
-    ``templates``, ``updated_after``, ``filters``, ``openesg_conn_id``.
+    ``templates``, ``updated_after``, ``filters``, ``shape``, ``openesg_conn_id``.
 
     :raises OpenESGConfigError: a parameter or Connection that cannot be used, a database that is locked, a table in it
         that has other columns; before anything is pulled.
@@ -53,7 +54,7 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         check_choice("write_mode", write_mode, WRITE_MODES)
         self._check_beginning()
 
-    def open_writer(self, tables: Sequence[str], run: Run) -> RunWriter:
+    def open_writer(self, tables: Sequence[Table], run: Run) -> RunWriter:
         """Find the way into the database."""
         self._check_beginning()
         try:

@@ -176,7 +176,7 @@ class FileRunWriter:
         """Remove this run's files that its manifest does not name. The run counts already: failing here is no error."""
         try:
             self._fs.invalidate_cache()
-            for table in TABLES:
+            for table in {*TABLES, *self.pulls}:
                 directory = f"{self._root}/{table}"
                 for name in self._fs.ls(directory, detail=False) if self._fs.exists(directory) else ():
                     file = f"{table}/{name.rpartition('/')[2]}"

@@ -1,0 +1,98 @@
+"""``shape="wide"`` all the way to files and databases."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
+from airflow_provider_openesg.writers.manifest import read_manifest, read_manifests
+
+pytestmark = pytest.mark.usefixtures("openesg_connection")
+
+
+def to_files(path, run_id="r", **arguments):
+    given = {"task_id": "wide", "path": str(path), "shape": "wide", "templates": ["vsme"]} | arguments
+    task = SimpleNamespace(dag_id="nightly", run_id=run_id, map_index=-1)
+    return OpenESGToObjectStorageOperator(**given).execute({"ti": task})
+
+
+def test_files(tmp_path, task_log):
+    result = to_files(tmp_path)
+    manifest = read_manifest(tmp_path)
+    rows = {table: pq.read_table(manifest.files(table)).to_pylist() for table in manifest.tables}
+    assert result["tables"] == {table: len(of_table) for table, of_table in rows.items()}
+    assert result["tables"]["vsme_reports"] == 172
+    assert len(result["tables"]) == 9
+    others = [json.loads(row["other_values"] or "{}") for of_table in rows.values() for row in of_table]
+    assert result["malformed_values"] == sum(len(texts) for each in others for texts in each.values()) > 0
+    assert {row["report_id"] for row in rows["vsme_b1_sites"]} <= {row["id"] for row in rows["vsme_reports"]}
+    [turnover] = [each for each in manifest.tables["vsme_reports"].columns if each.name == "esg_vsme_b1_turnover"]
+    assert (turnover.type, turnover.unit) == ("decimal128(38, 12)", "EUR")
+    assert turnover.description == "Turnover (esg.vsme.b1.turnover)"
+    assert len(json.dumps(result)) < 2000
+    assert "Wrote vsme_reports 172, " in task_log()
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "csv"])
+def test_other_formats(tmp_path, file_format):
+    to_files(tmp_path, file_format=file_format)
+    [file] = read_manifest(tmp_path).files("vsme_b1_sites")
+    assert "esg_vsme_b1_sites_city" in Path(file).read_text().splitlines()[0]
+
+
+def test_a_retry_takes_the_place_of_its_first_try(tmp_path):
+    to_files(tmp_path)
+    to_files(tmp_path)
+    assert len(read_manifests(tmp_path)) == 1
+    assert len(list(tmp_path.glob("vsme_reports/*.parquet"))) == 1
+
+
+def test_only_what_changed(tmp_path, sandbox):
+    assert to_files(tmp_path, "1", updated_after="last_run")["tables"]["vsme_reports"] == 172
+    sandbox.turn_clock(86_400)
+    assert 0 < to_files(tmp_path, "2", updated_after="last_run")["tables"]["vsme_reports"] < 40
+    tidy = {"shape": "tidy", "tables": ["reports"]}
+    assert to_files(tmp_path, "3", updated_after="last_run", **tidy)["tables"]["reports"] == 172
+
+
+def test_no_report_at_all_is_fine(tmp_path):
+    result = to_files(tmp_path, filters={"customer_identifier": "nobody"})
+    assert {*result["tables"].values()} == {0}
+    assert pq.read_table(read_manifest(tmp_path).files("vsme_reports")).num_columns > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"shape": "long"}, "shape: 'long' given; allowed: tidy, wide"),
+        ({"tables": ["reports"]}, "tables: given with shape 'wide', which makes them of the template"),
+        ({"templates": None}, "templates: None given; with shape 'wide', name exactly one"),
+        ({"templates": ["vsme", "supplier-basics"]}, r"templates: \['vsme', 'supplier-basics'\] given"),
+    ],
+)
+def test_a_slip_shows_when_the_dag_is_parsed(arguments, said):
+    given = {"task_id": "wide", "path": "x", "shape": "wide", "templates": ["vsme"]} | arguments
+    with pytest.raises(OpenESGConfigError, match=said):
+        OpenESGToObjectStorageOperator(**given)
+
+
+def test_templates_that_turn_out_to_be_two(tmp_path, sandbox):
+    operator = OpenESGToObjectStorageOperator(task_id="t", path=str(tmp_path), shape="wide", templates="{{ params.t }}")
+    operator.templates = ["vsme", "supplier-basics"]
+    with pytest.raises(OpenESGConfigError, match="name exactly one"):
+        operator.execute({})
+    assert sandbox.state()["requests"] == 0
+
+
+def test_a_template_that_is_not_there(tmp_path):
+    with pytest.raises(
+        OpenESGConfigError, match=r"Template 'vsm': .* It has: vsme, supplier-basics. Did you mean 'vsme'"
+    ):
+        to_files(tmp_path / "lake", templates=["vsm"])
+    assert not (tmp_path / "lake").exists()
