@@ -63,7 +63,11 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
             raise OpenESGConfigError(
                 f"Databases need {error.name}, which is not installed: pip install 'airflow-provider-openesg[parquet]'."
             ) from None
-        return SqlRunWriter(database_of(self.sql_conn_id, self.schema), tables, self.write_mode, run)
+        tidy = [] if self.shape == "wide" else [table.name for table in tables]
+        writer = SqlRunWriter(database_of(self.sql_conn_id, self.schema), tidy, self.write_mode, run)
+        for table in tables if self.shape == "wide" else ():
+            writer.expect(table)
+        return writer
 
     def _check_beginning(self) -> None:
         if self.write_mode == "replace" and self.updated_after == LAST_RUN:

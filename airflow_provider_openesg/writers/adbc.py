@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import adbc_driver_manager.dbapi as adbc
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.writers.sql import Database, TableWanted
+from airflow_provider_openesg.writers.sql import Database
 from airflow_provider_openesg.writers.statements import StatementSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.writers.stage import StagedTable
 
 _STAGE = "openesg_stage"
@@ -81,7 +82,7 @@ class AdbcSession(StatementSession):
         yield _STAGE
         self.execute(f"DROP TABLE {_STAGE}")
 
-    def insert(self, wanted: TableWanted, rows: StagedTable) -> int:
+    def insert(self, wanted: Table, rows: StagedTable) -> int:
         """Insert, straight from the stage."""
         self._ingest(wanted.name, rows, **self.place)
         return rows.rows

@@ -14,14 +14,15 @@ from sqlalchemy.schema import CreateSchema
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.writers.dbapi_types import column_type, dialect_name, storable
 from airflow_provider_openesg.writers.locks import POSTGRES_LOCK, wait_for_lock
-from airflow_provider_openesg.writers.sql import RUN_ID, Database, Session, TableFound, TableWanted, described
+from airflow_provider_openesg.writers.sql import RUN_ID, Database, Session, TableFound, described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
+    from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.writers.stage import StagedTable
 
 _AT_ONCE = 1000
@@ -124,7 +125,7 @@ class DbApiSession(Session):
         """Return the type of a column."""
         return self._compiled(column_type(self._dialect_name, field, in_key=in_key))
 
-    def found(self, wanted: TableWanted) -> TableFound | None:
+    def found(self, wanted: Table) -> TableFound | None:
         """Look a table, or a view, up. Alembic knows which types are the same by another name."""
         inspector = sa.inspect(self._connection)
         schema = self._given_schema
@@ -146,28 +147,41 @@ class DbApiSession(Session):
         key = inspector.get_pk_constraint(wanted.name, schema).get("constrained_columns") or ()
         return TableFound(types, frozenset(required), tuple(map(self.folded, key)))
 
-    def create(self, wanted: TableWanted) -> None:
+    def create(self, wanted: Table) -> None:
         """Make a table, with comments where the database has any."""
         self._table(wanted).create(self._connection)
 
-    def add(self, wanted: TableWanted, field: pa.Field) -> None:
+    def add(self, wanted: Table, field: pa.Field) -> None:
         """Add a column."""
         Operations(self._migration).add_column(wanted.name, self._column(wanted, field), schema=self._given_schema)
 
-    def delete(self, wanted: TableWanted, rows: StagedTable, run: str | None = None) -> None:  # noqa: ARG002
+    def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:  # noqa: ARG002
         """Take away rows."""
         table = self._table(wanted)
         statement = sa.delete(table)
         self._connection.execute(statement if run is None else statement.where(table.c[RUN_ID.name] == run))
 
-    def insert(self, wanted: TableWanted, rows: StagedTable) -> int:
+    def clear(self, wanted: Table, column: str, **equal: str) -> None:
+        """Empty a column."""
+        table = self._table(wanted)
+        self._connection.execute(sa.update(table).where(*_equal(table, equal)).values({column: None}))
+
+    def select(
+        self, wanted: Table, columns: Sequence[str], limit: int | None = None, **equal: str
+    ) -> list[tuple[Any, ...]]:
+        """Return rows."""
+        table = self._table(wanted)
+        found = sa.select(*(table.c[name] for name in columns)).where(*_equal(table, equal)).limit(limit)
+        return [tuple(row) for row in self._connection.execute(found)]
+
+    def insert(self, wanted: Table, rows: StagedTable) -> int:
         """Insert."""
         statement = sa.insert(self._table(wanted))
         for batch in _slices(rows):
             self._connection.execute(statement, batch.to_pylist())
         return rows.rows
 
-    def merge(self, wanted: TableWanted, rows: StagedTable, owners: StagedTable | None) -> int:
+    def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
         """Write by key: rows of owners are taken away and inserted, others updated where they are there."""
         table = self._table(wanted)
         if wanted.owner is None or owners is None:
@@ -201,14 +215,14 @@ class DbApiSession(Session):
             if known:
                 self._connection.execute(update, known)
 
-    def _table(self, wanted: TableWanted) -> sa.Table:
+    def _table(self, wanted: Table) -> sa.Table:
         columns: list[Any] = [self._column(wanted, field) for field in wanted.schema]
         columns.append(sa.PrimaryKeyConstraint(*wanted.key))
         return sa.Table(
             wanted.name, sa.MetaData(), *columns, schema=self._given_schema, comment=described(wanted.schema)
         )
 
-    def _column(self, wanted: TableWanted, field: pa.Field) -> sa.Column[Any]:
+    def _column(self, wanted: Table, field: pa.Field) -> sa.Column[Any]:
         in_key = field.name in wanted.key
         return sa.Column(
             field.name,
@@ -220,6 +234,10 @@ class DbApiSession(Session):
 
     def _compiled(self, type_: Any) -> str:
         return str(type_.compile(self._dialect))
+
+
+def _equal(table: sa.Table, values: Mapping[str, str]) -> list[Any]:
+    return [table.c[name] == value for name, value in values.items()]
 
 
 def _slices(rows: StagedTable) -> Iterator[pa.RecordBatch]:

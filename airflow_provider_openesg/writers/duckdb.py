@@ -13,12 +13,13 @@ import pyarrow as pa
 from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_fixed
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.writers.sql import Database, TableFound, TableWanted
+from airflow_provider_openesg.writers.sql import Database, TableFound
 from airflow_provider_openesg.writers.statements import StatementSession, names, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.writers.stage import StagedTable
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class DuckDBSession(StatementSession):
         """Return a table's name for messages."""
         return f"{self.schema}.{table} in DuckDB database {self._name}"
 
-    def found(self, wanted: TableWanted) -> TableFound | None:
+    def found(self, wanted: Table) -> TableFound | None:
         """Look a table up. DuckDB compares names without case."""
         here = "database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)"
         columns = self._connection.execute(
@@ -137,11 +138,11 @@ class DuckDBSession(StatementSession):
             key=tuple(name.lower() for name in key[0][0]) if key else (),
         )
 
-    def delete(self, wanted: TableWanted, rows: StagedTable, run: str | None = None) -> None:
+    def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:
         """Take away the rows that do not come again."""
         self._delete_absent(wanted, rows, self.of_run(run))
 
-    def insert(self, wanted: TableWanted, rows: StagedTable) -> int:
+    def insert(self, wanted: Table, rows: StagedTable) -> int:
         """Insert; what is there is replaced."""
         target, columns = self.target(wanted.name), names(wanted.schema.names)
         insert = "INSERT OR REPLACE" if self.execute(f"SELECT 1 FROM {target} LIMIT 1") else "INSERT"
@@ -149,7 +150,7 @@ class DuckDBSession(StatementSession):
             ((written,),) = self.execute(f"{insert} INTO {target} ({columns}) SELECT {columns} FROM {staged}")
         return int(written)
 
-    def merge(self, wanted: TableWanted, rows: StagedTable, owners: StagedTable | None) -> int:
+    def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
         """Insert, and take away what the owners no longer have."""
         if owners is not None:
             assert wanted.owner is not None
@@ -157,7 +158,7 @@ class DuckDBSession(StatementSession):
                 self._delete_absent(wanted, rows, f"{quoted(wanted.owner[1])} IN (SELECT id FROM {ids})")
         return self.insert(wanted, rows)
 
-    def _delete_absent(self, wanted: TableWanted, rows: StagedTable, which: str) -> None:
+    def _delete_absent(self, wanted: Table, rows: StagedTable, which: str) -> None:
         """Take away rows, but not those that the next insert replaces.
 
         To take a key out of its index and in again costs DuckDB several times as much.

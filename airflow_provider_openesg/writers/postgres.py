@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from airflow_provider_openesg.writers.adbc import AdbcDatabase, AdbcSession
 from airflow_provider_openesg.writers.locks import LOCK_WAIT, POSTGRES_LOCK, wait_for_lock
-from airflow_provider_openesg.writers.sql import TableFound, TableWanted
+from airflow_provider_openesg.writers.sql import TableFound
 from airflow_provider_openesg.writers.statements import literal, quoted
 from airflow_provider_openesg.writers.storable import without_nul
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import adbc_driver_manager.dbapi as adbc
 
+    from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.writers.stage import StagedTable
 
 
@@ -74,7 +75,7 @@ class PostgresSession(AdbcSession):
         """Leave a name as it is: quoted names differ by case."""
         return name
 
-    def found(self, wanted: TableWanted) -> TableFound | None:
+    def found(self, wanted: Table) -> TableFound | None:
         """Look a table, or a view, up."""
         here = f"n.nspname = {literal(self.schema)} AND c.relname = {literal(wanted.name)}"
         columns = self.execute(

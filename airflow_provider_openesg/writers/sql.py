@@ -15,7 +15,9 @@ import pyarrow as pa
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.tables.layout import Table, tidy
 from airflow_provider_openesg.tables.schemas import SCHEMAS
+from airflow_provider_openesg.writers.past import RUNS, forget, past_runs, remember
 from airflow_provider_openesg.writers.stage import StagedTable
 
 if TYPE_CHECKING:
@@ -26,42 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OWNERS: Mapping[str, tuple[str, str]] = {
-    "sections": ("report_templates", "template_id"),
-    "field_types": ("report_templates", "template_id"),
-    "field_values": ("reports", "report_id"),
-}
-"""Tables whose rows come and go with a record of another table, and the column that names it.
-
-A merge takes away all rows of the records that were pulled before it writes the new ones: a value that was deleted from
-a report on the platform would otherwise stay for ever.
-"""
-
 RUN_ID = pa.field("run_id", pa.string(), nullable=False, metadata={"description": "Run that the row came with."})
 """Column that ``append`` adds."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableWanted:
-    """A table as the database shall hold it.
-
-    :param schema: its columns; ``description`` and ``unit`` in the metadata become comments.
-    :param owner: table whose records own these rows, and the column that names the record, as in :data:`OWNERS`.
-    """
-
-    name: str
-    schema: pa.Schema
-    key: tuple[str, ...]
-    owner: tuple[str, str] | None = None
-
-    @classmethod
-    def of(cls, table: str) -> TableWanted:
-        """Describe one of the tidy tables."""
-        return cls(table, SCHEMAS[table], TABLES[table], OWNERS.get(table))
-
-    def of_runs(self) -> TableWanted:
-        """Describe the same table with each run's rows apart."""
-        return replace(self, schema=self.schema.append(RUN_ID), key=(RUN_ID.name, *self.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,30 +99,40 @@ class Session(ABC):
         """Return the database's type for a column, as :meth:`found` returns it."""
 
     @abstractmethod
-    def found(self, wanted: TableWanted) -> TableFound | None:
+    def found(self, wanted: Table) -> TableFound | None:
         """Return the table that is there; a type that is as good as the one wanted by that one's name."""
 
     @abstractmethod
-    def create(self, wanted: TableWanted) -> None:
+    def create(self, wanted: Table) -> None:
         """Make a table, with its primary key and comments."""
 
     @abstractmethod
-    def add(self, wanted: TableWanted, field: pa.Field) -> None:
+    def add(self, wanted: Table, field: pa.Field) -> None:
         """Add a column to a table that is there."""
 
     @abstractmethod
-    def delete(self, wanted: TableWanted, rows: StagedTable, run: str | None = None) -> None:
+    def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:
         """Take away the rows that are there, all of them or those of a run.
 
         :param rows: what is inserted next; a database whose insert replaces rows may leave the ones that come again.
         """
 
     @abstractmethod
-    def insert(self, wanted: TableWanted, rows: StagedTable) -> int:
+    def clear(self, wanted: Table, column: str, **equal: str) -> None:
+        """Empty a column, in all rows or in those with these values."""
+
+    @abstractmethod
+    def select(
+        self, wanted: Table, columns: Sequence[str], limit: int | None = None, **equal: str
+    ) -> list[tuple[Any, ...]]:
+        """Return some columns of all rows, or of those with these values."""
+
+    @abstractmethod
+    def insert(self, wanted: Table, rows: StagedTable) -> int:
         """Insert rows, and return how many there are now for them."""
 
     @abstractmethod
-    def merge(self, wanted: TableWanted, rows: StagedTable, owners: StagedTable | None) -> int:
+    def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
         """Write rows by key, and return how many there are now for them.
 
         :param owners: records whose rows are taken away before.
@@ -175,21 +153,23 @@ class SqlRunWriter:
     def __init__(self, database: Database, tables: Sequence[str], write_mode: str, run: Run) -> None:
         self.write_mode = write_mode
         self.run = run
-        self.wanted: list[TableWanted] = []
+        self.wanted: list[Table] = []
         self._database = database
         self._stage: dict[str, StagedTable] = {}
         self._open = ExitStack()
+        self._goes_on = False
         for table in tables:
-            self.expect(TableWanted.of(table))
+            self.expect(tidy(table))
         owners = {wanted.owner[0] for wanted in self.wanted if wanted.owner and write_mode == "merge"}
         for owner in owners - self._stage.keys():
             self._staged(owner, pa.schema([SCHEMAS[owner].field("id")]))
         self.pulls: Sequence[str] = [table for table in TABLES if table in self._stage]
 
-    def expect(self, wanted: TableWanted) -> None:
+    def expect(self, wanted: Table) -> None:
         """Take one more table, to be written like the others."""
         if self.write_mode == "append":
-            wanted = wanted.of_runs()
+            # Each run's rows stay apart.
+            wanted = replace(wanted, schema=wanted.schema.append(RUN_ID), key=(RUN_ID.name, *wanted.key))
         self.wanted.append(wanted)
         self._staged(wanted.name, self._database.storable(pa.RecordBatch.from_pylist([], wanted.schema)).schema)
 
@@ -207,8 +187,11 @@ class SqlRunWriter:
                 raise OpenESGConfigError(f"{self._database.name}: cannot be written: {error}") from error
 
     def past(self) -> Sequence[PastRun]:
-        """Return the runs of this series whose rows are there."""
-        raise OpenESGConfigError("updated_after: 'last_run' is for files, not yet for databases.")
+        """Return the runs of this series whose rows are there. From now on this one is to be found among them."""
+        self._goes_on = True
+        with self._database.opened() as session:
+            _missing(session, RUNS, session.found(RUNS))
+            return past_runs(session, self.run.series, self.wanted)
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:
         """Stage a batch."""
@@ -219,7 +202,7 @@ class SqlRunWriter:
             batch = batch.select(staged.schema.names)
         staged.write(self._database.storable(batch))
 
-    def commit(self, high_water_mark: datetime | None) -> dict[str, Any]:  # noqa: ARG002 - tables do not keep it
+    def commit(self, high_water_mark: datetime | None) -> dict[str, Any]:
         """Load the run.
 
         :raises OpenESGContractError: where the platform sent two rows with one key.
@@ -232,6 +215,11 @@ class SqlRunWriter:
             self._prepare(session)
             for wanted in self.wanted:
                 self._fill(session, wanted)
+            if self.write_mode == "replace":
+                forget(session, self.wanted)
+            if self._goes_on:
+                rows = {wanted.name: self._stage[wanted.name].rows for wanted in self.wanted}
+                remember(session, self.run, rows, high_water_mark)
             session.commit()
             return {"database": self._database.name, "schema": session.schema}
 
@@ -245,7 +233,10 @@ class SqlRunWriter:
 
     def _prepare(self, session: Session) -> None:
         """Make all tables fit. Those in the way are found before any is changed: not every database takes that back."""
-        changes = [(wanted, _missing(session, wanted, session.found(wanted))) for wanted in self.wanted]
+        tables = [*self.wanted, RUNS] if self._goes_on else self.wanted
+        changes = [(wanted, _missing(session, wanted, session.found(wanted))) for wanted in tables]
+        # Before they are made: a database that commits new tables at once then commits this with them.
+        forget(session, [wanted for wanted, missing in changes if missing is None])
         for wanted, missing in changes:
             if missing is None:
                 session.create(wanted)
@@ -253,7 +244,7 @@ class SqlRunWriter:
                 for field in missing:
                     session.add(wanted, field)
 
-    def _fill(self, session: Session, wanted: TableWanted) -> None:
+    def _fill(self, session: Session, wanted: Table) -> None:
         rows = self._stage[wanted.name]
         try:
             if self.write_mode == "merge":
@@ -276,7 +267,7 @@ class SqlRunWriter:
             )
 
 
-def _missing(session: Session, wanted: TableWanted, found: TableFound | None) -> list[pa.Field] | None:
+def _missing(session: Session, wanted: Table, found: TableFound | None) -> list[pa.Field] | None:
     """Compare a table with what it shall be, and return the columns that it lacks; ``None`` where there is no table.
 
     :raises OpenESGConfigError: for a difference that cannot be made good without touching what is there.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pyarrow as pa
 
 from airflow_provider_openesg.writers.adbc import AdbcDatabase, AdbcSession
-from airflow_provider_openesg.writers.sql import TableFound, TableWanted
+from airflow_provider_openesg.writers.sql import TableFound
 from airflow_provider_openesg.writers.statements import literal
 from airflow_provider_openesg.writers.storable import as_text
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import adbc_driver_manager.dbapi as adbc
+
+    from airflow_provider_openesg.tables.layout import Table
 
 LOCK_WAIT = 60
 """Seconds to wait for another process that writes into the file."""
@@ -69,7 +71,7 @@ class SqliteSession(AdbcSession):
     def comment(self, what: str, text: str | None) -> None:
         """Leave none: SQLite has nowhere to put it."""
 
-    def found(self, wanted: TableWanted) -> TableFound | None:
+    def found(self, wanted: Table) -> TableFound | None:
         """Look a table, or a view, up."""
         info = f"pragma_table_info({literal(wanted.name)})"
         columns = self.execute(f'SELECT lower(name), upper(type), "notnull", dflt_value, pk FROM {info}')

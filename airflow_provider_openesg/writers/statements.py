@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 
 from airflow_provider_openesg.tables.schemas import is_json
-from airflow_provider_openesg.writers.sql import RUN_ID, Session, TableWanted, described
+from airflow_provider_openesg.writers.sql import RUN_ID, Session, described
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.writers.stage import StagedTable
 
 
@@ -49,7 +50,7 @@ class StatementSession(Session):
             return self.decimal.format(field.type)
         return self.json if is_json(field) else self.types[field.type]
 
-    def create(self, wanted: TableWanted) -> None:
+    def create(self, wanted: Table) -> None:
         """Make a table."""
         target = self.target(wanted.name)
         key = f"PRIMARY KEY ({names(wanted.key)})"
@@ -59,17 +60,28 @@ class StatementSession(Session):
         for field in wanted.schema:
             self.comment(f"COLUMN {target}.{quoted(field.name)}", described(field))
 
-    def add(self, wanted: TableWanted, field: pa.Field) -> None:
+    def add(self, wanted: Table, field: pa.Field) -> None:
         """Add a column."""
         target = self.target(wanted.name)
         self.execute(f"ALTER TABLE {target} ADD COLUMN {self._column(field)}")
         self.comment(f"COLUMN {target}.{quoted(field.name)}", described(field))
 
-    def delete(self, wanted: TableWanted, rows: StagedTable, run: str | None = None) -> None:  # noqa: ARG002
+    def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:  # noqa: ARG002
         """Take away rows. Not TRUNCATE, which readers would wait for, or see."""
         self.execute(f"DELETE FROM {self.target(wanted.name)} WHERE {self.of_run(run)}")
 
-    def merge(self, wanted: TableWanted, rows: StagedTable, owners: StagedTable | None) -> int:
+    def clear(self, wanted: Table, column: str, **equal: str) -> None:
+        """Empty a column."""
+        self.execute(f"UPDATE {self.target(wanted.name)} SET {quoted(column)} = NULL{_where(equal)}")
+
+    def select(
+        self, wanted: Table, columns: Sequence[str], limit: int | None = None, **equal: str
+    ) -> list[tuple[Any, ...]]:
+        """Return rows."""
+        end = "" if limit is None else f" LIMIT {limit}"
+        return self.execute(f"SELECT {names(columns)} FROM {self.target(wanted.name)}{_where(equal)}{end}")
+
+    def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
         """Write by key: rows of owners are taken away and inserted, others updated where they are there."""
         target = self.target(wanted.name)
         if wanted.owner is None or owners is None:
@@ -97,6 +109,11 @@ class StatementSession(Session):
 
     def _column(self, field: pa.Field) -> str:
         return f"{quoted(field.name)} {self.type_of(field, in_key=False)}"
+
+
+def _where(equal: Mapping[str, str]) -> str:
+    conditions = " AND ".join(f"{quoted(name)} = {literal(value)}" for name, value in equal.items())
+    return f" WHERE {conditions}" if equal else ""
 
 
 def quoted(name: str) -> str:

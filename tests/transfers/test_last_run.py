@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from types import SimpleNamespace
 
 import duckdb
 import pytest
+from databases import WAYS
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
+from airflow_provider_openesg.writers.duckdb import DuckDBSession
 from airflow_provider_openesg.writers.manifest import read_manifests
 
-pytestmark = pytest.mark.usefixtures("openesg_connection")
+pytestmark = pytest.mark.usefixtures("openesg_connection", "short_lists")
+
+
+@pytest.fixture
+def short_lists(sandbox):
+    """Lists of reports carry no field values: most tests read nothing else."""
+    sandbox.options(list_field_values=False)
 
 
 class Lake:
@@ -41,18 +51,41 @@ class Lake:
         shutil.rmtree(self.path / "reports")
 
 
+class Warehouse:
+    """Tables of a database."""
+
+    def __init__(self, database):
+        self.database = database
+        self.query = database.query
+
+    def run(self, run_id, **arguments):
+        task = SimpleNamespace(dag_id="nightly", run_id=run_id, map_index=-1)
+        given = {"task_id": "pull", "sql_conn_id": "warehouse", "schema": self.database.schema} | arguments
+        return OpenESGToSqlOperator(**{"updated_after": "last_run"} | given).execute({"ti": task})
+
+    def reports(self):
+        return {row[0]: row for row in self.query("SELECT id, status, updated_at FROM reports")}
+
+    def delete_reports(self):
+        self.query("DROP TABLE reports")
+
+
 @pytest.fixture
 def lake(tmp_path):
     return Lake(tmp_path / "lake")
 
 
-@pytest.fixture(params=["lake"])
+@pytest.fixture
+def tables(warehouse):
+    return Warehouse(warehouse)
+
+
+@pytest.fixture(params=["lake", "tables"])
 def target(request):
     return request.getfixturevalue(request.param)
 
 
 def test_first_everything_then_what_changed(target, sandbox, task_log):
-    sandbox.options(list_field_values=False)
     assert target.run("1")["tables"]["reports"] == 200
     assert "no earlier run of this task for this selection is there: reading all" in task_log()
     sandbox.turn_clock(86_400)
@@ -116,6 +149,64 @@ def test_a_run_that_failed_or_is_repeated_loses_nothing(target, sandbox):
     assert target.run("2", tables=["reports"])["tables"]["reports"] > second  # as its files are replaced
     assert target.reports() == before
     assert target.run("4", tables=["reports"])["tables"]["reports"] < 3
+
+
+@pytest.mark.parametrize("warehouse", WAYS, indirect=True)
+def test_each_database(tables, sandbox):
+    def reports(run_id, **arguments):
+        return tables.run(run_id, tables=["reports"], **arguments)["tables"]["reports"]
+
+    assert reports("1") == 200
+    sandbox.turn_clock(86_400)
+    assert 1 < reports("2") < 40
+    assert reports("3") < 3
+    assert tables.query("SELECT run_id, row_count FROM openesg_runs ORDER BY run_id")[0] == ("1", 200)
+    # Emptied or dropped, by whomever, and filled by somebody else: what was in it is read again.
+    tables.query("DELETE FROM reports")
+    assert reports("4") == 200
+    tables.query("DROP TABLE reports")
+    assert reports("other", updated_after=None, filters={"status": "declined"}) < 50
+    assert reports("5") == 200
+    assert reports("6") < 3
+    assert reports("7", updated_after=None, write_mode="replace") == 200
+    assert reports("8") == 200
+    assert len(tables.reports()) == 200
+    assert reports("9") < 3
+
+
+def test_a_retry_after_the_commit_appends_what_it_appended(tables, sandbox):
+    append = {"tables": ["reports"], "write_mode": "append"}
+
+    def rows():
+        return dict(tables.query("SELECT run_id, count(*) FROM reports GROUP BY ALL"))
+
+    first = tables.run("1", **append)
+    sandbox.turn_clock(86_400)
+    second = tables.run("2", **append)
+    before = rows()
+    assert before == {run["run"]: run["tables"]["reports"] for run in (first, second)}
+    tables.run("2", **append)
+    tables.run("1", **append)
+    assert rows() == before
+
+
+def test_a_run_that_was_killed_leaves_no_mark(tables, sandbox):
+    tables.run("1", tables=["reports"])
+    sandbox.turn_clock(86_400)
+    pid = os.fork()
+    if pid == 0:
+        # Rows and mark are written, and nothing is committed.
+        DuckDBSession.commit = lambda session: os.kill(os.getpid(), signal.SIGKILL)
+        tables.run("2", tables=["reports"])
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert tables.query("SELECT run_id FROM openesg_runs") == [("1",)]
+    assert 1 < tables.run("2", tables=["reports"])["tables"]["reports"] < 40
+
+
+def test_nobody_who_does_not_ask_gets_a_table_more(tables):
+    tables.run("1", tables=["reports"], updated_after=None)
+    assert tables.database.tables().keys() == {"reports"}
 
 
 def test_a_run_that_was_taken_out_of_the_lake_is_made_good(lake, sandbox):

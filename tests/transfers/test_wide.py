@@ -8,9 +8,11 @@ from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
+from databases import WAYS
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
+from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
 from airflow_provider_openesg.writers.manifest import read_manifest, read_manifests
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
@@ -65,6 +67,59 @@ def test_no_report_at_all_is_fine(tmp_path):
     result = to_files(tmp_path, filters={"customer_identifier": "nobody"})
     assert {*result["tables"].values()} == {0}
     assert pq.read_table(read_manifest(tmp_path).files("vsme_reports")).num_columns > 100
+
+
+def to_database(database, run_id="r", **arguments):
+    given = {"task_id": "wide", "sql_conn_id": "warehouse", "schema": database.schema, "shape": "wide"} | arguments
+    task = SimpleNamespace(dag_id="nightly", run_id=run_id, map_index=-1)
+    return OpenESGToSqlOperator(**{"templates": ["vsme"]} | given).execute({"ti": task})
+
+
+@pytest.mark.parametrize("warehouse", WAYS, indirect=True)
+def test_databases(warehouse, sandbox):
+    result = to_database(warehouse, updated_after="last_run")
+    rows = warehouse.tables()
+    del rows["openesg_runs"]
+    assert {table: len(of_table) for table, of_table in rows.items()} == result["tables"]
+    total = "SELECT sum(esg_vsme_b1_employees_headcount), count(esg_vsme_b1_consolidated) FROM vsme_reports"
+    employees, answered = warehouse.query(total)[0]
+    assert employees > 1000
+    assert 50 < answered < 172
+    sandbox.turn_clock(5 * 86_400)
+    changed = to_database(warehouse, "2", updated_after="last_run")["tables"]["vsme_reports"]
+    assert 0 < changed < 172
+    merged = warehouse.tables()
+    to_database(warehouse, "3")
+    del merged["openesg_runs"]
+    assert {table: rows for table, rows in warehouse.tables().items() if table != "openesg_runs"} == merged
+    to_database(warehouse, "4", write_mode="replace", templates=["supplier-basics"])
+    assert warehouse.query("SELECT count(esg_supplier_company_employees) > 5 FROM supplier_basics_reports")[0][0]
+
+
+def test_a_new_field_is_a_new_column_and_another_data_type_an_error(warehouse, sandbox):
+    to_database(warehouse)
+    whole = warehouse.tables()
+    for column in ("esg_vsme_b1_turnover", "other_values"):
+        warehouse.query(f"ALTER TABLE vsme_reports DROP COLUMN {column}")
+    to_database(warehouse)
+    assert warehouse.query("SELECT count(esg_vsme_b1_turnover) > 50 FROM vsme_reports") == [(True,)]
+    assert {table: len(rows) for table, rows in warehouse.tables().items()} == {
+        table: len(rows) for table, rows in whole.items()
+    }
+    warehouse.query("ALTER TABLE vsme_b1_sites ALTER esg_vsme_b1_sites_city TYPE BIGINT USING 1")
+    calls = sandbox.state()["calls"]["GET /api/v1/reports"]
+    with pytest.raises(
+        OpenESGConfigError, match="column esg_vsme_b1_sites_city is BIGINT there, and has to be VARCHAR"
+    ):
+        to_database(warehouse)
+    assert sandbox.state()["calls"]["GET /api/v1/reports"] == calls
+
+
+def test_units_and_keys_are_comments(warehouse):
+    to_database(warehouse)
+    assert warehouse.query("SELECT comment FROM duckdb_columns() WHERE column_name = 'esg_vsme_b1_turnover'") == [
+        ("Turnover (esg.vsme.b1.turnover) [EUR]",)
+    ]
 
 
 @pytest.mark.parametrize(

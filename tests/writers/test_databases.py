@@ -13,9 +13,10 @@ from databases import NO_MYSQL, WAYS, database_under_test, mysql_is_there
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.tables.layout import Table
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 from airflow_provider_openesg.transfers.databases import database_of
-from airflow_provider_openesg.writers.sql import SqlRunWriter, TableWanted
+from airflow_provider_openesg.writers.sql import SqlRunWriter
 
 TYPES = {
     "duckdb": ["VARCHAR", "DECIMAL(38,12)", "BIGINT", "BOOLEAN", "DATE", "JSON"],
@@ -247,7 +248,7 @@ def test_two_rows_with_one_key_are_an_error_and_nothing_is_written(write, databa
 def test_reserved_words_and_mixed_case(write, database, query):
     key = pa.field("Select", pa.string(), nullable=False)
     schema = pa.schema([key, ("order by", pa.string()), ("it's 5% \"", pa.int64())])
-    wanted = TableWanted("From Where", schema, ("Select",))
+    wanted = Table("From Where", schema, ("Select",))
     for number in range(2):
         batch = pa.RecordBatch.from_arrays([["1"], ["x"], [number]], schema=schema)
         write([("From Where", batch)], tables=["reports"], extra=[wanted])
