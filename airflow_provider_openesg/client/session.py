@@ -249,7 +249,9 @@ def _read_body(response: requests.Response, budget: Budget) -> NoAnswer | None:
         if budget.over:
             response.close()
             return NoAnswer("the answer did not end within the Retry budget (max_retry_time)")
-    response.raw = io.BytesIO(bytes(body))
+    # Not left to requests: it would put the body together once more, from pieces of 10 KiB, and longer than reading took.
+    content = response._content = bytes(body)
+    response.raw = io.BytesIO(content)
     return None
 
 
