@@ -249,7 +249,7 @@ def _read_body(response: requests.Response, budget: Budget) -> NoAnswer | None:
         if budget.over:
             response.close()
             return NoAnswer("the answer did not end within the Retry budget (max_retry_time)")
-    # Not left to requests: it would put the body together once more, from pieces of 10 KiB, and longer than reading took.
+    # Not left to requests: it would join the body once more from pieces of 10 KiB, which takes longer than reading it.
     content = response._content = bytes(body)
     response.raw = io.BytesIO(content)
     return None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import airflow_provider_openesg
 
 MODULES = [
     "hooks.openesg",
@@ -45,3 +48,17 @@ def baseline() -> set[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_importing_it_loads_nothing_heavy(module, baseline):
     assert loaded_by(f"{BASE}\nimport airflow_provider_openesg.{module}") <= baseline
+
+
+def test_the_core_imports_no_airflow():
+    package = Path(airflow_provider_openesg.__file__).parent
+    names = [
+        ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        for layer in ("auth", "client", "tables", "api.py", "settings.py", "exceptions.py")
+        for path in ([package / layer] if layer.endswith(".py") else sorted((package / layer).glob("*.py")))
+    ]
+    assert len(names) > 20
+    # None in sys.modules makes every import of it an error.
+    code = f"import sys, importlib; sys.modules['airflow'] = None; [*map(importlib.import_module, {names!r})]"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
