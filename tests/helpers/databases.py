@@ -53,14 +53,8 @@ class DatabaseUnderTest:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement in the schema, commit, and return its rows."""
-        with closing(self.connect()) as connection:
-            cursor = connection.cursor()
-            for statement in self.setup:
-                cursor.execute(statement)
-            cursor.execute(sql)
-            rows = cursor.fetchall() if cursor.description else []
-            connection.commit()
-            return [tuple(row) for row in rows]
+        with self._cursor() as cursor:
+            return _rows(cursor, sql)
 
     def tables(self) -> dict[str, list[str]]:
         """Return all rows of all tables."""
@@ -70,7 +64,23 @@ class DatabaseUnderTest:
             "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
             "mysql": "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
         }[self.dialect]
-        return {name: sorted(map(repr, self.query(f"SELECT * FROM {name}"))) for (name,) in sorted(self.query(sql))}
+        with self._cursor() as cursor:
+            names = sorted(name for (name,) in _rows(cursor, sql))
+            return {name: sorted(map(repr, _rows(cursor, f"SELECT * FROM {name}"))) for name in names}
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        with closing(self.connect()) as connection:
+            cursor = connection.cursor()
+            for statement in self.setup:
+                cursor.execute(statement)
+            yield cursor
+            connection.commit()
+
+
+def _rows(cursor: Any, sql: str) -> list[tuple[Any, ...]]:
+    cursor.execute(sql)
+    return list(map(tuple, cursor.fetchall())) if cursor.description else []
 
 
 @contextmanager

@@ -1,0 +1,67 @@
+"""A worker that has imported everything: forks a process for each try of a task, and kills it where asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def serve(attempt: Callable[[dict[str, Any]], None]) -> None:
+    """Read tasks, one JSON object per line, and try each in a process of its own.
+
+    ``kill_after`` seconds (or null) are the try's own. Answers with ``seconds`` and ``status``: 0 done, 1 failed, -9
+    killed.
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        task = json.loads(line)
+        kill_after = task.pop("kill_after")
+        started = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                attempt(task)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        killer = threading.Timer(kill_after or 0, os.kill, (pid, signal.SIGKILL))
+        if kill_after is not None:
+            killer.start()
+        _, status = os.waitpid(pid, 0)
+        seconds = time.monotonic() - started
+        killer.cancel()
+        print(json.dumps({"status": os.waitstatus_to_exitcode(status), "seconds": seconds}), file=answers, flush=True)
+
+
+@contextmanager
+def worker(script: Path, log: Path) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Start a worker, and give what has it try a task: ``attempt(task, kill_after=None)``."""
+    command = [sys.executable, "-W", "ignore", str(script)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with log.open("w") as errors, subprocess.Popen(command, stderr=errors, env=environment, **pipes) as process:
+        assert process.stdin
+        assert process.stdout
+
+        def attempt(task: dict[str, Any], kill_after: float | None = None) -> dict[str, Any]:
+            print(json.dumps(task | {"kill_after": kill_after}), file=process.stdin, flush=True)
+            answer: dict[str, Any] = json.loads(process.stdout.readline())
+            assert answer["status"] in (0, -9), log.read_text()[-4000:]
+            return answer
+
+        yield attempt
+        process.stdin.close()
