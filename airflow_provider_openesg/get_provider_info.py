@@ -23,6 +23,14 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     },
 }
 
+_ASSETS = "airflow_provider_openesg.assets.openesg"
+ASSET_URIS: dict[str, Any] = {
+    "schemes": ["openesg"],
+    "handler": f"{_ASSETS}.sanitize_uri",
+    "factory": f"{_ASSETS}.create_asset",
+    "to_openlineage_converter": f"{_ASSETS}.convert_asset_to_openlineage",
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return what ``airflow providers`` shows and what the form in Airflow's UI is made from."""
@@ -46,6 +54,9 @@ def get_provider_info() -> dict[str, Any]:
             _transfer("Common IO", "openesg_to_object_storage"),
             _transfer("Common SQL", "openesg_to_sql"),
         ],
+        # Airflow 2 knows assets as data sets.
+        "asset-uris": [ASSET_URIS],
+        "dataset-uris": [ASSET_URIS],
         "extra-links": ["airflow_provider_openesg.links.openesg.OpenESGReportLink"],
         "connection-types": [
             {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import airflow
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -14,8 +13,8 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
-from packaging.version import Version
 
+from airflow_provider_openesg.airflow_version import RENDERS_IN_TRIGGERER
 from airflow_provider_openesg.api import SUBMITTED_STATUSES
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
-
-
-TRIGGERS_RENDER_TEMPLATES = Version(airflow.__version__) >= Version("3.3")
-"""Whether a wait that begins in the triggerer finds its templates rendered."""
 
 
 class OpenESGReportSensor(BaseSensorOperator):
@@ -157,7 +152,7 @@ class OpenESGReportSensor(BaseSensorOperator):
 
         if not self.deferrable:
             raise OpenESGConfigError("start_from_trigger: True given; allowed only with deferrable=True.")
-        if not TRIGGERS_RENDER_TEMPLATES:
+        if not RENDERS_IN_TRIGGERER:
             return
         self.start_from_trigger = True
         self.start_trigger_args = StartTriggerArgs(

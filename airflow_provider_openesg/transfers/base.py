@@ -10,11 +10,13 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 
+from airflow_provider_openesg.airflow_version import EMITS_ASSETS
 from airflow_provider_openesg.client.parallel import ahead
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.lineage import TransferLineage
 from airflow_provider_openesg.operators.checks import (
     LAST_RUN,
     check_choice,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_openesg.lineage import Place
     from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.tables.read import Batches
     from airflow_provider_openesg.writers.run import RunWriter
@@ -74,6 +77,9 @@ class OpenESGTransferOperator(BaseOperator):
         self.filters = filters
         self.shape = shape
         self.openesg_conn_id = openesg_conn_id
+        self._lineage: TransferLineage | None = None
+        if EMITS_ASSETS:  # what is written, and where, is only known in the end
+            self.outlets = [*self.outlets, AssetAlias(name=f"{self.dag_id}.{self.task_id}")]
         if tables is not None:
             check_names("tables", tables, TABLES)
         check_choice("shape", shape, SHAPES)
@@ -93,18 +99,23 @@ class OpenESGTransferOperator(BaseOperator):
             tables, pull = self._source(hook)
             run = self._run(context, hook.settings.api_url, tables)
             summary = Summary()
+            lineage = TransferLineage(hook, self.templates)
             with closing(self.open_writer(tables, run)) as writer:
                 writer.check()
                 updated_after = self._begin(run, writer)
                 batches = pull(writer.pulls, updated_after=updated_after, filters=self.filters, summary=summary)
                 # Writing compresses, which needs no interpreter: the other core can read meanwhile.
-                with closing(ahead(batches)) as read:
+                with closing(ahead(lineage.counted(batches))) as read:
                     for table, batch in read:
                         writer.write(table, batch)
                 mark = run.high_water_mark(summary.high_water_mark, updated_after)
                 written = writer.commit(mark)
         rows = {table.name: summary.rows[table.name] for table in tables}
         counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
+        places = {table: self.place_of(table, written) for table in rows}
+        events = context.get("outlet_events") if EMITS_ASSETS else None
+        lineage.emit(places, run.token, None if events is None else events[self.outlets[-1]])
+        self._lineage = lineage
         where = ", ".join(f"{name} {value}" for name, value in written.items())
         self.log.info("Wrote %s in %.1f s: %s", counts, time.monotonic() - started, where)
         return {
@@ -115,9 +126,20 @@ class OpenESGTransferOperator(BaseOperator):
             **written,
         }
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
+        """Return what was read and written; OpenLineage's provider calls it."""
+        return None if self._lineage is None else self._lineage.facets()
+
     @abstractmethod
     def open_writer(self, tables: Sequence[Table], run: Run) -> RunWriter:
         """Make the writer of this transfer; the rendered parameters are checked here."""
+
+    @abstractmethod
+    def place_of(self, table: str, written: Mapping[str, Any]) -> Place:
+        """Return where a table is.
+
+        :param written: what the writer's ``commit`` said.
+        """
 
     def _source(self, hook: OpenESGHook) -> tuple[Sequence[Table], Callable[..., Batches]]:
         """Return the tables that are asked for, and what reads them, given the tidy ones that the writer needs."""

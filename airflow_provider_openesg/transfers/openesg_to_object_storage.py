@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.lineage import Place
 from airflow_provider_openesg.operators.checks import check_choice
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
 from airflow_provider_openesg.writers import FILE_FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.writers.run import Run, RunWriter
@@ -50,6 +51,10 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
         self.file_format = file_format
         self.object_storage_conn_id = object_storage_conn_id
         check_choice("file_format", file_format, FILE_FORMATS)
+
+    def place_of(self, table: str, written: Mapping[str, Any]) -> Place:
+        """Return the table's directory."""
+        return Place.in_storage(written["path"], table)
 
     def open_writer(self, tables: Sequence[Table], run: Run) -> RunWriter:
         """Open the path."""

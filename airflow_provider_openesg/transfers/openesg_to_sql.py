@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import BaseHook
+
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.lineage import Place
 from airflow_provider_openesg.operators.checks import LAST_RUN, check_choice
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
 from airflow_provider_openesg.transfers.databases import database_of
 from airflow_provider_openesg.writers import WRITE_MODES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.writers.run import Run, RunWriter
@@ -68,6 +71,13 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         for table in tables if self.shape == "wide" else ():
             writer.expect(table)
         return writer
+
+    def place_of(self, table: str, written: Mapping[str, Any]) -> Place:
+        """Return the table's place in the database; one that is a file goes by the type of its Connection."""
+        database = written["database"]
+        if "://" not in database:
+            database = f"{BaseHook.get_connection(self.sql_conn_id).conn_type}://{database}"
+        return Place.in_database(database, written["schema"], table)
 
     def _check_beginning(self) -> None:
         if self.write_mode == "replace" and self.updated_after == LAST_RUN:

@@ -13,7 +13,6 @@ import tracemalloc
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
-import airflow
 import pytest
 import trustme
 from airflow.providers.common.compat.sdk import (
@@ -22,9 +21,9 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     TaskDeferred,
 )
-from packaging.version import Version
 from requests import Session
 
+from airflow_provider_openesg.airflow_version import RENDERS_IN_TRIGGERER
 from airflow_provider_openesg.auth.disk import DiskCache
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
@@ -360,7 +359,7 @@ def test_soft_fail_skips_after_the_wait(status):
 
 def test_it_may_start_in_the_triggerer():
     waiting = deferrable(report_id="{{ params.report }}", start_from_trigger=True, timeout=100, poke_interval=0.1)
-    if Version(airflow.__version__) < Version("3.3"):
+    if not RENDERS_IN_TRIGGERER:
         assert not waiting.start_from_trigger  # a worker looks first
         return
     assert waiting.start_from_trigger

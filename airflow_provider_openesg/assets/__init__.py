@@ -1,0 +1,1 @@
+"""Assets: what DAGs are scheduled on."""
