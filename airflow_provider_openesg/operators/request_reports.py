@@ -27,9 +27,10 @@ class OpenESGRequestReportsOperator(BaseOperator):
 
     A row's key is its template, ``customer_identifier`` and ``reason``. A row without an identifier is sent with one
     made of organization and e-mail address. What the platform has a request for is not sent again, and a request
-    whose answer is lost is looked up before it is tried again. Tasks of one machine and user take turns. Between
-    machines nothing but the platform itself could keep two tasks from sending the same row at the same moment; Airflow
-    runs one instance of this task at a time (``max_active_tis_per_dag=1``, unless given otherwise).
+    whose answer is lost is looked up before it is tried again. Tasks of one machine and user take turns. Machines have
+    no lock in common: a task that sees that somebody else is sending its rows waits until that has ended; the guide
+    names what can still be sent twice. Airflow runs one instance of this task at a time (``max_active_tis_per_dag=1``,
+    unless given otherwise).
 
     :param requests: a list of dicts, or the output of another task; the path of a CSV file (``,`` or ``;``) as
         ``ObjectStoragePath`` takes it; or, with ``sql_conn_id``, a query, or the path of a ``.sql`` file with one.

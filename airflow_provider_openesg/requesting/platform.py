@@ -41,20 +41,31 @@ def template_ids(source: Source) -> dict[str, Any]:
 
 
 def find_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key, Known]:
-    """Return those of ``keys`` that the platform has requests for, whatever their status.
+    """Return those of ``keys`` that the platform has requests for, whatever their status; of several the oldest.
 
     :raises OpenESGUntraceableError: its requests do not carry what keys are made of.
     """
-    found: dict[Key, Known] = {}
+    return {key: requests[0] for key, requests in find_all_requests(client, keys).items()}
+
+
+def find_all_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key, list[Known]]:
+    """Return all requests that the platform has for ``keys``, the oldest of a key first.
+
+    :raises OpenESGUntraceableError: its requests do not carry what keys are made of.
+    """
+    records: dict[Key, list[Mapping[str, Any]]] = {}
     for record in _records(client, sorted({key.customer_identifier for key in keys})):
-        key = key_of(record)
-        if key not in keys:
-            continue
-        known = known_of(record)
-        if key in found and found[key] != known:
-            log.warning("The platform has requests %s and %s for %s.", found[key].request_id, known.request_id, key)
-        found.setdefault(key, known)
+        if (key := key_of(record)) in keys:
+            records.setdefault(key, []).append(record)
+    found = {key: list(dict.fromkeys(map(known_of, sorted(some, key=_age)))) for key, some in records.items()}
+    for key, requests in found.items():
+        if len(requests) > 1:
+            log.warning("The platform has requests %s for %s.", ", ".join(str(r.request_id) for r in requests), key)
     return found
+
+
+def _age(record: Mapping[str, Any]) -> tuple[str, bool, Any]:
+    return str(record.get("created_at") or ""), isinstance(record["id"], str), record["id"]
 
 
 def key_of(record: Mapping[str, Any]) -> Key:

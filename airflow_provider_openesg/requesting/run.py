@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_openesg import clock
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.requesting.platform import Known, find_requests, template_ids
 from airflow_provider_openesg.requesting.rows import Checked, Fault, Key, RequestRow, check_rows
@@ -88,7 +87,7 @@ def request_reports(
         log.info("%d rows: %d asked before, %d to send", len(checked.valid), len(existing), len(missing))
         sent = Sent()
         if own_turn is not None and missing:
-            sent = _send(client, own_turn, missing, existing, retried=retried)
+            sent = _send(client, own_turn, missing, retried=retried)
     results = [_result(row, existing | sent.existing, sent) for row in checked.valid]
     results += [Result(number, "skipped", why="; ".join(map(str, faults))) for number, faults in checked.faults.items()]
     results += [
@@ -100,22 +99,18 @@ def request_reports(
     return results
 
 
-def _send(
-    client: OpenESGClient, own_turn: Turn, missing: list[RequestRow], existing: dict[Key, Known], *, retried: bool
-) -> Sent:
+def _send(client: OpenESGClient, own_turn: Turn, missing: list[RequestRow], *, retried: bool) -> Sent:
     # What the platform was doing when its caller's patience ended is done after as long again, or not at all.
-    settle_seconds = client.settings.timeout
+    sender = Sender(client, settle_seconds=client.settings.timeout)
     if retried or own_turn.in_doubt:
         log.info(
-            "An earlier try may have been cut off while it was sending: looking again in %.0f s before anything is "
-            "sent.",
-            settle_seconds,
+            "An earlier try may have been cut off while it was sending, or still be at work elsewhere: looking again "
+            "in %.0f s before anything is sent.",
+            client.settings.timeout,
         )
-        clock.sleep(settle_seconds)
-        existing |= find_requests(client, {row.key for row in missing})
-        missing = [row for row in missing if row.key not in existing]
+        sender.wait_for_others(missing)
     own_turn.begin_sending()
-    sent = Sender(client, settle_seconds).send(missing)
+    sent = sender.send(missing)
     own_turn.all_known()
     return sent
 

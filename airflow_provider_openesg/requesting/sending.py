@@ -17,7 +17,13 @@ from airflow_provider_openesg.exceptions import (
     OpenESGError,
     OpenESGUntraceableError,
 )
-from airflow_provider_openesg.requesting.platform import Known, find_requests, key_of, known_of
+from airflow_provider_openesg.requesting.platform import (
+    Known,
+    find_all_requests,
+    find_requests,
+    key_of,
+    known_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +47,7 @@ class Sent:
     """What became of the rows that were sent, by key.
 
     :param created: sent by this run, whether the answer said so or a later look.
-    :param existing: refused as a conflict, and there.
+    :param existing: sent by somebody else in the meantime, or refused as a conflict and there.
     :param refused: what the platform says against a row.
     """
 
@@ -88,20 +94,21 @@ class Sender:
         """Send every row.
 
         The first alone, and it is looked up before the second leaves: a platform that does not show a request by its
-        key would be asked anew by every retry.
+        key would be asked anew by every retry. The same look shows whether somebody else is sending these rows.
 
         :raises OpenESGApiError: the platform refuses more than a row, or does not come back.
         :raises OpenESGUntraceableError: what was sent cannot be found again by its key. Never retry that by machine.
         """
         progress = Progress("report requests sent")
-        waiting, vain, proven = list(rows), 0, False
+        waiting, vain, proven = [row for row in rows if not self.sent.settled(row)], 0, False
         while waiting:
             batch = waiting if proven else waiting[:1]
             lost = self._round(batch, progress, len(rows))
             if lost is not None:
                 self._look_for_lost(batch, lost)
             if not proven and batch[0].key in self.sent.created:
-                self._prove(batch[0].key)
+                if not self._prove(batch[0].key, waiting):
+                    self.wait_for_others(waiting)
                 proven = True
             before, waiting = len(waiting), [row for row in waiting if not self.sent.settled(row)]
             vain = vain + 1 if len(waiting) == before else 0
@@ -167,13 +174,38 @@ class Sender:
         clock.sleep(self._settle_seconds)
         self.sent.created |= find_requests(self._client, open_keys)
 
-    def _prove(self, key: Key) -> None:
+    def wait_for_others(self, rows: Sequence[RequestRow]) -> None:
+        """Wait as long as somebody else (an earlier try, a task on another machine) is still sending these rows."""
+        open_keys = {row.key for row in rows if not self.sent.settled(row)}
+        while open_keys:
+            clock.sleep(self._settle_seconds)
+            found = find_requests(self._client, open_keys)
+            if not found:
+                return
+            self.sent.existing |= found
+            open_keys -= found.keys()
+            log.warning(
+                "Somebody else is sending these rows: %d since the last look, %d left; looking again in %.0f s.",
+                len(found),
+                len(open_keys),
+                self._settle_seconds,
+            )
+
+    def _prove(self, first: Key, rows: Sequence[RequestRow]) -> bool:
+        """Look whether the first is there by its key; tell whether nobody else is sending these rows.
+
+        Where two have begun at the same moment, both see both first requests: the older one's sender goes on.
+        """
+        keys = {first} | {row.key for row in rows if not self.sent.settled(row)}
         for pause in (0, self._settle_seconds):
             clock.sleep(pause)
-            if key in find_requests(self._client, {key}):
-                return
+            found = find_all_requests(self._client, keys)
+            if first in found:
+                oldest = found.pop(first)[0]
+                self.sent.existing |= {key: requests[0] for key, requests in found.items()}
+                return not found and oldest.request_id == self.sent.created[first].request_id
         raise OpenESGUntraceableError(
-            f"Report request {self.sent.created[key].request_id} was sent, but the platform's list does not show it by "
-            f"its {key}. A retry would send it again, so nothing more is sent. See airflow_provider_openesg/api.py for "
-            "what the API is taken to be."
+            f"Report request {self.sent.created[first].request_id} was sent, but the platform's list does not show it "
+            f"by its {first}. A retry would send it again, so nothing more is sent. See "
+            "airflow_provider_openesg/api.py for what the API is taken to be."
         )

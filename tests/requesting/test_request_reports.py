@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 import requests as http
@@ -16,6 +17,7 @@ from airflow_provider_openesg.exceptions import (
 )
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.requesting.columns import COLUMNS
+from airflow_provider_openesg.requesting.run import request_reports
 from airflow_provider_openesg.requesting.turn import turn
 
 POST = "POST /api/v1/report-requests"
@@ -54,8 +56,8 @@ def test_asked_once_and_found_again(sandbox, ask, rows, written_to):
     assert written_to(sandbox) == once(thirty)
     state = sandbox.state()
     assert state["calls"][POST] == 30
-    # Looked up in bulk: before the first and for the first alone; then once again. 235 requests are three pages of 100.
-    assert state["calls"][LIST] == 3 + 1 + 3
+    # Looked up in bulk: before the first and after it; then once again. 205 to 235 requests are three pages of 100.
+    assert state["calls"][LIST] == 3 + 3 + 3
     with OpenESGHook() as hook:
         report = hook.get_record("reports", first[0].known.report_id)
     assert (report["customer_identifier"], report["reason"], report["status"]) == ("L-0", "2026", "requested")
@@ -290,7 +292,76 @@ class TestTurns:
 
     def test_a_retry_looks_twice_though_another_worker_holds_the_mark(self, sandbox, ask, rows):
         ask(rows(2), retried=True)
-        assert sandbox.state()["calls"][LIST] == 2 + 2 + 1
+        assert sandbox.state()["calls"][LIST] == 2 + 2 + 2
+
+
+class TestTwoMachines:
+    """Machines have no lock in common: each has a directory of its own here."""
+
+    @pytest.fixture
+    def machine(self, ask, tmp_path):
+        def start(name, rows, **arguments):
+            def run():
+                with OpenESGHook() as hook:
+                    results.extend(request_reports(hook.client, rows, directory=str(tmp_path / name), **arguments))
+
+            results: list[Any] = []
+            thread = threading.Thread(target=run)
+            thread.start()
+            return thread, results
+
+        return start
+
+    def test_that_begin_at_the_same_moment(self, sandbox, machine, rows, written_to):
+        """Both see both first requests: the older one's sender goes on, the other waits."""
+        sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.05)
+        some = rows(60)
+        machines = [machine(name, some) for name in "ab"]
+        for thread, _ in machines:
+            thread.join()
+        counts = written_to(sandbox)
+        first = some[0]["user_email"]
+        assert counts[first] in (1, 2)
+        assert counts == once(some) | {first: counts[first]}
+        assert [len(results) for _, results in machines] == [60, 60]
+
+    def test_one_begins_while_another_is_sending(self, sandbox, machine, rows, written_to):
+        sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.05)
+        some = rows(100)
+        early, _ = machine("a", some)
+        while early.is_alive() and len(written_to(sandbox)) < 10:
+            time.sleep(0.01)
+        late, results = machine("b", some)
+        early.join()
+        late.join()
+        counts = written_to(sandbox)
+        # The late one's first is sent by both if the early one has not come to it yet.
+        assert counts.keys() == once(some).keys()
+        assert counts.total() <= 101
+        assert len(results) == 100
+
+    def test_a_try_that_airflow_gave_up_and_its_retry(self, sandbox, machine, rows, written_to):
+        """The one sends on where nobody hears it; its retry waits until it has ended."""
+        sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.1)
+        some = rows(60)
+        early, _ = machine("a", some)
+        while early.is_alive() and len(written_to(sandbox)) < 5:
+            time.sleep(0.01)
+        late, results = machine("b", some, retried=True)
+        early.join()
+        late.join()
+        assert written_to(sandbox) == once(some)
+        assert outcomes(results) == ["existing"] * 60
+
+    def test_a_platform_that_refuses_a_second_request(self, sandbox, machine, rows, written_to):
+        sandbox.options(unique_requests=True)
+        sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.05)
+        some = rows(30)
+        machines = [machine(name, some) for name in "ab"]
+        for thread, _ in machines:
+            thread.join()
+        assert written_to(sandbox) == once(some)
+        assert all(set(outcomes(results)) <= {"created", "existing"} for _, results in machines)
 
 
 def test_in_parallel_and_no_more(sandbox, ask, connect, rows):
@@ -306,10 +377,10 @@ def test_a_thousand_rows_take_a_thousand_calls_and_a_few(sandbox, ask, connect, 
     ask(rows(1000))
     state = sandbox.state()
     assert state["in_flight_max"] == 16
-    # 205 requests are three pages, and the first is looked up alone; once all are there, they are thirteen pages.
-    assert state["calls"] == {"POST /o/token/": 1, "GET /api/v1/report-templates": 1, POST: 1000, LIST: 3 + 1}
+    # 205 requests are three pages, before the first and after it; once all are there, they are thirteen pages.
+    assert state["calls"] == {"POST /o/token/": 1, "GET /api/v1/report-templates": 1, POST: 1000, LIST: 3 + 3}
     assert outcomes(ask(rows(1000))) == ["existing"] * 1000
-    assert sandbox.state()["calls"] == state["calls"] | {"GET /api/v1/report-templates": 2, LIST: 3 + 1 + 13}
+    assert sandbox.state()["calls"] == state["calls"] | {"GET /api/v1/report-templates": 2, LIST: 3 + 3 + 13}
 
 
 def test_under_the_rate_limit(sandbox, ask, connect, rows):
