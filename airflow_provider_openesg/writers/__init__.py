@@ -9,5 +9,8 @@ from __future__ import annotations
 FILE_FORMATS = ("parquet", "jsonl", "csv")
 """Formats of files: Parquet, JSON Lines, CSV."""
 
+PARTITIONS = ("template",)
+"""What files can be partitioned by, in directories as Hive names them: ``template=vsme``."""
+
 WRITE_MODES = ("merge", "replace", "append")
 """What happens to rows that a database table already has."""

@@ -1,155 +1,165 @@
-"""A run into files: written where no reader looks, named when complete, counted once its manifest stands."""
+"""A run into files: each is seen once it is whole, and counts once the run's manifest names it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import logging
-import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-import msgspec
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg import __version__
-from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.writers.commit import commit, try_name
 from airflow_provider_openesg.writers.formats import OPENERS, TableFile
+from airflow_provider_openesg.writers.lake import Lake, LakeFile, unusable
 from airflow_provider_openesg.writers.manifest import (
-    MANIFEST_FORMAT,
+    PARTS,
     RUNS,
-    UNCOMMITTED,
+    TRIES,
     Manifest,
     ManifestFile,
     ManifestTable,
     columns_of,
-    filesystem_of,
     read_manifests,
 )
-from airflow_provider_openesg.writers.run import UPDATED_AFTER, PastRun, series_of
+from airflow_provider_openesg.writers.partitions import PARTITIONED, ByTemplate
+from airflow_provider_openesg.writers.run import UPDATED_AFTER, PastRun
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
     from airflow_provider_openesg.writers.run import Run
 
-
-log = logging.getLogger(__name__)
+HELD_BYTES = 128 * 1024 * 1024
+"""Bound on what all files of a run hold in memory until their row groups are written."""
 
 
 @dataclass(slots=True)
 class _Open:
+    table: str
     path: str
-    handle: BinaryIO
+    output: LakeFile
     file: TableFile
-    schema: pa.Schema
     rows: int = 0
 
 
 class FileRunWriter:
-    """A run into ``path``, one file per table. See :mod:`airflow_provider_openesg.writers.manifest` for the layout.
+    """A run into files, one per table and partition; :mod:`airflow_provider_openesg.writers.manifest` has the layout.
 
     :param path: an ``ObjectStoragePath``, or whatever :func:`fsspec.url_to_fs` takes.
     :param tables: tables that will come.
     :param file_format: one of :data:`airflow_provider_openesg.writers.FILE_FORMATS`.
+    :param partition_by: one of :data:`airflow_provider_openesg.writers.PARTITIONS`.
+    :param part: another task commits the run; this one says what it wrote.
+    :param keep_runs: see :func:`airflow_provider_openesg.writers.commit.sweep`.
     """
 
-    def __init__(self, path: Any, tables: Sequence[str], file_format: str, run: Run) -> None:
-        self.pulls = tables
+    def __init__(
+        self,
+        path: Any,
+        tables: Sequence[str],
+        file_format: str,
+        run: Run,
+        *,
+        partition_by: str | None = None,
+        part: bool = False,
+        keep_runs: int | None = None,
+    ) -> None:
+        self._tables = tables
+        self._partitioned = PARTITIONED if partition_by else ()
+        self._templates = ByTemplate()
+        needed = {"report_templates"} if {*tables} & {*self._partitioned} else set()
+        self.pulls: Sequence[str] = [*(needed - {*tables}), *tables]
         self._path = path
-        self._fs, self._root = filesystem_of(path)
+        self._lake = Lake(path)
         self._format = file_format
         self._run = run
+        self._part = part
+        self._keep_runs = keep_runs
         # Each try has names of its own: one that lives on beside its retry cannot write into the other's files.
-        self._attempt = uuid.uuid4().hex[:8]
-        self._tries = f"{self._root}/{UNCOMMITTED}/{run.token}"
-        self._hidden = f"{self._tries}/{self._attempt}"
+        self._try = try_name(run)
+        self._schemas: dict[str, pa.Schema] = {}
         self._open: dict[str, _Open] = {}
+        self._written: list[str] = []
+        self._committing = False
 
     def check(self) -> None:
-        """Clear what dead tries of this run left unfinished, and see that the path can be written.
+        """See that the path can be listed, read and written.
 
         :raises OpenESGConfigError: where it cannot, or where a file of somebody else stands in the way.
         """
         try:
-            self._remove(self._tries)
-            self._fs.makedirs(f"{self._root}/{RUNS}", exist_ok=True)
-            for table in self.pulls:
-                self._fs.makedirs(f"{self._root}/{table}", exist_ok=True)
-                self._fs.makedirs(f"{self._hidden}/{table}", exist_ok=True)
-            self._fs.pipe_file(f"{self._hidden}/started", self._run.started_at.isoformat().encode())
-        except OSError as error:
-            raise OpenESGConfigError(
-                f"path {self._root!r}: cannot be written ({error}). Give a path that the worker's user may write, or an"
-                " object_storage_conn_id with the right to."
-            ) from error
+            self._lake.put(f"{TRIES}/{self._try}", b"")
+            self._lake.names(TRIES)
+            self._lake.get(f"{RUNS}/{self._run.token}.json")
+        except Exception as error:  # stores have errors of their own, not all of them OSError
+            raise unusable(self._lake, error, "written") from error
 
     def past(self) -> list[PastRun]:
         """Return the committed runs of this series whose files are there."""
-        names = (name for table in self.pulls for name in self._fs.find(f"{self._root}/{table}"))
-        there = {name.removeprefix(f"{self._root}/") for name in names}
+        there = {path for table in self._tables for path in self._lake.find(table)}
         return [
             _past_run(manifest)
-            for manifest in read_manifests(self._path)
-            if series_of(manifest.dag_id, manifest.task_id, manifest.api_url, manifest.selection) == self._run.series
-            and all(table in manifest.tables for table in self.pulls)
-            and all(file.path in there for table in self.pulls for file in manifest.tables[table].files)
+            for manifest in self._committed()
+            if manifest.series == self._run.series
+            and all(table in manifest.tables for table in self._tables)
+            and all(file.path in there for table in self._tables for file in manifest.tables[table].files)
         ]
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:
-        """Add a batch to the table's file."""
-        target = self._open.get(table) or self._start(table, batch.schema)
-        target.file.write(batch)
-        target.rows += batch.num_rows
+        """Add a batch to the table's files."""
+        if table == "report_templates":
+            self._templates.learn(batch)
+        if table not in self._tables:
+            return
+        if table in self._partitioned:
+            for directory, rows in self._templates.split(batch):
+                self._write(table, f"{table}/{directory}", rows)
+        else:
+            self._write(table, table, batch)
 
     def commit(self, high_water_mark: datetime | None) -> dict[str, Any]:
-        """Name the files, then write the manifest: from then on the run counts, in place of its earlier tries."""
-        tables = {table: self._finish(target) for table, target in self._open.items()}
-        self._open = {}
-        for table in tables.values():
-            for file in table.files:
-                self._fs.mv(f"{self._hidden}/{file.path}", f"{self._root}/{file.path}")
-        run = self._run
-        manifest = Manifest(
-            format=MANIFEST_FORMAT,
-            run=run.token,
-            dag_id=run.dag_id,
-            task_id=run.task_id,
-            run_id=run.run_id,
-            map_index=run.map_index,
-            started_at=run.started_at,
-            committed_at=datetime.now(UTC),
-            package_version=__version__,
-            api_url=run.api_url,
-            selection=dict(run.selection),
-            file_format=self._format,
-            high_water_mark=high_water_mark,
-            tables=tables,
-        )
-        # Written aside and moved, so that no reader ever sees half a manifest.
-        name, draft = f"{self._root}/{RUNS}/{run.token}.json", f"{self._hidden}/manifest.json"
-        self._fs.pipe_file(draft, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-        self._fs.mv(draft, name)
-        self._drop_earlier_tries({file.path for table in tables.values() for file in table.files})
-        return {"path": self._url(self._root), "manifest": self._url(name)}
+        """End the files, then write the manifest: from then on the run counts, in place of its earlier tries."""
+        tables = {name: ManifestTable(0, columns_of(schema), []) for name, schema in self._schemas.items()}
+        for directory, target in list(self._open.items()):
+            file, table = self._finish(directory), tables[target.table]
+            tables[target.table] = ManifestTable(table.rows + file.rows, table.columns, [*table.files, file])
+        manifest = Manifest.of(self._run, file_format=self._format, high_water_mark=high_water_mark, tables=tables)
+        # Whatever happens from here on, the manifest may have been written: its files are not removed any more.
+        self._committing = True
+        if self._part:
+            path = f"{PARTS}/{manifest.run}.json"
+            self._lake.put(path, manifest.encode())
+            return {"path": self._lake.url(), "part": self._lake.url(path)}
+        return {"path": self._lake.url(), "manifest": self._lake.url(commit(self._lake, manifest, self._keep_runs))}
 
     def close(self) -> None:
         """Drop what was not committed."""
         for target in self._open.values():
-            # An object store makes an object of what was written so far when the handle is closed: it goes with the
-            # directory.
             with contextlib.suppress(Exception):
                 target.file.close()
+            target.output.abandon()
+        if not self._committing:
             with contextlib.suppress(Exception):
-                target.handle.close()
+                self._lake.remove([*self._written, f"{TRIES}/{self._try}"])
         self._open = {}
-        with contextlib.suppress(OSError):
-            self._remove(self._hidden)
 
-    def _start(self, table: str, schema: pa.Schema) -> _Open:
+    def _committed(self) -> Iterator[Manifest]:
+        """Give what tasks have written that counts: whole runs, and parts of them."""
+        for manifest in read_manifests(self._path):
+            yield manifest
+            yield from manifest.parts
+
+    def _write(self, table: str, directory: str, batch: pa.RecordBatch) -> None:
+        target = self._open.get(directory) or self._start(table, directory, batch.schema)
+        target.file.write(batch)
+        target.rows += batch.num_rows
+        if sum(each.file.held_bytes for each in self._open.values()) > HELD_BYTES:
+            max(self._open.values(), key=lambda each: each.file.held_bytes).file.flush()
+
+    def _start(self, table: str, directory: str, schema: pa.Schema) -> _Open:
         run = self._run
         provenance = {
             "openesg.api_url": run.api_url,
@@ -160,41 +170,21 @@ class FileRunWriter:
             "openesg.selection": json.dumps(run.selection, default=str),
         }
         schema = schema.with_metadata({**(schema.metadata or {}), **provenance})
-        path = f"{table}/{run.token}-{self._attempt}.{self._format}"
-        handle = self._fs.open(f"{self._hidden}/{path}", "wb")
-        self._open[table] = _Open(path, handle, OPENERS[self._format](handle, schema), schema)
-        return self._open[table]
+        self._schemas[table] = schema
+        path = f"{directory}/{self._try}.{self._format}"
+        output = self._lake.open(path)
+        self._open[directory] = _Open(table, path, output, OPENERS[self._format](output.handle, schema))
+        return self._open[directory]
 
-    def _finish(self, target: _Open) -> ManifestTable:
+    def _finish(self, directory: str) -> ManifestFile:
+        target = self._open[directory]
         target.file.close()
-        size = target.handle.tell()
-        target.handle.close()
-        file = ManifestFile(path=target.path, rows=target.rows, bytes=size)
-        return ManifestTable(rows=target.rows, columns=columns_of(target.schema), files=[file])
-
-    def _drop_earlier_tries(self, committed: set[str]) -> None:
-        """Remove this run's files that its manifest does not name. The run counts already: failing here is no error."""
-        try:
-            self._fs.invalidate_cache()
-            for table in {*TABLES, *self.pulls}:
-                directory = f"{self._root}/{table}"
-                for name in self._fs.ls(directory, detail=False) if self._fs.exists(directory) else ():
-                    file = f"{table}/{name.rpartition('/')[2]}"
-                    if file.startswith(f"{table}/{self._run.token}-") and file not in committed:
-                        self._fs.rm_file(name)
-        except OSError as error:
-            log.warning(
-                "Files of earlier tries of this run stay in %s (%s); no manifest names them.", self._root, error
-            )
-
-    def _remove(self, directory: str) -> None:
-        if self._fs.exists(directory):
-            self._fs.rm(directory, recursive=True)
-
-    def _url(self, path: str) -> str:
-        return str(self._fs.unstrip_protocol(path))
+        size = target.output.finish()
+        del self._open[directory]
+        self._written.append(target.path)
+        return ManifestFile(path=target.path, rows=target.rows, bytes=size)
 
 
 def _past_run(manifest: Manifest) -> PastRun:
     began = manifest.selection.get(UPDATED_AFTER)
-    return PastRun(manifest.run, None if began is None else datetime.fromisoformat(began), manifest.high_water_mark)
+    return PastRun(manifest.run, began and datetime.fromisoformat(began), manifest.high_water_mark)

@@ -28,8 +28,14 @@ ROW_GROUP_BYTES = 64 * 1024 * 1024
 class TableFile(Protocol):
     """An open file that takes record batches of one schema."""
 
+    held_bytes: int
+    """What is held in memory until it is written."""
+
     def write(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch."""
+
+    def flush(self) -> None:
+        """Write what is held."""
 
     def close(self) -> None:
         """Write what is still held and the end of the file; the handle below stays open."""
@@ -41,31 +47,40 @@ class ParquetFile:
     def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:
         self._writer = pq.ParquetWriter(handle, schema, compression="zstd")
         self._held: list[pa.RecordBatch] = []
-        self._rows = self._bytes = 0
+        self._rows = self.held_bytes = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Hold the batch until a row group is full."""
-        self._held.append(batch)
-        self._rows += batch.num_rows
-        self._bytes += batch.nbytes
-        if self._rows >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
-            self._flush()
+        """Hold the batch until a row group is full; what is more than that begins the next one."""
+        room = ROW_GROUP_ROWS - self._rows
+        self._hold(batch.slice(0, room))
+        if self._rows == ROW_GROUP_ROWS or self.held_bytes >= ROW_GROUP_BYTES:
+            self.flush()
+        if batch.num_rows > room:
+            self.write(batch.slice(room))
 
-    def close(self) -> None:
-        """Write the last row group and the footer."""
-        self._flush()
-        self._writer.close()
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is held as one row group."""
         if self._rows:
             # The file's schema, not the batch's: it carries the run's provenance.
             table = pa.Table.from_batches(self._held).replace_schema_metadata(self._writer.schema.metadata)
             self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
-        self._held, self._rows, self._bytes = [], 0, 0
+        self._held, self._rows, self.held_bytes = [], 0, 0
+
+    def close(self) -> None:
+        """Write the last row group and the footer."""
+        self.flush()
+        self._writer.close()
+
+    def _hold(self, batch: pa.RecordBatch) -> None:
+        self._held.append(batch)
+        self._rows += batch.num_rows
+        self.held_bytes += batch.nbytes
 
 
 class JsonLinesFile:
     """One JSON object per line and row."""
+
+    held_bytes = 0
 
     def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:  # noqa: ARG002 - the formats share a signature
         self._handle = handle
@@ -75,12 +90,17 @@ class JsonLinesFile:
         """Write the rows."""
         self._handle.write(self._encoder.encode_lines(_as_text(batch).to_pylist()))
 
+    def flush(self) -> None:
+        """Nothing is held."""
+
     def close(self) -> None:
-        """Nothing is held back."""
+        """Nothing is held."""
 
 
 class CsvFile:
     """CSV as RFC 4180 has it: a header, commas, quotes doubled; texts are quoted, so that nothing at all means null."""
+
+    held_bytes = 0
 
     def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:
         self._writer = pyarrow.csv.CSVWriter(handle, _as_text(pa.RecordBatch.from_pylist([], schema)).schema)
@@ -89,8 +109,11 @@ class CsvFile:
         """Write the rows."""
         self._writer.write(_as_text(batch))
 
+    def flush(self) -> None:
+        """Nothing is held."""
+
     def close(self) -> None:
-        """Write what pyarrow still holds."""
+        """Let pyarrow end the file."""
         self._writer.close()
 
 

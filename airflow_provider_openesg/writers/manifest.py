@@ -2,30 +2,38 @@
 
 ::
 
-    {path}/{table}/{run}-{attempt}.parquet      data of committed runs
-    {path}/_openesg/runs/{run}.json             the manifest: written last, in one piece
-    {path}/_openesg/uncommitted/{run}/…         data of runs that go on, or died
+    {path}/{table}/{try}.parquet                    data: a file counts where a manifest names it
+    {path}/{table}/template={template}/{try}.parquet    the same, partitioned
+    {path}/_openesg/runs/{run}.json                 the manifest: written last, in one piece
+    {path}/_openesg/parts/{run}.json                what a task wrote whose run another task commits
+    {path}/_openesg/tries/{try}                     tries that go on, or died
+    {path}/_openesg/swept/{run}.json                old runs whose files are being removed
 
-A reader that goes by the manifests sees whole runs only. One that lists ``{path}/{table}/*.parquet`` does too, but for
-the moment of the commit itself, in which a run's files get their names one after the other.
+``{try}`` begins with the time at which it began, in UTC: by their names, files stand in the order of their runs. It
+is the same name in all tables.
 """
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_openesg import __version__
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.writers.lake import Lake, protocols
+from airflow_provider_openesg.writers.run import series_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+    from airflow_provider_openesg.writers.run import Run
 
 RUNS = "_openesg/runs"
-UNCOMMITTED = "_openesg/uncommitted"
+PARTS = "_openesg/parts"
+TRIES = "_openesg/tries"
+SWEPT = "_openesg/swept"
 MANIFEST_FORMAT = 1
 
 
@@ -56,9 +64,10 @@ class ManifestTable(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A committed run.
+    """A committed run, or a part of one.
 
     :param high_water_mark: time up to which every change was seen; ``updated_after`` of the next run.
+    :param parts: what the tasks say that wrote the files, where another one committed them.
     :param root: where it was read from; not stored.
     """
 
@@ -76,7 +85,45 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     file_format: str
     high_water_mark: datetime | None = None
     tables: dict[str, ManifestTable]
+    parts: list[Manifest] = []
     root: str = ""
+
+    @classmethod
+    def of(cls, run: Run, **what: Any) -> Manifest:
+        """Describe a run that is committed now."""
+        return cls(
+            format=MANIFEST_FORMAT,
+            run=run.token,
+            dag_id=run.dag_id,
+            task_id=run.task_id,
+            run_id=run.run_id,
+            map_index=run.map_index,
+            started_at=run.started_at,
+            committed_at=datetime.now(UTC),
+            package_version=__version__,
+            api_url=run.api_url,
+            selection=dict(run.selection),
+            **what,
+        )
+
+    @property
+    def series(self) -> str:
+        """A name for the runs of which one goes on from the other."""
+        return series_of(self.dag_id, self.task_id, self.api_url, self.selection)
+
+    @property
+    def runs(self) -> set[str]:
+        """The run and those of its parts: what its files are named after."""
+        return {self.run, *(part.run for part in self.parts)}
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths of all files, below the path of the transfer."""
+        return [file.path for table in self.tables.values() for file in table.files]
+
+    def encode(self) -> bytes:
+        """Return what is stored."""
+        return msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(self, root="")), indent=1)
 
     def files(self, table: str) -> list[str]:
         """Return the committed files of a table, as paths or URLs that readers take.
@@ -94,13 +141,18 @@ def read_manifests(path: Any) -> list[Manifest]:
     :param path: where the transfer wrote to: a path, a URL that fsspec knows, or an ``ObjectStoragePath``.
     :raises OpenESGConfigError: for a file among the manifests that is none.
     """
-    fs, root = filesystem_of(path)
-    fs.invalidate_cache()
-    try:
-        names = [name for name in fs.ls(f"{root}/{RUNS}", detail=False) if name.endswith(".json")]
-    except FileNotFoundError:
-        return []
-    return sorted((read_one(fs, root, name) for name in names), key=lambda manifest: manifest.committed_at)
+    lake = Lake(path)
+    names = [lake.full(f"{RUNS}/{name}") for name in lake.names(RUNS) if name.endswith(".json")]
+    # All at once: of an object store, one after the other takes its time.
+    contents = lake.fs.cat(names, on_error="return") if names else {}
+    found = []
+    for name, content in contents.items():
+        if isinstance(content, FileNotFoundError):
+            continue  # swept since it was listed
+        if isinstance(content, Exception):
+            raise content
+        found.append(decode(lake, name, content))
+    return sorted(found, key=lambda manifest: manifest.committed_at)
 
 
 def read_manifest(path: Any) -> Manifest:
@@ -114,29 +166,27 @@ def read_manifest(path: Any) -> Manifest:
     return manifests[-1]
 
 
-def read_one(fs: AbstractFileSystem, root: str, name: str) -> Manifest:
-    """Read one manifest by its full name.
+def committed_files(path: Any, table: str) -> list[str]:
+    """Return the files of a table over all committed runs below ``path`` that pulled it, by time."""
+    files = [file for run in read_manifests(path) if table in run.tables for file in run.files(table)]
+    return sorted(files, key=lambda file: file.rpartition("/")[2])
+
+
+def decode(lake: Lake, name: str, content: bytes) -> Manifest:
+    """Read one manifest.
 
     :raises OpenESGConfigError: where it is not one of ours.
     """
     try:
-        manifest = msgspec.json.decode(fs.cat_file(name), type=Manifest)
+        manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise OpenESGConfigError(f"{name}: not a manifest of this package ({error}).") from error
     if manifest.format != MANIFEST_FORMAT:
         raise OpenESGConfigError(
             f"{name}: manifest format {manifest.format}; this version reads {MANIFEST_FORMAT}. Upgrade the package."
         )
-    local = "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
-    return msgspec.structs.replace(manifest, root=root if local else fs.unstrip_protocol(root))
-
-
-def filesystem_of(path: Any) -> tuple[AbstractFileSystem, str]:
-    """Split a path, a URL or an ``ObjectStoragePath`` into its file system and the path in it."""
-    import fsspec
-
-    fs, root = (path.fs, path.path) if hasattr(path, "fs") else fsspec.url_to_fs(str(path))
-    return fs, root.rstrip("/")
+    # Readers take a path for a local file and a URL for all else.
+    return msgspec.structs.replace(manifest, root=lake.root if "file" in protocols(lake.fs) else lake.url())
 
 
 def columns_of(schema: Any) -> list[ManifestColumn]:

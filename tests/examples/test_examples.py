@@ -101,6 +101,22 @@ def test_nightly_extract(examples: Examples, sandbox: SandboxProcess) -> None:
     assert examples.rows_in_database() == rows
 
 
+def test_scaled_extract(examples: Examples, sandbox: SandboxProcess) -> None:
+    from airflow_provider_openesg.writers.manifest import read_manifest
+
+    finish(examples.start("openesg_scaled_extract.py"))
+
+    run = read_manifest(examples.lake)
+    assert [(part.task_id, part.map_index) for part in run.parts] == [
+        ("organizations", -1),
+        ("reports", 0),
+        ("reports", 1),
+    ]
+    assert run.tables.keys() == TABLES.keys()
+    assert run.tables["reports"].rows == 200
+    assert sandbox.state()["token_requests"]["total"] == 1
+
+
 def test_wait_for_report(examples: Examples, sandbox: SandboxProcess) -> None:
     customer = "K-10014"  # one report, in progress, that is submitted some days later
     process = examples.start("openesg_wait_for_report.py", customer_identifier=customer)

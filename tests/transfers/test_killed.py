@@ -83,8 +83,8 @@ def test_files(platform, attempt, tmp_path):
             seconds = attempt(FILES, {"path": str(path)}, run_id)["seconds"]
             assert counted() == before | {run_id: now}
             assert counted()["first"] == first
-            assert not list(path.glob(f"_openesg/uncommitted/{run_id}*/*"))
-            assert len(list(path.glob(f"*/{run_id}-*"))) == len(TABLES)
+            assert not list(path.glob(f"_openesg/tries/*-{run_id}-*"))
+            assert len(list(path.glob(f"*/*-{run_id}-*"))) == len(TABLES)
     assert killed >= KILLS / 3
 
 

@@ -101,7 +101,8 @@ def test_a_platform_that_fails_half_way_leaves_nothing(tmp_path, sandbox):
     assert read_manifests(tmp_path) == before
     assert pq.read_table(before[0].files("reports")).num_rows == 200
     assert len(list(tmp_path.glob("*/*.parquet"))) == len(TABLES)
-    assert not list(tmp_path.glob("_openesg/uncommitted/*/*"))
+    assert not list(tmp_path.glob("_openesg/tries/*"))
+    assert not list(tmp_path.rglob("*.unfinished"))
     sandbox.clear_faults()
     assert run(tmp_path, "r")["tables"]["reports"] == 200
 

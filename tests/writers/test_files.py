@@ -26,7 +26,7 @@ def write(path: Path, run, batches, file_format="parquet", commit=True, tables=T
 
 def data_files(path: Path) -> set[str]:
     """What a reader finds that lists data files by their ending."""
-    return {str(file.relative_to(path)) for file in path.glob("*/*.*") if not file.parent.name.startswith("_")}
+    return {str(file.relative_to(path)) for file in path.glob("*/*") if file.suffix in (".parquet", ".jsonl", ".csv")}
 
 
 def test_a_run_is_one_file_per_table_and_a_manifest(tmp_path, make_run, pull):
@@ -49,7 +49,7 @@ def test_a_run_is_one_file_per_table_and_a_manifest(tmp_path, make_run, pull):
     assert (manifest.dag_id, manifest.task_id, manifest.run_id) == ("nightly", "extract", run.run_id)
     assert manifest.selection == {"templates": ["vsme"]}
     assert len(data_files(tmp_path)) == 3
-    assert not list(tmp_path.glob("_openesg/uncommitted/*/*"))
+    assert not list(tmp_path.glob("_openesg/tries/*"))
 
 
 def test_parquet_carries_provenance_units_and_readable_row_groups(tmp_path, make_run, pull):
