@@ -35,7 +35,8 @@ class OpenESGReportSensor(BaseSensorOperator):
     (``customer_identifier``, ``report_template``), requests without a report count as missing.
 
     :param report_id: one report. (templated)
-    :param report_request_id: the report that answers one request. (templated)
+    :param report_request_id: the report that answers one request; of a list of requests, all their reports, read from
+        the platform's lists. (templated)
     :param customer_identifier: all reports and requests with it. (templated)
     :param filters: all reports that they select, such as ``{"report_template": 1}``. (templated)
     :param expected: ``"all"``, a number from 1, or a share such as ``"80%"``. (templated)
@@ -58,7 +59,7 @@ class OpenESGReportSensor(BaseSensorOperator):
         self,
         *,
         report_id: str | int | None = None,
-        report_request_id: str | int | None = None,
+        report_request_id: str | int | list[str | int] | None = None,
         customer_identifier: str | None = None,
         filters: Mapping[str, Any] | None = None,
         expected: str | int = "all",
@@ -174,5 +175,6 @@ class OpenESGReportSensor(BaseSensorOperator):
     def _keep_link(self, context: Context, hook: OpenESGHook, found: str | int | None = None) -> None:
         resource, record_id = "reports", self.report_id if found is None else found
         if record_id is None and self.report_request_id is not None:
-            resource, record_id = "report-requests", self.report_request_id
+            resource = "report-requests"
+            record_id = None if isinstance(self.report_request_id, list) else self.report_request_id
         keep_link(context, hook.settings.base_url, resource, record_id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_openesg.api import ENDED_STATUSES, RESOURCES, reference
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError, OpenESGNotFoundError
-from airflow_provider_openesg.operators.checks import check_filters
+from airflow_provider_openesg.operators.checks import check_filters, check_list
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -18,6 +18,9 @@ SHOWN = 10
 
 MAX_IDS = 1000
 """Report ids that go to the next task; more belong into a table."""
+
+DELETED = "deleted"
+"""Status, in our words, of one among many that is not on the platform."""
 
 GONE = OpenESGNotFoundError
 """What a look ends in where the report or request is not on the platform."""
@@ -180,7 +183,7 @@ class ReportSelector:
 
     statuses: Sequence[str]
     report_id: str | int | None = None
-    report_request_id: str | int | None = None
+    report_request_id: str | int | list[str | int] | None = None
     customer_identifier: str | None = None
     filters: Mapping[str, Any] | None = None
 
@@ -195,6 +198,8 @@ class ReportSelector:
             check_filters(values["filters"])
             if not values["filters"]:
                 raise OpenESGConfigError("filters: an empty dict given; name what to wait for.")
+        if isinstance(values["report_request_id"], list):
+            check_list("report_request_id", values["report_request_id"])
         for name in SELECTORS[:3]:
             # A template that found nothing renders to nothing, or to the word: never to be taken for "everything".
             if values[name] is not None and str(values[name]).strip() in ("", "None"):
@@ -211,7 +216,7 @@ class ReportSelector:
             # A request that was approved or submitted says nothing of its report: only a report can be there.
             if each.report_id is not None and each.status in self.statuses:
                 seen.there.append(each)
-            elif each.status in ENDED_STATUSES:
+            elif each.status in (*ENDED_STATUSES, DELETED):
                 seen.ended.append(each)
             else:
                 seen.missing.append(each)
@@ -221,16 +226,36 @@ class ReportSelector:
         if self.report_id is not None:
             yield _report(source.get_record("reports", self.report_id))
         elif self.report_request_id is not None:
+            if isinstance(self.report_request_id, list):
+                yield from self._of_requests(source, list(dict.fromkeys(map(str, self.report_request_id))))
+                return
             request = source.get_record("report-requests", self.report_request_id)
             report_id = reference(request, "report")
-            report = None if report_id is None else _report(source.get_record("reports", report_id))
-            withdrawn = request.get("status") in ENDED_STATUSES and report and report.status not in self.statuses
-            yield _request(request) if report is None or withdrawn else report
+            yield self._answer(request, None if report_id is None else _report(source.get_record("reports", report_id)))
         else:
             filters = _with_template_id(source, self.filters or {"customer_identifier": self.customer_identifier})
             # Requests first: one that gets its report in between is then in both lists, and never in neither.
             yield from self._requests_without_report(source, filters)
             yield from (_report(row) for page in source.iter_pages("reports", filters=filters) for row in page)
+
+    def _answer(self, request: Mapping[str, Any], report: Awaited | None) -> Awaited:
+        withdrawn = request.get("status") in ENDED_STATUSES and report and report.status not in self.statuses
+        return _request(request) if report is None or withdrawn else report
+
+    def _of_requests(self, source: Source, ids: Sequence[str]) -> Iterator[Awaited]:
+        """Read both lists, requests first; one that is not there, or whose report is not, will not come."""
+        wanted = set(ids)
+        asked = {id_: row for id_, row in _rows(source, "report-requests") if id_ in wanted}
+        answers = {id_: str(report) for id_, row in asked.items() if (report := reference(row, "report")) is not None}
+        wanted = set(answers.values())
+        reports = {id_: _report(row) for id_, row in _rows(source, "reports") if id_ in wanted}
+        for each in ids:
+            gone = each not in asked or (each in answers and answers[each] not in reports)
+            yield (
+                Awaited(f"request {each}", None, DELETED)
+                if gone
+                else self._answer(asked[each], reports.get(answers.get(each, "")))
+            )
 
     def _requests_without_report(self, source: Source, filters: Mapping[str, Any]) -> Iterator[Awaited]:
         """Companies that were asked and have not begun: without them "all" would be all that have begun."""
@@ -238,6 +263,11 @@ class ReportSelector:
         usable = filters.keys() <= RESOURCES["report-requests"].filters.keys() - {"status"}
         for page in source.iter_pages("report-requests", filters=filters) if usable else ():
             yield from (_request(row) for row in page if reference(row, "report") is None)
+
+
+def _rows(source: Source, resource: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for page in source.iter_pages(resource, filters={}):
+        yield from ((str(row["id"]), row) for row in page)
 
 
 def _with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -47,7 +47,7 @@ class OpenESGReportTrigger(BaseTrigger):
         openesg_conn_id: str,
         deadline: str | None = None,
         report_id: str | int | None = None,
-        report_request_id: str | int | None = None,
+        report_request_id: str | int | list[str | int] | None = None,
         customer_identifier: str | None = None,
         filters: Mapping[str, Any] | None = None,
     ) -> None:

@@ -71,6 +71,41 @@ def test_a_request_without_a_report_is_missing_and_the_log_says_so(requests, tas
     assert f"0 of 1 reports are there; missing: request {request['id']} (created)." in task_log()
 
 
+class TestManyRequests:
+    def test_a_share_of_them_and_nothing_but_them(self, reports, requests, sandbox):
+        status = {report["id"]: report["status"] for report in reports}
+        asked = [request for request in requests if status.get(request["report"]) in ("submitted", "requested")][:20]
+        there = [request["report"] for request in asked if status[request["report"]] == "submitted"]
+        assert 10 < len(there) < 20
+        ids = [str(request["id"]) for request in asked]
+        assert poke(report_request_id=ids, expected=len(there)).xcom_value == {
+            "report_ids": there,
+            "there": len(there),
+            "missing": 20 - len(there),
+            "ended": 0,
+        }
+        assert not poke(report_request_id=ids).is_done
+        sandbox.turn_clock(30 * DAY)
+        assert poke(report_request_id=ids).xcom_value["there"] == 20
+
+    def test_what_is_gone_will_not_come(self, reports, requests, sandbox, task_log):
+        asked = [request for request in requests if request["report"] in {report["id"] for report in reports}][:4]
+        sandbox.remove_report(asked[0]["report"])
+        ids = [request["id"] for request in asked]
+        seen = ReportSelector(statuses=["any"], report_request_id=[*ids[1:], 10**6])
+        with OpenESGHook() as hook:
+            assert [each.name for each in seen.look(hook.client).ended if each.status == "deleted"] == [
+                "request 1000000"
+            ]
+        # Its request has lost its report: it may get another.
+        assert poke(report_request_id=ids, expected=1).xcom_value["missing"] >= 1
+
+    @pytest.mark.parametrize("wrong", [[], [None], [True]])
+    def test_what_is_no_list_of_requests(self, wrong, requests):
+        with pytest.raises(OpenESGConfigError, match="report_request_id"):
+            poke(report_request_id=wrong)
+
+
 def test_all_of_a_customer_identifier_counts_requests_that_have_no_report_yet(reports, requests, sandbox):
     identifier = next(request["customer_identifier"] for request in requests if request["report"] is None)
     mine = [report for report in reports if report["customer_identifier"] == identifier]
