@@ -214,11 +214,14 @@ class OpenESGSession(OAuth2Session):
             raise failure
         return failure
 
-    def _proxies(self, url: str) -> dict[str, str]:
-        if self.settings.proxies is not None:
-            return dict(self.settings.proxies)
+    def _proxies(self, url: str) -> dict[str, Any]:
+        given = self.settings.proxies
+        if given is None and not url.startswith("http://"):
+            return {}
         # Plain http is for loopback alone; an environment's proxy would carry the secret off this machine in the clear.
-        return {"no_proxy": "*"} if url.startswith("http://") else {}
+        # Not by no_proxy: requests puts it into os.environ for a moment, where other threads fall over it.
+        fixed = {name: proxy for name, proxy in (given or {}).items() if name != "no_proxy"}
+        return {"http": None, "https": None, "all": None, **fixed}
 
     def _fresh_connections(self) -> None:
         """Open no connection yet, and share none: not with a parent process, and no cookies between threads."""

@@ -186,6 +186,18 @@ def test_the_connections_proxy_is_used(wire, wire_factory, connect):
     assert [seen.path for seen in proxy.seen] == [f"{wire.url}/o/token/", f"{wire.url}/api/v1/reports"]
 
 
+def test_no_call_touches_the_environment_of_other_threads(wire, connect):
+    written = []
+    listening = True
+    sys.addaudithook(lambda event, args: listening and event in ("os.putenv", "os.unsetenv") and written.append(args))
+    try:
+        connect().get("reports")
+        connect(proxies={"no_proxy": "127.0.0.1"}).get("reports")
+    finally:
+        listening = False  # a hook cannot be taken away
+    assert written == []
+
+
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(connect):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
