@@ -187,4 +187,10 @@ class FileRunWriter:
 
 def _past_run(manifest: Manifest) -> PastRun:
     began = manifest.selection.get(UPDATED_AFTER)
-    return PastRun(manifest.run, began and datetime.fromisoformat(began), manifest.high_water_mark)
+    return PastRun(
+        manifest.run,
+        began and datetime.fromisoformat(began),
+        manifest.high_water_mark,
+        manifest.started_at,
+        manifest.committed_at,
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_openesg.writers.sql import Session
+
+_moment = datetime.fromisoformat
 
 
 def _text(name: str, description: str, *, nullable: bool = True) -> pa.Field:
@@ -41,6 +43,7 @@ RUNS = Table(
             pa.field("row_count", pa.int64(), metadata={"description": "Rows that it wrote."}),
             _text("updated_after", "It read what changed after this time (ISO 8601); null: everything."),
             _text("high_water_mark", "Up to this time it has seen every change (ISO 8601); null: it saw none."),
+            _text("started_at", "When it began to read (ISO 8601)."),
             _text("committed_at", "When it was written (ISO 8601)."),
         ],
         {"description": "Runs with updated_after='last_run': how far each table is. Delete rows to read all again."},
@@ -56,13 +59,13 @@ def past_runs(session: Session, series: str, tables: Sequence[Table]) -> list[Pa
     for table in tables:
         if session.found(table) is None or not session.select(table, [table.key[0]], limit=1):
             return []
-    wrote: dict[tuple[str, str | None, str | None], set[str]] = defaultdict(set)
-    columns = ["run", "updated_after", "high_water_mark", "table_name"]
-    for run, after, mark, table_name in session.select(RUNS, columns, series=series):
-        wrote[run, after, mark].add(table_name)
+    wrote: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    columns = ["run", "updated_after", "high_water_mark", "started_at", "committed_at", "table_name"]
+    for *of_run, table_name in session.select(RUNS, columns, series=series):
+        wrote[tuple(of_run)].add(table_name)
     return [
-        PastRun(run, _moment(after), _moment(mark))
-        for (run, after, mark), names in wrote.items()
+        PastRun(run, after and _moment(after), mark and _moment(mark), _moment(started_at), _moment(committed_at))
+        for (run, after, mark, started_at, committed_at), names in wrote.items()
         if names >= {table.name for table in tables}
     ]
 
@@ -80,7 +83,8 @@ def remember(session: Session, run: Run, rows: Mapping[str, int], high_water_mar
         "run_id": run.run_id,
         "updated_after": run.selection.get(UPDATED_AFTER),
         "high_water_mark": None if high_water_mark is None else high_water_mark.isoformat(),
-        "committed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started_at": run.started_at.isoformat(),
+        "committed_at": datetime.now(UTC).isoformat(),
     }
     notes = [{**note, "table_name": table, "row_count": count} for table, count in rows.items()]
     staged = StagedTable(RUNS.name, RUNS.schema)
@@ -97,7 +101,3 @@ def forget(session: Session, tables: Sequence[Table]) -> None:
     if tables and session.found(RUNS) is not None:
         for table in tables:
             session.clear(RUNS, "series", table_name=table.name)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

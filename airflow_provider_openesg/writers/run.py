@@ -94,19 +94,23 @@ class PastRun:
     run: str
     updated_after: datetime | None
     high_water_mark: datetime | None
+    started_at: datetime
+    committed_at: datetime
 
 
 def seen_up_to(past: Sequence[PastRun], run: str) -> datetime | None:
     """Return the time up to which past runs together have seen every change: where ``run`` has to begin.
 
     They have to join up, beginning with one that read everything: where one was taken out, what came after it is read
-    again. A run that counts already and is repeated begins where it began, as its rows are replaced.
+    again. So is what a run brought while another one was under way, which may have written older rows over newer ones.
+    A run that counts already and is repeated begins where it began, as its rows are replaced.
     """
     for each in past:
         if each.run == run:
             return each.updated_after
     reached: datetime | None = None
-    for each in sorted(past, key=lambda each: (each.updated_after is not None, each.updated_after)):
+    last = [each for each in past if not any(o.started_at < each.committed_at < o.committed_at for o in past)]
+    for each in sorted(last, key=lambda each: (each.updated_after is not None, each.updated_after)):
         joins = each.updated_after is None or (reached is not None and each.updated_after <= reached)
         if joins and each.high_water_mark is not None:
             reached = max(reached or each.high_water_mark, each.high_water_mark)
