@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -136,6 +138,8 @@ def _check_sqlite(path: str, schema: str | None) -> None:
         raise OpenESGConfigError(
             "is an in-memory database, which would end with the task. Give the path of a file in the Connection's host."
         )
+    if not Path(path).absolute().parent.is_dir():
+        raise OpenESGConfigError(f"{path}: cannot be opened: its directory does not exist.")
     if schema not in (None, "main"):
         raise OpenESGConfigError(f"schema: {schema!r} given, and SQLite has none. Leave it out.")
 
@@ -172,9 +176,10 @@ def _dsn(connection: Connection, options: Mapping[str, Any]) -> str:
 
 def _url(connection: Connection, uri: str = "") -> str:
     """Name a database without its user."""
-    if "://" in uri:
-        parts = urlsplit(uri)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    scheme, there, rest = uri.partition("://")
+    if there:
+        # Not by urlsplit: what is wrong with a URI is often that its password was not quoted.
+        return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
     port = f":{connection.port}" if connection.port else ""
     return f"{connection.conn_type}://{connection.host or ''}{port}/{connection.schema or ''}"
 
@@ -186,4 +191,9 @@ def _secrets(connection: Connection) -> Iterator[str]:
     in_uris = [uri.partition("://")[2].rpartition("@")[0].partition(":")[2] for uri in uris]
     for secret in (connection.password, kwargs.get("password"), *in_uris):
         if secret:
-            yield from (secret, quote(secret, safe=""))
+            # Drivers quote it in pieces where they take it apart by mistake.
+            yield from (
+                secret,
+                quote(secret, safe=""),
+                *(piece for piece in re.split(r"\W+", secret) if len(piece) > 3),
+            )

@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.writers import locks
 from airflow_provider_openesg.writers.dbapi_types import column_type, dialect_name, storable
 from airflow_provider_openesg.writers.locks import POSTGRES_LOCK, wait_for_lock
 from airflow_provider_openesg.writers.sql import RUN_ID, Database, Session, TableFound, described
@@ -98,7 +99,7 @@ class DbApiSession(Session):
             # Python's driver would begin by itself, but only with the first row.
             driver: Any = self._connection.connection.dbapi_connection
             driver.isolation_level = None
-            self._connection.exec_driver_sql("PRAGMA busy_timeout = 60000")
+            self._connection.exec_driver_sql(f"PRAGMA busy_timeout = {locks.FILE_WAIT * 1000:.0f}")
             self._connection.exec_driver_sql("BEGIN IMMEDIATE")
         elif lock := _LOCKS.get(self._dialect_name):
             statement = sa.text(lock).bindparams(schema=self.schema)
@@ -154,6 +155,15 @@ class DbApiSession(Session):
     def add(self, wanted: Table, field: pa.Field) -> None:
         """Add a column."""
         Operations(self._migration).add_column(wanted.name, self._column(wanted, field), schema=self._given_schema)
+
+    def probe(self, wanted: Table) -> None:
+        """Write no rows."""
+        table = self._table(wanted)
+        nothing = sa.select(*table.columns).where(sa.false())
+        self._connection.execute(sa.insert(table).from_select(list(table.columns), nothing))
+        key = table.c[wanted.key[0]]
+        self._connection.execute(sa.update(table).values({key: key}).where(sa.false()))
+        self._connection.execute(sa.delete(table).where(sa.false()))
 
     def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:  # noqa: ARG002
         """Take away rows."""

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 LOCK_WAIT = 600
 """Seconds to wait for another load, and for locks that others hold on the tables."""
 
+FILE_WAIT = 60
+"""Seconds to wait for another process that writes into a SQLite file."""
+
 POSTGRES_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('airflow-provider-openesg'), hashtext({}))"
 """Lock of PostgreSQL for loads into one schema; it ends with the transaction, also with one that was killed."""
 

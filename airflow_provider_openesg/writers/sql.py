@@ -111,6 +111,10 @@ class Session(ABC):
         """Add a column to a table that is there."""
 
     @abstractmethod
+    def probe(self, wanted: Table) -> None:
+        """Insert, update and delete no rows: whether we may is for the database to say."""
+
+    @abstractmethod
     def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:
         """Take away the rows that are there, all of them or those of a run.
 
@@ -183,6 +187,8 @@ class SqlRunWriter:
             try:
                 session.begin()
                 self._prepare(session)
+                for wanted in self.wanted:
+                    session.probe(wanted)
             except session.errors as error:
                 raise OpenESGConfigError(f"{self._database.name}: cannot be written: {error}") from error
 

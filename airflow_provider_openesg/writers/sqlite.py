@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 
+from airflow_provider_openesg.writers import locks
 from airflow_provider_openesg.writers.adbc import AdbcDatabase, AdbcSession
 from airflow_provider_openesg.writers.sql import TableFound
 from airflow_provider_openesg.writers.statements import literal
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     import adbc_driver_manager.dbapi as adbc
 
     from airflow_provider_openesg.tables.layout import Table
-
-LOCK_WAIT = 60
-"""Seconds to wait for another process that writes into the file."""
 
 
 class SqliteDatabase(AdbcDatabase):
@@ -56,7 +54,7 @@ class SqliteSession(AdbcSession):
 
     def __init__(self, connection: adbc.Connection, name: str) -> None:
         super().__init__(connection, name)
-        self.execute(f"PRAGMA busy_timeout = {LOCK_WAIT * 1000}")
+        self.execute(f"PRAGMA busy_timeout = {locks.FILE_WAIT * 1000:.0f}")
         # The driver's own transactions begin without the lock, and fail where another process was quicker.
         connection.adbc_connection.set_autocommit(True)
 

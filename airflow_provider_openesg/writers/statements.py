@@ -66,6 +66,13 @@ class StatementSession(Session):
         self.execute(f"ALTER TABLE {target} ADD COLUMN {self._column(field)}")
         self.comment(f"COLUMN {target}.{quoted(field.name)}", described(field))
 
+    def probe(self, wanted: Table) -> None:
+        """Write no rows."""
+        target, columns, key = self.target(wanted.name), names(wanted.schema.names), quoted(wanted.key[0])
+        self.execute(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {target} WHERE false")
+        self.execute(f"UPDATE {target} SET {key} = {key} WHERE false")
+        self.execute(f"DELETE FROM {target} WHERE false")
+
     def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:  # noqa: ARG002
         """Take away rows. Not TRUNCATE, which readers would wait for, or see."""
         self.execute(f"DELETE FROM {self.target(wanted.name)} WHERE {self.of_run(run)}")

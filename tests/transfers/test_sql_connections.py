@@ -1,0 +1,149 @@
+"""Each type of Connection: which way is taken, what came of it, and what cannot be used is named before any call."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from databases import MYSQL, NO_MYSQL, database_under_test, mysql_is_there
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
+from airflow_provider_openesg.writers import locks
+
+SECRET = "geheim/+'\\ \"@:1"
+
+
+def run(schema=None, sql_conn_id="warehouse", **arguments):
+    task = SimpleNamespace(dag_id="nightly", run_id="r", map_index=-1)
+    return OpenESGToSqlOperator(task_id="load", sql_conn_id=sql_conn_id, schema=schema, **arguments).execute(
+        {"ti": task}
+    )
+
+
+@pytest.fixture
+def connect(monkeypatch):
+    def set_connection(**fields):
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
+
+    return set_connection
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("duckdb", "DuckDB, by Arrow"),
+        ("postgres", "PostgreSQL, by ADBC (COPY)"),
+        ("adbc-postgres", "PostgreSQL, by ADBC (COPY)"),
+        ("postgres-dbapi", "postgresql by PostgresHook, in batches of parameters"),
+        ("sqlite", "SQLite, by ADBC"),
+        ("adbc-sqlite", "SQLite, by ADBC"),
+        ("sqlite-dbapi", "sqlite by SqliteHook, in batches of parameters"),
+        ("mysql", "mysql by MySqlHook, in batches of parameters"),
+    ],
+)
+def test_the_way_taken_stands_in_the_log(
+    way, said, tmp_path, postgres, monkeypatch, openesg_connection, task_log, caplog, sandbox
+):
+    if way == "mysql" and not mysql_is_there():
+        pytest.skip(NO_MYSQL)
+    caplog.set_level("INFO")
+    with database_under_test(way, tmp_path, postgres) as database:
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection_json)
+        if database.missing:
+            monkeypatch.setitem(sys.modules, database.missing, None)
+        result = run(database.schema, updated_after="2026-02-20")
+        assert {table: len(rows) for table, rows in database.tables().items()} == result["tables"]
+        assert result["tables"]["field_values"] > 100
+        log = task_log()
+        assert f": {said}" in log
+        assert f"database {result['database']}, schema {result['schema']}" in log
+
+
+def refused(message, sandbox, **arguments):
+    with pytest.raises(OpenESGConfigError, match=message) as raised:
+        run(**arguments)
+    text, error = "", raised.value
+    while error is not None:
+        text += repr(error) + str(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    assert "geheim" not in text
+    assert sandbox.state()["requests"] == 0
+
+
+@pytest.mark.parametrize("missing", ["", "adbc_driver_postgresql"])
+def test_a_server_that_is_not_there(connect, openesg_connection, sandbox, monkeypatch, missing):
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    connect(conn_type="postgres", host="127.0.0.1", port=1, login="u", password=SECRET, schema="db")
+    refused("postgres://127.0.0.1:1/db: cannot be opened: .*refused", sandbox)
+
+
+def test_uris_that_a_driver_does_not_take(connect, openesg_connection, sandbox):
+    for uri in (f"postgresqlx://u:{SECRET}@127.0.0.1/db", f"postgresql://u:{SECRET}@127.0.0.1:x/db"):
+        extra = {"dialect": "postgresql", "db_kwargs": {"uri": uri}}
+        connect(conn_type="adbc", extra=extra)
+        refused("cannot be opened", sandbox)
+        connect(conn_type="adbc", host=uri, extra={"dialect": "postgresql"})
+        refused("cannot be opened", sandbox)
+
+
+@pytest.mark.skipif(not mysql_is_there(), reason=NO_MYSQL)
+def test_a_wrong_password(connect, openesg_connection, sandbox):
+    extra = {"client": "mysql-connector-python"}
+    connect(conn_type="mysql", host=MYSQL[0], port=MYSQL[1], login="root", password=SECRET, schema="test", extra=extra)
+    refused("mysql://127.0.0.1:3306/test: cannot be opened: .*Access denied for user 'root'", sandbox)
+
+
+def test_what_is_not_installed(connect, openesg_connection, sandbox, monkeypatch):
+    connect(conn_type="mysql", host="127.0.0.1")
+    refused("cannot be opened: .*(mysqlclient|MySQLdb)", sandbox)
+    connect(conn_type="adbc", host="x", extra={"dialect": "nosuch"})
+    refused("driver adbc_driver_nosuch is not installed: pip install adbc-driver-nosuch", sandbox)
+    connect(conn_type="adbc", host="x", extra={"driver": "adbc_driver_sqlite", "dialect": "oracle"})
+    refused("'warehouse': extra field dialect: 'oracle' given; allowed: postgresql, sqlite", sandbox)
+    monkeypatch.setitem(sys.modules, "airflow.providers.apache.arrow.hooks.adbc", None)
+    refused(r"pip install 'airflow-provider-openesg\[adbc\]'", sandbox)
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    monkeypatch.delitem(sys.modules, "airflow_provider_openesg.writers.duckdb", raising=False)
+    connect(conn_type="duckdb", host="x.duckdb")
+    refused(r"DuckDB needs duckdb, .* pip install 'airflow-provider-openesg\[duckdb\]'", sandbox)
+
+
+def test_an_unknown_connection(openesg_connection, sandbox):
+    with pytest.raises(AirflowNotFoundException, match="nowhere"):
+        run(sql_conn_id="nowhere")
+    assert sandbox.state()["requests"] == 0
+
+
+@pytest.mark.parametrize("missing", ["", "adbc_driver_sqlite"])
+def test_sqlite_files_that_cannot_be_used(connect, openesg_connection, sandbox, tmp_path, monkeypatch, missing):
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    file = tmp_path / "esg.sqlite"
+    connect(conn_type="sqlite")
+    refused("is an in-memory database", sandbox)
+    connect(conn_type="sqlite", host=str(tmp_path / "no" / "esg.sqlite"))
+    refused("no/esg.sqlite: cannot be opened: its directory does not exist", sandbox)
+    connect(conn_type="sqlite", host=str(file))
+    refused("schema: 'esg' given, and SQLite has none", sandbox, schema="esg")
+    sqlite3.connect(file).execute("CREATE TABLE mine (x)").connection.close()
+    connect(conn_type="sqlite", host=str(file), extra={"mode": "ro"})
+    refused("esg.sqlite: cannot be written: .*readonly", sandbox)
+    monkeypatch.setattr(locks, "FILE_WAIT", 0.3)
+    connect(conn_type="sqlite", host=str(file))
+    # Of another process: a process does not lock itself out.
+    code = (
+        f"import sqlite3; c = sqlite3.connect({str(file)!r}); c.execute('BEGIN IMMEDIATE'); print(flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        refused("esg.sqlite: cannot be written: .*locked", sandbox)
+        other.communicate(b"\n")
+    file.write_text("not a database " * 1000)
+    refused("esg.sqlite: cannot be (opened|written): .*not a database", sandbox)
