@@ -48,19 +48,22 @@ def in_turn(*sources: Generator[T]) -> Generator[T]:
                 break
 
 
-def ahead(items: Generator[T]) -> Generator[T]:
+def ahead(items: Generator[T], most: int) -> Generator[T]:
     """Give ``items``, the next of them being made in a thread while one is in use.
 
+    :param most: how many may be made before they are asked for: as many as are made while the slowest use goes on.
     :raises Exception: what making an item raises, in its turn.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-ahead")
     end = object()
-    upcoming = pool.submit(next, items, end)
+    upcoming = deque(pool.submit(next, items, end) for _ in range(most))
     try:
-        while (item := upcoming.result()) is not end:
-            upcoming = pool.submit(next, items, end)
+        while (item := upcoming.popleft().result()) is not end:
+            upcoming.append(pool.submit(next, items, end))
             yield cast("T", item)
     finally:
         # By the thread that runs them, when it comes to that; not waited for, as above.
+        for each in upcoming:
+            each.cancel()
         pool.submit(items.close)
         pool.shutdown(wait=False)

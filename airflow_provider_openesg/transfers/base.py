@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.writers.run import RunWriter
 
 
+BATCHES_AHEAD = 8
+"""Batches that may wait to be written: about as many as are read while a row group is."""
+
+
 class OpenESGTransferOperator(BaseOperator):
     """Pulls tidy tables of the platform and gives them to a writer. Use one of its subclasses.
 
@@ -105,7 +109,7 @@ class OpenESGTransferOperator(BaseOperator):
                 updated_after = self._begin(run, writer)
                 batches = pull(writer.pulls, updated_after=updated_after, filters=self.filters, summary=summary)
                 # Writing compresses, which needs no interpreter: the other core can read meanwhile.
-                with closing(ahead(lineage.counted(batches))) as read:
+                with closing(ahead(lineage.counted(batches), BATCHES_AHEAD)) as read:
                     for table, batch in read:
                         writer.write(table, batch)
                 mark = run.high_water_mark(summary.high_water_mark, updated_after)

@@ -118,18 +118,19 @@ def test_sources_take_turns_until_all_are_at_their_ends():
 
 
 def test_the_next_item_is_made_while_one_is_in_use():
-    made = [threading.Event() for _ in range(3)]
+    made = [threading.Event() for _ in range(5)]
 
     def items():
         for number, event in enumerate(made):
             event.set()
             yield number
 
-    results = ahead(items())
+    results = ahead(items(), 2)
     assert next(results) == 0
-    assert made[1].wait(5)
-    assert not made[2].is_set()
-    assert list(results) == [1, 2]
+    assert made[2].wait(5)
+    time.sleep(0.05)
+    assert not made[3].is_set()
+    assert list(results) == [1, 2, 3, 4]
 
 
 def test_an_item_that_fails_says_so_in_its_turn_and_a_reader_that_stops_closes_the_source():
@@ -142,12 +143,12 @@ def test_an_item_that_fails_says_so_in_its_turn_and_a_reader_that_stops_closes_t
         finally:
             closed.set()
 
-    results = ahead(items())
+    results = ahead(items(), 2)
     assert next(results) == 1
     with pytest.raises(ValueError, match="two"):
         next(results)
     closed.clear()
-    results = ahead(items())
+    results = ahead(items(), 2)
     next(results)
     results.close()
     assert closed.wait(5)
