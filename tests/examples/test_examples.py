@@ -75,14 +75,6 @@ def finish(process: subprocess.Popen[str]) -> None:
     assert process.returncode == 0, said
 
 
-@pytest.fixture(scope="module")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("airflow")
-    migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
-    subprocess.run(migrate, env=environment(home), capture_output=True, check=True)
-    return home
-
-
 @pytest.fixture
 def examples(airflow_home: Path, tmp_path: Path, sandbox: SandboxProcess) -> Examples:
     return Examples(airflow_home, tmp_path, sandbox)

@@ -1,45 +1,97 @@
-"""The example that asks for reports, run twice by ``dag.test()`` against the sandbox: one e-mail per supplier."""
+"""The examples of those who ask and of those who answer, each run twice, against the sandbox and PostgreSQL."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+import re
+import time
+from collections import Counter
 
 import pytest
 
-if TYPE_CHECKING:
-    from airflow_provider_openesg.sandbox.process import SandboxProcess
-
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = ROOT / "dags_examples" / "openesg_request_reports.py"
-RUNNER = ROOT / "tests" / "helpers" / "run_dag_file.py"
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
 
 pytestmark = pytest.mark.airflow
 
+DAY = 86400
+SUPPLIERS = 25
 
-def test_request_reports(sandbox: SandboxProcess, tmp_path: Path) -> None:
+
+def test_request_reports(sandbox, run_example, tmp_path):
     suppliers = tmp_path / "suppliers.csv"
     lines = [f"Lieferant {number} GmbH;esg@l{number}.example;{number}" for number in range(12)]
     suppliers.write_text("\ufefforganization_name;user_email;customer_identifier\n" + "\n".join(lines))
-    environment = {
-        **os.environ,
-        "AIRFLOW_HOME": str(tmp_path / "airflow"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLE.parent),
-        "AIRFLOW__OPENESG__CREDENTIAL_CACHE_DIR": str(tmp_path / "cache"),
-        "AIRFLOW_CONN_OPENESG_DEFAULT": sandbox.connection_json,
-        "AIRFLOW_VAR_OPENESG_SUPPLIERS": str(suppliers),
-    }
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environment, capture_output=True, check=True)
-    for _ in range(2):
-        run = subprocess.run(
-            [sys.executable, str(RUNNER), str(EXAMPLE)], env=environment, capture_output=True, text=True, check=False
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-        assert sorted(email["to"] for email in sandbox.state()["emails"]) == sorted(
-            f"esg@l{number}.example" for number in range(12)
-        )
+    run_example("openesg_request_reports.py", {"AIRFLOW_VAR_OPENESG_SUPPLIERS": str(suppliers)})
+    emails = Counter(email["to"] for email in sandbox.state()["emails"])
+    assert emails == {f"esg@l{number}.example": 1 for number in range(12)}
     assert sandbox.state()["calls"]["POST /api/v1/report-requests"] == 12
+
+
+def test_yearly_campaign(sandbox, start_example, postgres, openesg_connection):
+    postgres.query(
+        "CREATE TABLE suppliers (number text PRIMARY KEY, name text, vat_id text, contact_email text,"
+        " contact_language text)"
+    )
+    postgres.query(
+        "INSERT INTO suppliers SELECT 'S-' || n, 'Lieferant ' || n || ' GmbH', NULL,"
+        " 'esg@lieferant-' || n || '.example',"
+        f" CASE WHEN n % 2 = 0 THEN 'de' ELSE 'en' END FROM generate_series(1, {SUPPLIERS}) n"
+    )
+    process = start_example("openesg_yearly_campaign.py", postgres.variables)
+    # The sandbox's clock stands still while the sensor waits: nobody answers until it is turned.
+    while len(sandbox.state()["emails"]) < SUPPLIERS or sandbox.state()["calls"].get("GET /api/v1/reports", 0) < 2:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.1)
+    assert not postgres.query("SELECT 1 FROM information_schema.schemata WHERE schema_name = 'esg'")
+    turned = 0
+    while process.poll() is None and turned < 60:
+        sandbox.turn_clock(3 * DAY)
+        turned += 3
+        time.sleep(1.5)
+    said, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    assert Counter(email["to"] for email in sandbox.state()["emails"]) == {
+        f"esg@lieferant-{number}.example": 1 for number in range(1, SUPPLIERS + 1)
+    }
+    loaded = dict(
+        postgres.query("SELECT customer_identifier, status FROM esg.reports WHERE customer_identifier LIKE 'S-%'")
+    )
+    assert len(loaded) == SUPPLIERS
+    answered = [name for name, status in loaded.items() if status == "submitted"]
+    assert SUPPLIERS * 0.8 <= len(answered) < SUPPLIERS
+    values = "SELECT count(*) FROM esg.field_values v JOIN esg.reports r ON r.id = v.report_id"
+    assert postgres.query(f"{values} WHERE r.customer_identifier = '{answered[0]}'")[0][0] > 50
+    # Those that had not answered when the wait ended; one may have come in until the load.
+    told, _ = re.findall(r"(\d+) suppliers have not answered: ([S\-\d, ]*)", said)
+    names = set(filter(None, told[1].strip().split(", ")))
+    assert len(names) == int(told[0]) <= SUPPLIERS * 0.2
+    assert names >= loaded.keys() - answered
+    # The second run has asked nobody again, and found the answers there.
+    assert f"{SUPPLIERS} rows: {SUPPLIERS} asked before, 0 to send" in said
+
+
+def test_fill_report(sandbox, run_example, postgres, openesg_connection):
+    with OpenESGHook() as hook:
+        filters = {"status": "requested", "report_template": "supplier-basics"}
+        report_id = next(hook.iter_records("reports", filters=filters))["id"]
+    postgres.query(
+        "CREATE TABLE esg_values (field_key text, instance_id integer, value numeric, unit text, measurement text)"
+    )
+    postgres.query(
+        "INSERT INTO esg_values VALUES ('esg.supplier.climate.energy_total', NULL, 812.4, 'MWh', 'measurement'),"
+        " ('esg.supplier.company.employees', NULL, 17, NULL, NULL),"
+        " ('esg.supplier.company.turnover', NULL, NULL, NULL, NULL)"
+    )
+    run_example("openesg_fill_report.py", postgres.variables, report_id=report_id)
+    with OpenESGHook() as hook:
+        report = hook.get_record("reports", report_id)
+    assert report["status"] == "submitted"
+    assert {value["value"] for value in report["field_values"]} == {
+        "812.4",
+        "17",
+        "03.11 | Marine fishing",
+        "true",
+        "2024-07-01 - 2027-06-30",
+    }
+    calls = sandbox.state()["calls"]
+    assert calls["PATCH /api/v1/reports/{id}"] == 2  # one of each task, in the first run
+    assert calls["POST /api/v1/reports/{id}/submit"] == 1

@@ -1,4 +1,4 @@
-"""Run the DAG of a file by ``dag.test()``: ``python run_dag_file.py FILE [CONF as JSON]``; fails where the run fails.
+"""Run the DAG of a file by ``dag.test()``: ``python run_dag_file.py FILE [CONF as JSON [TIMES]]``; fails where it fails.
 
 A process of its own, with the ``AIRFLOW_HOME`` and the Connections of its environment. Tasks are tried once, and
 sensors look every second: nobody waits minutes for the next try or look.
@@ -22,8 +22,10 @@ def main() -> None:
         task.retries = 0
         if hasattr(task, "poke_interval"):
             task.poke_interval = 1
-    run = dag.test(run_conf=conf)
-    sys.exit(0 if run.state == "success" else f"DAG {dag.dag_id}: {run.state}")
+    for _ in range(int(sys.argv[3]) if len(sys.argv) > 3 else 1):
+        run = dag.test(run_conf=conf)
+        if run.state != "success":
+            sys.exit(f"DAG {dag.dag_id}: {run.state}")
 
 
 if __name__ == "__main__":
