@@ -1,4 +1,4 @@
-"""Run the DAG of a file by ``dag.test()``: ``python run_dag_file.py FILE [CONF as JSON [TIMES]]``; fails where it fails.
+"""Run the DAG of a file by ``dag.test()``: ``python run_dag_file.py FILE [CONF as JSON [TIMES]]``; fails as it does.
 
 A process of its own, with the ``AIRFLOW_HOME`` and the Connections of its environment. Tasks are tried once, and
 sensors look every second: nobody waits minutes for the next try or look.
