@@ -105,13 +105,10 @@ class TransferLineage:
         collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
         for source in self._sources:
             collector.add_input_asset(context=self._hook, uri=source.uri)
-        for table, place in places.items():
-            if (asset := _asset(place.uri)) is None:
-                continue
+        for asset in _assets(places).values():
             collector.add_output_asset(context=self._hook, uri=asset.uri)
-            if events is not None:
-                rows = self._tables[table].rows if table in self._tables else 0
-                events.add(asset, extra={"run": run, "table": table, "rows": rows})
+        if events is not None:
+            add_events(events, places, {table: written.rows for table, written in self._tables.items()}, run)
 
     def facets(self) -> OperatorLineage[Any, Any]:
         """Return it for OpenLineage, whose provider has asked for it and so is there."""
@@ -141,6 +138,20 @@ class TransferLineage:
             )
         inputs = [convert_asset_to_openlineage(source, self._hook) for source in self._sources] if outputs else []
         return OperatorLineage(inputs=inputs, outputs=outputs)
+
+
+def add_events(events: Any, places: Mapping[str, Place], rows: Mapping[str, int], run: str) -> None:
+    """Tell Airflow that a run of these tables counts.
+
+    :param events: of the task's outlet that the assets are emitted through.
+    """
+    for table, asset in _assets(places).items():
+        events.add(asset, extra={"run": run, "table": table, "rows": rows.get(table, 0)})
+
+
+def _assets(places: Mapping[str, Place]) -> dict[str, Asset]:
+    found = {table: _asset(place.uri) for table, place in places.items()}
+    return {table: asset for table, asset in found.items() if asset is not None}
 
 
 def _asset(uri: str) -> Asset | None:

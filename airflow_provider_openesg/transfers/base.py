@@ -62,6 +62,7 @@ class OpenESGTransferOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("templates", "updated_after", "filters", "openesg_conn_id")
     ui_color = "#dcefdc"
+    emits_assets = EMITS_ASSETS
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class OpenESGTransferOperator(BaseOperator):
         rows = {table.name: summary.rows[table.name] for table in tables}
         counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
         places = {table: self.place_of(table, written) for table in rows}
-        events = context.get("outlet_events") if EMITS_ASSETS else None
+        events = context.get("outlet_events") if self.emits_assets else None
         lineage.emit(places, run.token, None if events is None else events[self.outlets[-1]])
         self._lineage = lineage
         where = ", ".join(f"{name} {value}" for name, value in written.items())

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseHook, BaseOperator
+from airflow.providers.common.compat.sdk import (
+    AirflowNotFoundException,
+    AirflowSkipException,
+    AssetAlias,
+    BaseHook,
+    BaseOperator,
+)
 
+from airflow_provider_openesg.airflow_version import EMITS_ASSETS
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.lineage import Place
+from airflow_provider_openesg.lineage import Place, add_events
 from airflow_provider_openesg.operators.checks import check_choice
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
 from airflow_provider_openesg.writers import FILE_FORMATS, PARTITIONS
@@ -82,6 +89,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
         _check_keep_runs(keep_runs)
         if keep_runs is not None and not commit:
             raise OpenESGConfigError("keep_runs: given with commit=False; give it to the OpenESGCommitRunOperator.")
+        self.emits_assets = self.emits_assets and commit  # a part counts when it is committed
 
     def place_of(self, table: str, written: Mapping[str, Any]) -> Place:
         """Return the table's directory."""
@@ -137,6 +145,8 @@ class OpenESGCommitRunOperator(BaseOperator):
         self.keep_runs = keep_runs
         self.object_storage_conn_id = object_storage_conn_id
         _check_path(path)
+        if EMITS_ASSETS:
+            self.outlets = [*self.outlets, AssetAlias(name=f"{self.dag_id}.{self.task_id}")]
         _check_keep_runs(keep_runs)
         check_choice("trigger_rule", str(getattr(self.trigger_rule, "value", self.trigger_rule)), _WHOLE_SETS)
 
@@ -159,10 +169,13 @@ class OpenESGCommitRunOperator(BaseOperator):
         lake = Lake(_open(self.path, self.object_storage_conn_id))
         task = context["ti"]
         map_index = -1 if task.map_index is None else task.map_index
-        manifest = merge(task.dag_id, task.task_id, str(task.run_id), map_index, read_parts(lake, list(parts)))
+        manifest = merge(task.dag_id, self.task_id, str(task.run_id), map_index, read_parts(lake, list(parts)))
         path = commit(lake, manifest, self.keep_runs)
         rows = {name: table.rows for name, table in manifest.tables.items()}
         counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
+        if EMITS_ASSETS and "outlet_events" in context:
+            places = {name: Place.in_storage(lake.url(), name) for name in rows}
+            add_events(context["outlet_events"][self.outlets[-1]], places, rows, manifest.run)
         self.log.info("Committed %d parts as one run: %s; manifest %s", len(parts), counts, lake.url(path))
         mark = manifest.high_water_mark
         return {
@@ -192,23 +205,22 @@ def _open(path: Any, conn_id: str | None) -> ObjectStoragePath:
 
     _check_path(path)
     text = str(path).strip()
-    opened = None
     try:
         opened = ObjectStoragePath(text, conn_id=conn_id)
         if opened.conn_id:
             # One that is not there, Amazon's provider takes for none: it would go on without credentials.
             BaseHook.get_connection(opened.conn_id)
         opened.fs  # noqa: B018 - this is where the provider is looked up
-    except Exception as error:  # whatever the store's provider raises
-        scheme = text.partition("://")[0] if "://" in text else "file"
-        connection = opened.conn_id if opened else conn_id
-        provider = _PROVIDERS.get(scheme)
+    except AirflowNotFoundException as error:
         raise OpenESGConfigError(
-            f"path {text!r}"
-            + (f" (Connection {connection!r})" if connection else "")
-            + f": cannot be opened ({error})."
-            + (f" {scheme}:// needs {provider}." if provider else f" Known: a directory, {', '.join(_PROVIDERS)}.")
+            f"path {text!r}: its Connection is not there ({error}). It is named by object_storage_conn_id, or before"
+            " the @ of the path."
         ) from error
+    except (ValueError, ImportError) as error:
+        scheme = text.partition("://")[0] if "://" in text else "file"
+        provider = _PROVIDERS.get(scheme)
+        hint = f"{scheme}:// needs {provider}" if provider else f"Known: a directory, {', '.join(_PROVIDERS)}"
+        raise OpenESGConfigError(f"path {text!r}: cannot be opened ({error}). {hint}.") from error
     return opened
 
 

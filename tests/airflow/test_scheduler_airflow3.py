@@ -9,8 +9,11 @@ import pytest
 
 from airflow_provider_openesg.auth.cache import open_cache
 from airflow_provider_openesg.auth.token import Identity, Token
+from airflow_provider_openesg.client.client import OpenESGClient
 from airflow_provider_openesg.settings import OpenESGSettings
 from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.tables.read import iter_tables
+from airflow_provider_openesg.writers.manifest import read_manifest
 
 if TYPE_CHECKING:
     from running_airflow import RunningAirflow
@@ -63,6 +66,35 @@ def test_nightly_extract(airflow: RunningAirflow, platform: SandboxProcess):
     assert in_database["reports"] == 40
     assert all(in_database.values())
     assert in_files == in_database
+
+
+def test_sixteen_mapped_tasks_write_one_run(airflow: RunningAirflow, platform: SandboxProcess, settings_for):
+    """Some are killed; a reader sees nothing before the commit, and each row once after it."""
+    import pyarrow.dataset as ds
+
+    platform.reset()
+    lake = airflow.home.parent / "lake" / "mapped"
+    run = airflow.run_dag("mapped_extract", retries=True)
+
+    assert run["state"] == "success"
+    parts = {task["map_index"]: task for task in run["task_instances"] if task["task_id"] == "part"}
+    assert sorted(index for index, task in parts.items() if task["try_number"] == 2) == [0, 5, 10, 15]
+    assert platform.state()["token_requests"]["total"] == 1
+    manifest = read_manifest(lake)
+    assert len(manifest.parts) == 17
+    with OpenESGClient(settings_for(platform), cache=open_cache("memory")) as client:
+        everything = {"reports": {}, "report_requests": {}, "organizations": {}}
+        for table, batch in iter_tables(client, everything):
+            everything[table] |= {row["id"]: row for row in batch.to_pylist()}
+    customers = {part.selection["filters"]["customer_identifier"] for part in manifest.parts if part.map_index >= 0}
+    assert len(customers) == 16
+    for table, rows in everything.items():
+        wanted = [
+            id_ for id_, row in rows.items() if table == "organizations" or row["customer_identifier"] in customers
+        ]
+        found = ds.dataset(manifest.files(table)).to_table(columns=["id"])["id"].to_pylist()
+        assert sorted(found) == sorted(wanted)
+    assert {str(file.relative_to(lake)) for file in lake.glob("*/*.parquet*")} == {*manifest.paths}
 
 
 def test_no_file_of_airflow_holds_a_token_or_secret(airflow: RunningAirflow, platform: SandboxProcess):

@@ -165,9 +165,12 @@ class RunningAirflow:
         body = {"connection_id": connection_id, "conn_type": "openesg", **fields}
         self.api("POST", "/connections", json=body)
 
-    def run_dag(self, dag_id: str, *, conf: Mapping[str, Any] | None = None, seconds: float = 240) -> dict[str, Any]:
+    def run_dag(
+        self, dag_id: str, *, conf: Mapping[str, Any] | None = None, retries: bool = False, seconds: float = 240
+    ) -> dict[str, Any]:
         """Unpause and trigger a DAG, wait for its end, and return the run and, as ``task_instances``, its tasks.
 
+        :param retries: whether a task may fail its first attempt.
         :raises AssertionError: where a task fails its first attempt, the run is not over after ``seconds``, or a
             component has ended.
         """
@@ -176,7 +179,7 @@ class RunningAirflow:
         body = {"logical_date": None, "conf": dict(conf or {})}
         run_id = self.api("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
         path = f"/dags/{dag_id}/dagRuns/{run_id}"
-        self._wait(lambda: self._is_over(path), seconds=seconds, what=f"{dag_id} to finish")
+        self._wait(lambda: self._is_over(path, retries), seconds=seconds, what=f"{dag_id} to finish")
         return {**self.api("GET", path), "task_instances": self._tasks(path)}
 
     def _healthy(self) -> bool:
@@ -193,8 +196,9 @@ class RunningAirflow:
             assert not errors, f"DAG files that cannot be read: {errors}"
             return False
 
-    def _is_over(self, path: str) -> bool:
-        failed = [task["task_id"] for task in self._tasks(path) if task["state"] in ("failed", "up_for_retry")]
+    def _is_over(self, path: str, retries: bool) -> bool:
+        bad = ("failed",) if retries else ("failed", "up_for_retry")
+        failed = [task["task_id"] for task in self._tasks(path) if task["state"] in bad]
         assert not failed, f"{failed[0]} failed; the tasks' logs are in {self.home}/logs"
         return self.api("GET", path)["state"] in FINISHED
 

@@ -9,16 +9,20 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from forking import worker
+from s3_server import S3Server
 
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.writers.manifest import read_manifests
+from airflow_provider_openesg.writers.run import Run
 
 pytestmark = pytest.mark.processes
 
 KILLS = 12
 FILES = ("airflow_provider_openesg.transfers.openesg_to_object_storage", "OpenESGToObjectStorageOperator")
+COMMIT = (FILES[0], "OpenESGCommitRunOperator")
 SQL = ("airflow_provider_openesg.transfers.openesg_to_sql", "OpenESGToSqlOperator")
 
 
@@ -35,8 +39,8 @@ def attempt(platform, monkeypatch, tmp_path):
     monkeypatch.setenv("AIRFLOW_CONN_DUCK", json.dumps({"conn_type": "duckdb", "host": str(tmp_path / "esg.duckdb")}))
     with worker(Path(__file__).with_name("worker.py"), tmp_path / "worker.log") as run:
 
-        def attempt(operator, arguments, run_id, kill_after=None):
-            task = {"module": operator[0], "name": operator[1], "arguments": arguments, "run_id": run_id}
+        def attempt(operator, arguments, run_id, kill_after=None, **place):
+            task = {"module": operator[0], "name": operator[1], "arguments": arguments, "run_id": run_id, **place}
             return run(task, kill_after)
 
         yield attempt
@@ -57,35 +61,95 @@ def truth() -> dict[str, list[str]]:
     return {table: sorted(each) for table, each in rows.items()}
 
 
-def test_files(platform, attempt, tmp_path):
-    path = tmp_path / "esg"
+@pytest.fixture(params=["disk", "s3"])
+def lake(request, tmp_path, monkeypatch):
+    """A place for files, and what stands there."""
+    if request.param == "disk":
+        yield Lake(str(tmp_path / "esg"))
+        return
+    with S3Server() as s3:
+        monkeypatch.setenv("AIRFLOW_CONN_STORE", s3.connection())
+        yield Lake("s3://store@lake/esg")
 
-    def counted():
-        return {
-            manifest.run_id: {
-                table: sorted(map(repr, pq.read_table(manifest.files(table)).to_pylist())) for table in manifest.tables
-            }
-            for manifest in read_manifests(path)
-        }
 
-    seconds = attempt(FILES, {"path": str(path)}, "first")["seconds"]
+class Lake:
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._seen: dict[str, list[str]] = {}
+
+    def counted(self) -> dict[str, dict[str, list[str]]]:
+        """The rows of each table of each run that counts. Files never change, so each is read once."""
+        path = ObjectStoragePath(self.path)
+        found: dict[str, dict[str, list[str]]] = {}
+        for run in read_manifests(path):
+            tables = found[run.run_id] = {}
+            for table, written in run.tables.items():
+                for file in written.files:
+                    if file.path not in self._seen:
+                        with (path / file.path).open("rb") as handle:
+                            self._seen[file.path] = [*map(repr, pq.read_table(handle).to_pylist())]
+                tables[table] = sorted(row for file in written.files for row in self._seen[file.path])
+        return found
+
+    def named(self, text: str) -> list[str]:
+        """Files that have a text in their name."""
+        path = ObjectStoragePath(self.path)
+        path.fs.invalidate_cache()
+        return [name for name in path.fs.find(path.path) if text in name.rpartition("/")[2]]
+
+
+def test_files(platform, lake, attempt):
+    seconds = attempt(FILES, {"path": lake.path}, "first")["seconds"]
     first = truth()
-    assert counted() == {"first": first}
+    assert lake.counted() == {"first": first}
     killed = 0
-    for number, moment in enumerate(moments()):
+    kills = moments() if lake.path.startswith("/") else moments()[1::2]
+    for number, moment in enumerate(kills):
         platform.turn_clock(86_400)
-        before = counted()
+        before = lake.counted()
         run_id = f"killed-{number % 3}"  # a run that counts already is killed on its second go as well
-        killed += attempt(FILES, {"path": str(path)}, run_id, moment * seconds)["status"] == -9
+        killed += attempt(FILES, {"path": lake.path}, run_id, moment * seconds)["status"] == -9
         now = truth()
-        assert counted() in (before, before | {run_id: now})
+        assert lake.counted() in (before, before | {run_id: now})
         if number % 3 == 2:
-            seconds = attempt(FILES, {"path": str(path)}, run_id)["seconds"]
-            assert counted() == before | {run_id: now}
-            assert counted()["first"] == first
-            assert not list(path.glob(f"_openesg/tries/*-{run_id}-*"))
-            assert len(list(path.glob(f"*/*-{run_id}-*"))) == len(TABLES)
-    assert killed >= KILLS / 3
+            seconds = attempt(FILES, {"path": lake.path}, run_id)["seconds"]
+            assert lake.counted() == before | {run_id: now}
+            assert lake.counted()["first"] == first
+            # Its files and its manifest: nothing is left of the tries that were killed.
+            assert len(lake.named(f"-{run_id}-")) == len(TABLES)
+            assert len(lake.named(f"{run_id}-")) == len(TABLES) + 1
+    assert killed >= len(kills) / 3
+
+
+def test_parts(platform, attempt, tmp_path):
+    """Tasks that write parts, and the one that commits them, killed and run again."""
+    lake, draw = Lake(str(tmp_path / "esg")), random.Random(3)
+    tables = [table for table in TABLES if table != "organizations"]
+    runs = []
+    took = {"part": 0.6, "commit": 0.05}
+    for number in range(6):
+        platform.turn_clock(86_400)
+        before = lake.counted()
+        run_id = f"run-{number % 2}"
+        for index in (0, 1):
+            arguments = {"path": lake.path, "tables": tables, "templates": [index + 1], "commit": False}
+            place = {"task_id": "part", "map_index": index}
+            runs.append(attempt(FILES, arguments, run_id, draw.uniform(0.3, 1.1) * took["part"], **place)["status"])
+            took["part"] = attempt(FILES, arguments, run_id, **place)["seconds"]
+            assert lake.counted() == before
+        parts = [Run("nightly", "part", run_id, index, "", {}).token for index in (0, 1)]
+        arguments = {"path": lake.path, "parts": [{"run": part, "part": "", "malformed_values": 0} for part in parts]}
+        after = before | {run_id: {table: rows for table, rows in truth().items() if table in tables}}
+        runs.append(
+            attempt(COMMIT, arguments, run_id, draw.uniform(0.2, 1) * took["commit"], task_id="commit")["status"]
+        )
+        assert lake.counted() in (before, after)
+        took["commit"] = attempt(COMMIT, arguments, run_id, task_id="commit")["seconds"]
+        assert lake.counted() == after
+        data = [name for name in lake.named(f"-{run_id}-") if name.endswith(".parquet")]
+        assert len(data) == 2 * len(tables)
+        assert not lake.named(".unfinished")
+    assert runs.count(-9) >= 6
 
 
 def test_duckdb(platform, attempt, tmp_path):

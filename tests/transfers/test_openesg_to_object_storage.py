@@ -113,6 +113,11 @@ def test_a_platform_that_fails_half_way_leaves_nothing(tmp_path, sandbox):
         ({"tables": ["report"]}, r"tables: 'report' given; allowed: organizations, .*Did you mean 'reports'"),
         ({"tables": "reports"}, r"tables: 'reports' given; allowed: a list\. Write \['reports'\]"),
         ({"tables": []}, "tables: an empty list given"),
+        ({"partition_by": "status"}, "partition_by: 'status' given; allowed: template"),
+        ({"partition_by": "template", "shape": "wide", "templates": ["vsme"]}, "partition_by: given with shape 'wide'"),
+        ({"keep_runs": 0}, "keep_runs: 0 given; allowed: a whole number from 1"),
+        ({"keep_runs": True}, "keep_runs: True given"),
+        ({"keep_runs": 3, "commit": False}, "keep_runs: given with commit=False; give it to the OpenESGCommitRunO"),
         ({"file_format": "parket"}, "file_format: 'parket' given; .* Did you mean 'parquet'"),
         ({"templates": "vsme"}, r"templates: 'vsme' given; allowed: a list\. Write \['vsme'\]"),
         ({"updated_after": "yesterday"}, "updated_after: 'yesterday' given"),
@@ -122,6 +127,11 @@ def test_a_platform_that_fails_half_way_leaves_nothing(tmp_path, sandbox):
 def test_parameters_are_checked_in_the_dag_file(tmp_path, arguments, message):
     with pytest.raises(OpenESGConfigError, match=message):
         operator(tmp_path, **arguments)
+
+
+def test_an_empty_path_is_refused_in_the_dag_file():
+    with pytest.raises(OpenESGConfigError, match="path: ' ' given; allowed: a directory"):
+        operator(" ")
 
 
 @pytest.mark.parametrize(

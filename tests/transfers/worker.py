@@ -6,10 +6,12 @@ import importlib
 from types import SimpleNamespace
 from typing import Any
 
+import airflow.providers.amazon.aws.fs.s3  # noqa: F401
 import duckdb  # noqa: F401 - imported once, so that each try spends its time on what is killed
 import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet  # noqa: F401
+import s3fs  # noqa: F401
 from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: F401
 from forking import serve
 
@@ -19,8 +21,10 @@ import airflow_provider_openesg.writers.files  # noqa: F401
 
 
 def attempt(task: dict[str, Any]) -> None:
-    operator = getattr(importlib.import_module(task["module"]), task["name"])(task_id="extract", **task["arguments"])
-    operator.execute({"ti": SimpleNamespace(dag_id="nightly", run_id=task["run_id"], map_index=-1)})
+    kind = getattr(importlib.import_module(task["module"]), task["name"])
+    operator = kind(task_id=task.get("task_id", "extract"), **task["arguments"])
+    context = SimpleNamespace(dag_id="nightly", run_id=task["run_id"], map_index=task.get("map_index", -1))
+    operator.execute({"ti": context})
 
 
 if __name__ == "__main__":
