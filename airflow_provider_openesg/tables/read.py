@@ -233,6 +233,7 @@ class _Reading:
         lists = [(filters, self._template_ids)]
         if self._template_ids is not None and TEMPLATE_FILTER in known:
             lists = [({**filters, TEMPLATE_FILTER: each}, [each]) for each in self._template_ids]
+        others = {name: _texts(value) for name, value in self._filters.items() if name not in known}
         came = wanted = 0
         for query, templates in lists:
             for page in self._client.iter_pages(resource, filters=query, decode=decoder.page):
@@ -242,6 +243,7 @@ class _Reading:
                     row
                     for row in page
                     if (templates is None or as_text(field_of(row, _TEMPLATE_OF[resource])) in templates)
+                    and all(_filtered_by(resource, row, name) in values for name, values in others.items())
                     and self._has_changed(row)
                 ]
                 came, wanted = came + len(page), wanted + len(rows)
@@ -265,6 +267,16 @@ class _Reading:
         moment = next((each for each in moments if each is not None), None)
         self._summary.saw_change(moment)
         return self._after is None or moment is None or moment > self._after
+
+
+def _filtered_by(resource: str, row: Any, name: str) -> str | None:
+    """Return what a filter that the list does not take is compared with."""
+    is_own_id = resource == "report-requests" and name == "report_request"
+    return as_text(row.id if is_own_id else field_of(row, name))
+
+
+def _texts(value: Any) -> set[str]:
+    return {str(each) for each in (value if isinstance(value, list | tuple | set) else [value])}
 
 
 def _has_values(report: Any) -> bool:
@@ -293,7 +305,9 @@ def _check_filters(filters: Mapping[str, Any], wanted: Sequence[str], selected: 
             )
         for resource in resources:
             if name not in RESOURCES[resource].filters:
-                log.info("%s: the list has no filter %r; all rows are read", resource, name)
+                log.info(
+                    "%s: the list has no filter %r; it is read whole, other rows are left out here", resource, name
+                )
     if selected is not None and TEMPLATE_FILTER in filters:
         raise OpenESGConfigError(f"Filter {TEMPLATE_FILTER!r} and templates were both given; use templates.")
 

@@ -184,6 +184,19 @@ def test_filters(sandbox, read) -> None:
         assert of_table == [row for row in every[name] if row["customer_identifier"] == identifier]
 
 
+def test_filters_that_a_list_does_not_take(sandbox, read, caplog) -> None:
+    caplog.set_level("INFO")
+    requests = read(sandbox, ["report_requests"])["report_requests"]
+    first, second = [row for row in requests if row["report_id"] and row["organization_id"]][:2]
+    both = ["reports", "report_requests"]
+    rows = read(sandbox, both, filters={"report_request": int(first["id"])})
+    assert rows["report_requests"] == [first]
+    assert [row["id"] for row in rows["reports"]] == [first["report_id"]]
+    rows = read(sandbox, both, filters={"organization": int(second["organization_id"])})["report_requests"]
+    assert rows == [row for row in requests if row["organization_id"] == second["organization_id"]]
+    assert "report-requests: the list has no filter 'organization'; it is read whole" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
