@@ -203,13 +203,16 @@ def _check_keep_runs(keep_runs: Any) -> None:
 def _open(path: Any, conn_id: str | None) -> ObjectStoragePath:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    from airflow_provider_openesg.writers.lake import connection_of
+
     _check_path(path)
     text = str(path).strip()
     try:
-        opened = ObjectStoragePath(text, conn_id=conn_id)
-        if opened.conn_id:
+        # Airflow 2 would take None in place of the Connection that the path names.
+        opened = ObjectStoragePath(text, **({"conn_id": conn_id} if conn_id else {}))
+        if connection := connection_of(opened):
             # One that is not there, Amazon's provider takes for none: it would go on without credentials.
-            BaseHook.get_connection(opened.conn_id)
+            BaseHook.get_connection(connection)
         opened.fs  # noqa: B018 - this is where the provider is looked up
     except AirflowNotFoundException as error:
         raise OpenESGConfigError(

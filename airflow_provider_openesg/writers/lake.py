@@ -30,7 +30,7 @@ class Lake:
 
     def __init__(self, path: Any) -> None:
         self.fs, self.root = filesystem_of(path)
-        self._conn_id: str | None = getattr(path, "conn_id", None)
+        self._conn_id = connection_of(path)
         self._renames = OBJECT_STORES.isdisjoint(protocols(self.fs))
 
     def __str__(self) -> str:
@@ -137,6 +137,12 @@ def filesystem_of(path: Any) -> tuple[AbstractFileSystem, str]:
     fs, root = (path.fs, path.path) if hasattr(path, "fs") else fsspec.url_to_fs(str(path))
     # Absolute, as the file system lists it.
     return fs, str(fs._strip_protocol(root)).rstrip("/")
+
+
+def connection_of(path: Any) -> str | None:
+    """Return the id of the Connection that an ``ObjectStoragePath`` names; Airflow 2 keeps it among the options."""
+    found: str | None = getattr(path, "conn_id", None) or getattr(path, "storage_options", {}).get("conn_id")
+    return found
 
 
 def unusable(lake: Lake, error: Exception, what: str) -> OpenESGConfigError:
