@@ -194,7 +194,7 @@ class OpenESGTransferOperator(BaseOperator):
         selection = {
             "shape": self.shape,
             "tables": [table.name for table in tables],
-            "templates": None if self.templates is None else list(self.templates),
+            "templates": None if self.templates is None else sorted(self.templates, key=str),
             "filters": None if self.filters is None else json.loads(json.dumps(self.filters, default=_plain)),
         }
         task = context.get("ti")

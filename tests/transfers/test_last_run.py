@@ -120,6 +120,12 @@ def test_another_selection_and_another_task_begin_with_everything(target, sandbo
     assert target.run("7", **filtered)["tables"]["reports"] < 3
 
 
+def test_the_order_of_a_selection_says_nothing(target):
+    target.run("1", tables=["reports", "report_requests"], templates=["vsme", "supplier-basics"])
+    other_way_round = {"tables": ["report_requests", "reports"], "templates": {"supplier-basics", "vsme"}}
+    assert target.run("2", **other_way_round)["tables"]["reports"] < 3
+
+
 def test_a_table_more_begins_with_everything(target):
     target.run("1", tables=["reports"])
     assert target.run("2", tables=["reports", "report_requests"])["tables"]["reports"] == 200

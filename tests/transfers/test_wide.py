@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from databases import WAYS
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
 from airflow_provider_openesg.writers.manifest import read_manifest, read_manifests
@@ -143,6 +145,25 @@ def test_templates_that_turn_out_to_be_two(tmp_path, sandbox):
     with pytest.raises(OpenESGConfigError, match="name exactly one"):
         operator.execute({})
     assert sandbox.state()["requests"] == 0
+
+
+def test_from_python():
+    with OpenESGHook() as hook:
+        rows = Counter()
+        for table, batch in hook.iter_tables(templates=["supplier-basics"], shape="wide"):
+            rows[table] += len(batch)
+        assert rows == {"supplier_basics_reports": 28}
+        with pytest.raises(OpenESGConfigError, match="tables: given with shape 'wide'"):
+            hook.iter_tables(["reports"], templates=["vsme"], shape="wide")
+        with pytest.raises(OpenESGConfigError, match="shape: 'long' given; allowed: tidy, wide"):
+            hook.iter_tables(shape="long")
+
+
+def test_each_run_apart(warehouse):
+    for run_id in ("1", "2", "2"):
+        result = to_database(warehouse, run_id, write_mode="append")
+    of_runs = warehouse.query("SELECT run_id, count(*) FROM vsme_b1_sites GROUP BY ALL ORDER BY ALL")
+    assert [number for _, number in of_runs] == [result["tables"]["vsme_b1_sites"]] * 2
 
 
 def test_a_template_that_is_not_there(tmp_path):
