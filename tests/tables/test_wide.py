@@ -271,6 +271,15 @@ def test_all_of_a_platform(sandbox, client_for, read, monkeypatch, template, at_
     assert (summary.malformed.total() > 0) == (template == "vsme")
 
 
+def test_reports_without_values_are_not_held_until_the_end(sandbox, client_for, monkeypatch):
+    monkeypatch.setattr("airflow_provider_openesg.tables.builders.VALUES_AT_ONCE", 1)
+    client = client_for(sandbox, page_size=5)
+    batches = Wide.of_template(client, ["vsme"]).batches(client, filters={"status": "requested"})
+    rows = [len(batch) for table, batch in batches if table == "vsme_reports"]
+    assert sum(rows) > 10
+    assert max(rows) <= 5
+
+
 def test_a_selection_without_reports_has_all_tables(sandbox, client_for):
     client = client_for(sandbox)
     wide = Wide.of_template(client, ["1"])
