@@ -6,10 +6,12 @@ from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.writers import formats
 from airflow_provider_openesg.writers.files import FileRunWriter
 from airflow_provider_openesg.writers.manifest import read_manifest, read_manifests
 
@@ -65,6 +67,41 @@ def test_parquet_carries_provenance_units_and_readable_row_groups(tmp_path, make
     assert json.loads(metadata["openesg.selection"]) == {"templates": ["vsme"]}
     assert "openesg.package_version" in metadata
     assert file.schema_arrow.field("value_decimal").metadata[b"unit"] == b"column unit"
+
+
+def test_duckdb_reads_compression_and_provenance(tmp_path, make_run, pull):
+    run = make_run()
+    write(tmp_path, run, pull(range(5)))
+    [file] = read_manifest(tmp_path).files("field_values")
+    chunks = duckdb.sql("SELECT DISTINCT compression FROM parquet_metadata($file)", params={"file": file})
+    assert chunks.fetchall() == [("ZSTD",)]
+    metadata = duckdb.sql("SELECT decode(key), decode(value) FROM parquet_kv_metadata($file)", params={"file": file})
+    found = dict(metadata.fetchall())
+    assert found["openesg.api_url"] == "http://127.0.0.1/api/v1"
+    assert found["openesg.started_at"] == run.started_at.isoformat()
+    assert json.loads(found["openesg.selection"]) == {"templates": ["vsme"]}
+
+
+def test_row_groups_are_of_one_size_whatever_came_in(tmp_path, make_run, pull, monkeypatch):
+    monkeypatch.setattr(formats, "ROW_GROUP_ROWS", 100)
+    held = []
+    with closing(FileRunWriter(str(tmp_path), TABLES, "parquet", make_run())) as writer:
+        writer.check()
+        for table, batch in pull(range(130), values=7):  # 70 at once, 910 in all
+            writer.write(table, batch)
+            held += [each.file._rows for each in writer._open.values()]
+        writer.commit(None)
+    file = pq.ParquetFile(read_manifest(tmp_path).files("field_values")[0]).metadata
+    assert [file.row_group(number).num_rows for number in range(file.num_row_groups)] == [100] * 9 + [10]
+    assert max(held) < 100
+
+
+def test_a_row_group_is_written_before_it_grows_too_large(tmp_path, make_run, pull, monkeypatch):
+    monkeypatch.setattr(formats, "ROW_GROUP_BYTES", 5_000)
+    write(tmp_path, make_run(), pull(range(50), value="1" * 20))
+    file = pq.ParquetFile(read_manifest(tmp_path).files("field_values")[0]).metadata
+    assert file.num_rows == 150
+    assert file.num_row_groups > 1
 
 
 @pytest.mark.parametrize("file_format", ["jsonl", "csv"])
