@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from alembic.ddl.impl import DefaultImpl
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy.pool import NullPool
@@ -13,7 +15,7 @@ from sqlalchemy.schema import CreateSchema
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.writers import locks
-from airflow_provider_openesg.writers.dbapi_types import column_type, dialect_name, storable
+from airflow_provider_openesg.writers.dbapi_types import KNOWN, column_type, dialect_name, storable
 from airflow_provider_openesg.writers.locks import POSTGRES_LOCK, wait_for_lock
 from airflow_provider_openesg.writers.sql import RUN_ID, Database, Session, TableFound, described
 
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from sqlalchemy.types import TypeEngine
 
     from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.writers.stage import StagedTable
+
+log = logging.getLogger(__name__)
 
 _AT_ONCE = 1000
 """Rows of one statement: databases bound the number of parameters, and the size of a packet."""
@@ -91,7 +96,7 @@ class DbApiSession(Session):
         self._given_schema = schema
         self.schema = schema or sa.inspect(connection).default_schema_name or ""
         self.longest_name = self._dialect.max_identifier_length
-        self._migration = MigrationContext.configure(connection)
+        self._migration = _migration(connection)
 
     def begin(self) -> None:
         """Begin, with a lock where the database has one for us to take."""
@@ -136,13 +141,8 @@ class DbApiSession(Session):
         ours = {self.folded(column.name): column for column in table.columns}
         types, required = {}, set()
         for column in inspector.get_columns(wanted.name, schema):
-            name, type_ = self.folded(column["name"]), column["type"]
-            there: sa.Column[Any] = sa.Column(name, type_)
-            # SQLite has columns without a type.
-            typed = not isinstance(type_, sa.types.NullType)
-            if typed and name in ours and not self._migration.impl.compare_type(there, ours[name]):
-                type_ = ours[name].type
-            types[name] = self._compiled(type_) if typed else "without a type"
+            name = self.folded(column["name"])
+            types[name] = self._type_there(wanted, column["type"], ours.get(name))
             if not column["nullable"] and column.get("default") is None and column.get("autoincrement") is not True:
                 required.add(name)
         key = inspector.get_pk_constraint(wanted.name, schema).get("constrained_columns") or ()
@@ -242,12 +242,35 @@ class DbApiSession(Session):
             comment=described(field),
         )
 
+    def _type_there(self, wanted: Table, type_: TypeEngine[Any], ours: sa.Column[Any] | None) -> str:
+        """Return the type of a column that is there; by the name of ours where it is as good."""
+        if isinstance(type_, sa.types.NullType):  # SQLite has columns without a type.
+            return "without a type"
+        there, compiled = sa.Column("there", type_), self._compiled(type_)
+        if ours is None or (self._migration.impl.compare_type(there, ours) and self._dialect_name in KNOWN):
+            return compiled
+        if (wanted_type := self._compiled(ours.type)) != compiled and self._dialect_name not in KNOWN:
+            # What a database calls the types that it was given is not ours to know for all of them.
+            log.warning(
+                "%s: column %s is %s; made here it is %s", self.where(wanted.name), ours.name, compiled, wanted_type
+            )
+        return wanted_type
+
     def _compiled(self, type_: Any) -> str:
         return str(type_.compile(self._dialect))
 
 
 def _equal(table: sa.Table, values: Mapping[str, str]) -> list[Any]:
     return [table.c[name] == value for name, value in values.items()]
+
+
+def _migration(connection: sa.engine.Connection) -> MigrationContext:
+    try:
+        return MigrationContext.configure(connection)
+    except KeyError:
+        # Alembic knows no database of that name; what all have in common is its to say for any that is declared.
+        type("Impl", (DefaultImpl,), {"__dialect__": connection.dialect.name})
+        return MigrationContext.configure(connection)
 
 
 def _slices(rows: StagedTable) -> Iterator[pa.RecordBatch]:

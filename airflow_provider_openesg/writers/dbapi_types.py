@@ -38,7 +38,7 @@ _ANY: Mapping[Any, TypeEngine[Any]] = {
     pa.string(): sa.Text(),
     pa.bool_(): sa.Boolean(),
     pa.int64(): sa.BigInteger(),
-    pa.float64(): _Named("DOUBLE PRECISION"),
+    pa.float64(): sa.Float(53),
     pa.date32(): sa.Date(),
     _TIMESTAMP: sa.DateTime(timezone=True),
 }
@@ -52,7 +52,7 @@ _OF: Mapping[str, Mapping[Any, TypeEngine[Any]]] = {
         _TIMESTAMP: mysql.DATETIME(fsp=6),
     },
     # As by ADBC: one run may go this way, and the next one that.
-    "postgresql": {_KEY: sa.Text(), _JSON: _Named("JSON")},
+    "postgresql": {_KEY: sa.Text(), _JSON: _Named("JSON"), pa.float64(): _Named("DOUBLE PRECISION")},
     "sqlite": {
         _KEY: sa.Text(),
         _DECIMAL: sa.Text(),
@@ -61,6 +61,9 @@ _OF: Mapping[str, Mapping[Any, TypeEngine[Any]]] = {
         _TIMESTAMP: _Named("TIMESTAMP"),
     },
 }
+KNOWN = frozenset(_OF)
+"""Databases whose types are known to compare well."""
+
 _STORABLE = {"mysql": without_zone, "postgresql": without_nul, "sqlite": as_text}
 
 
