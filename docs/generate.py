@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg import exceptions
 from airflow_provider_openesg.get_provider_info import UI_FIELD_BEHAVIOUR, get_provider_info
+from airflow_provider_openesg.requesting.columns import COLUMNS
 from airflow_provider_openesg.settings import FIELDS
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.schemas import SCHEMAS
@@ -70,6 +71,17 @@ def tables() -> str:
     return "\n\n".join(parts)
 
 
+def request_columns() -> str:
+    """The columns of a list of report requests, from the data that they are checked by."""
+    return _table(
+        ("column", "values"),
+        [
+            (f"`{name}`", f"{column.takes}; mandatory" if column.mandatory else column.takes)
+            for name, column in COLUMNS.items()
+        ],
+    )
+
+
 def errors() -> str:
     """The typed errors, each with the first paragraph of its docstring."""
     classes = [item for item in vars(exceptions).values() if isinstance(item, type)]
@@ -88,6 +100,7 @@ GENERATORS = {
     "airflow_options": airflow_options,
     "tables": tables,
     "errors": errors,
+    "request_columns": request_columns,
 }
 
 

@@ -135,13 +135,13 @@ def _legal_form(text: str) -> str:
     return key
 
 
-def _one_of(*allowed: str) -> Column:
+def _one_of(*allowed: str, default: str = "") -> Column:
     def read(text: str) -> str:
         if text not in allowed:
             raise NotAllowedError(_choices(", ".join(allowed), text, allowed))
         return text
 
-    return Column(", ".join(f"`{each}`" for each in allowed), read)
+    return Column(", ".join(f"`{each}`" for each in allowed) + (f"; default `{default}`" if default else ""), read)
 
 
 def _choices(takes: str, given: str, known: Iterable[str]) -> str:
@@ -155,7 +155,9 @@ _DAY = Column("an ISO 8601 date", _date)
 COLUMNS: Mapping[str, Column] = {
     "report_template": Column("ID or key of a report template; needed where the task gives none"),
     "organization_name": Column(mandatory=True),
-    "organization_legal_form": Column("a legal form by key or display name; default `gmbh`", _legal_form),
+    "organization_legal_form": Column(
+        f"{', '.join(f'`{key}`' for key in LEGAL_FORMS)}, or the usual name; default `gmbh`", _legal_form
+    ),
     "organization_vat_id": Column(),
     "organization_court_of_registration": Column(),
     "organization_commercial_register_number": Column(),
@@ -173,14 +175,14 @@ COLUMNS: Mapping[str, Column] = {
     "user_last_name": Column(),
     "user_phone": Column(),
     "user_salutation": _one_of(*SALUTATIONS),
-    "user_locale": _one_of(*LOCALES),
+    "user_locale": _one_of(*LOCALES, default="de_DE"),
     "user_timezone": Column("a name of the tz database; default `UTC`", _timezone),
     "personal_message": Column(),
-    "reason": Column("text; becomes part of the report, and of the row's key"),
+    "reason": Column("text: tells reports of one company apart; part of the row's key"),
     "submission_date": _DAY,
     "creation_date": _DAY,
-    "customer_identifier": Column("text; the row's key, with template and reason"),
-    "provider_notification": _one_of(*NOTIFICATIONS),
+    "customer_identifier": Column("text: your own name of the company; the row's key, with template and reason"),
+    "provider_notification": _one_of(*NOTIFICATIONS, default="directly"),
     **{
         f"{requestor}_{part}": _ADDRESS if part == "email" else Column()
         for requestor in ("requestor", "requestor2", "requestor3")
