@@ -94,6 +94,8 @@ class OpenESGRequestReportsOperator(BaseOperator):
         task = context.get("ti")
         with OpenESGHook(self.openesg_conn_id) as hook:
             base_url = hook.settings.base_url
+            # A task that fails has its button, too.
+            keep_link(context, base_url, "report-requests")
             try:
                 results = hook.request_reports(
                     rows,
@@ -107,7 +109,8 @@ class OpenESGRequestReportsOperator(BaseOperator):
                 # A retry that cannot see what was sent would send it again.
                 raise AirflowFailException(str(error)) from error
         ids = [result.known.request_id for result in results if result.known is not None]
-        keep_link(context, base_url, "report-requests", ids[0] if len(ids) == 1 else None)
+        if len(ids) == 1:
+            keep_link(context, base_url, "report-requests", ids[0])
         return self._told(results)
 
     def _told(self, results: Sequence[Result]) -> dict[str, Any]:
