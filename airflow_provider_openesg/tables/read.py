@@ -59,8 +59,8 @@ def iter_tables(
     :param tables: names of :data:`~airflow_provider_openesg.tables.TABLES`; all of them where it is None.
     :param templates: keys or ids of the templates to read; reports and requests of other templates are left out.
     :param updated_after: only reports and requests that changed later; text is ISO 8601, and a time without a zone is
-        UTC. A row without ``updated_at`` goes by ``submitted_at``, then ``created_at``; one without any of them is
-        always read. Empty text and ``"None"``, which templates render of nothing, mean no limit.
+        UTC. A row without ``updated_at`` is always read: no other time says that it has not changed. Empty text and
+        ``"None"``, which templates render of nothing, mean no limit.
     :param filters: query parameters for the lists of reports and report requests, as far as each list takes them.
     :param summary: filled while reading: rows, malformed values, high-water mark.
     :return: table name and record batch, in turn. Every table has at least one batch; tables may take turns.
@@ -234,7 +234,7 @@ class _Reading:
         if self._template_ids is not None and TEMPLATE_FILTER in known:
             lists = [({**filters, TEMPLATE_FILTER: each}, [each]) for each in self._template_ids]
         others = {name: _texts(value) for name, value in self._filters.items() if name not in known}
-        came = wanted = 0
+        came = wanted = timeless = 0
         for query, templates in lists:
             for page in self._client.iter_pages(resource, filters=query, decode=decoder.page):
                 # Even where the list is filtered: one that ignored a filter would give each row several times, or the
@@ -247,9 +247,12 @@ class _Reading:
                     and self._has_changed(row)
                 ]
                 came, wanted = came + len(page), wanted + len(rows)
+                timeless += self._after is not None and sum(as_moment(row.updated_at) is None for row in rows)
                 yield page, rows
         if self._after is not None:
             log.info("%s: %d of %d rows changed after %s", resource, wanted, came, self._after.isoformat())
+            if timeless:
+                log.warning("%s: %d of these have no updated_at: they are read every time", resource, timeless)
 
     def _ask_for_changes(self, resource: str, filters: dict[str, Any], after: datetime) -> None:
         if UPDATED_AFTER in RESOURCES[resource].filters:
@@ -263,8 +266,7 @@ class _Reading:
             )
 
     def _has_changed(self, row: Any) -> bool:
-        moments = (as_moment(getattr(row, name, None)) for name in ("updated_at", "submitted_at", "created_at"))
-        moment = next((each for each in moments if each is not None), None)
+        moment = as_moment(row.updated_at)
         self._summary.saw_change(moment)
         return self._after is None or moment is None or moment > self._after
 

@@ -176,6 +176,23 @@ def test_updated_after_is_the_lists_own_filter_where_it_has_one(sandbox, read, c
         assert f"reports: {len(expected['reports'])} of {came} rows changed after" in caplog.text
 
 
+def test_rows_that_do_not_say_when_they_changed_are_read_every_time(sandbox, read, caplog) -> None:
+    row = {
+        "template": 1,
+        "status": "submitted",
+        "submitted_at": "2020-01-01T00:00:00Z",
+        "created_at": "2020-01-01T00:00:00Z",
+    }
+    rows = [{"id": 1, **row}, {"id": 2, **row, "updated_at": "2020-01-01T00:00:00Z"}]
+    sandbox.fault("answer", path="/reports$", status=200, body=json.dumps(rows), times=1)
+    sandbox.fault("answer", path="/reports$", status=200, body="[]")
+    summary = Summary()
+    found = read(sandbox, ["reports"], updated_after="2021-01-01", summary=summary)["reports"]
+    assert [row["id"] for row in found] == ["1"]
+    assert summary.high_water_mark == datetime(2020, 1, 1, tzinfo=UTC)
+    assert "reports: 1 of these have no updated_at: they are read every time" in caplog.text
+
+
 def test_filters(sandbox, read) -> None:
     every = read(sandbox, ["reports", "report_requests"])
     identifier = next(row["customer_identifier"] for row in every["reports"] if row["customer_identifier"])
