@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg import __version__
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.writers.commit import commit, try_name
 from airflow_provider_openesg.writers.formats import OPENERS, TableFile
-from airflow_provider_openesg.writers.lake import Lake, LakeFile, unusable
+from airflow_provider_openesg.writers.lake import Lake, LakeFile
 from airflow_provider_openesg.writers.manifest import (
     PARTS,
     RUNS,
@@ -95,7 +96,11 @@ class FileRunWriter:
             self._lake.names(TRIES)
             self._lake.get(f"{RUNS}/{self._run.token}.json")
         except Exception as error:  # stores have errors of their own, not all of them OSError
-            raise unusable(self._lake, error, "written") from error
+            raise OpenESGConfigError(
+                f"{self._lake.failure(error)} Give a path that the worker's user may read and write; for an object store,"
+                " a bucket that exists and a Connection (object_storage_conn_id, or s3://connection@bucket/…) whose"
+                " credentials may list, read, write and delete there."
+            ) from error
 
     def past(self) -> list[PastRun]:
         """Return the committed runs of this series whose files are there."""
@@ -109,19 +114,41 @@ class FileRunWriter:
         ]
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:
-        """Add a batch to the table's files."""
+        """Add a batch to the table's files.
+
+        :raises OpenESGError: where the store refuses it.
+        """
         if table == "report_templates":
             self._templates.learn(batch)
         if table not in self._tables:
             return
-        if table in self._partitioned:
-            for directory, rows in self._templates.split(batch):
-                self._write(table, f"{table}/{directory}", rows)
-        else:
-            self._write(table, table, batch)
+        with self._named():
+            if table in self._partitioned:
+                for directory, rows in self._templates.split(batch):
+                    self._write(table, f"{table}/{directory}", rows)
+            else:
+                self._write(table, table, batch)
 
     def commit(self, high_water_mark: datetime | None) -> dict[str, Any]:
-        """End the files, then write the manifest: from then on the run counts, in place of its earlier tries."""
+        """End the files, then write the manifest: from then on the run counts, in place of its earlier tries.
+
+        :raises OpenESGError: where the store refuses it.
+        """
+        with self._named():
+            return self._commit(high_water_mark)
+
+    def close(self) -> None:
+        """Drop what was not committed."""
+        for target in self._open.values():
+            with contextlib.suppress(Exception):
+                target.file.close()
+            target.output.abandon()
+        if not self._committing:
+            with contextlib.suppress(Exception):
+                self._lake.remove([*self._written, f"{TRIES}/{self._try}"])
+        self._open = {}
+
+    def _commit(self, high_water_mark: datetime | None) -> dict[str, Any]:
         tables = {name: ManifestTable(0, columns_of(schema), []) for name, schema in self._schemas.items()}
         for directory, target in list(self._open.items()):
             file, table = self._finish(directory), tables[target.table]
@@ -135,16 +162,12 @@ class FileRunWriter:
             return {"path": self._lake.url(), "part": self._lake.url(path)}
         return {"path": self._lake.url(), "manifest": self._lake.url(commit(self._lake, manifest, self._keep_runs))}
 
-    def close(self) -> None:
-        """Drop what was not committed."""
-        for target in self._open.values():
-            with contextlib.suppress(Exception):
-                target.file.close()
-            target.output.abandon()
-        if not self._committing:
-            with contextlib.suppress(Exception):
-                self._lake.remove([*self._written, f"{TRIES}/{self._try}"])
-        self._open = {}
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OpenESGError(f"{self._lake.failure(error)} Nothing of this try counts.") from error
 
     def _committed(self) -> Iterator[Manifest]:
         """Give what tasks have written that counts: whole runs, and parts of them."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airflow_provider_openesg.exceptions import OpenESGConfigError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -35,6 +33,10 @@ class Lake:
 
     def __str__(self) -> str:
         return f"{self.url()!r}" + (f" (Connection {self._conn_id!r})" if self._conn_id else "")
+
+    def failure(self, error: Exception) -> str:
+        """Say that writing failed; errors of stores name neither path nor Connection."""
+        return f"path {self}: cannot be written ({type(error).__name__}: {error})."
 
     def url(self, path: str = "") -> str:
         """Name a path for people and for readers."""
@@ -143,12 +145,3 @@ def connection_of(path: Any) -> str | None:
     """Return the id of the Connection that an ``ObjectStoragePath`` names; Airflow 2 keeps it among the options."""
     found: str | None = getattr(path, "conn_id", None) or getattr(path, "storage_options", {}).get("conn_id")
     return found
-
-
-def unusable(lake: Lake, error: Exception, what: str) -> OpenESGConfigError:
-    """Say of a path that it cannot be used, and what to look at."""
-    return OpenESGConfigError(
-        f"path {lake}: cannot be {what} ({type(error).__name__}: {error}). Give a path that the worker's user may read"
-        " and write; for an object store, a bucket that exists and a Connection (object_storage_conn_id, or"
-        " s3://connection@bucket/…) whose credentials may list, read, write and delete there."
-    )

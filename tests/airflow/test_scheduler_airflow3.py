@@ -13,7 +13,7 @@ from airflow_provider_openesg.client.client import OpenESGClient
 from airflow_provider_openesg.settings import OpenESGSettings
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.read import iter_tables
-from airflow_provider_openesg.writers.manifest import read_manifest
+from airflow_provider_openesg.writers.manifest import read_manifest, read_manifests
 
 if TYPE_CHECKING:
     from running_airflow import RunningAirflow
@@ -95,6 +95,11 @@ def test_sixteen_mapped_tasks_write_one_run(airflow: RunningAirflow, platform: S
         found = ds.dataset(manifest.files(table)).to_table(columns=["id"])["id"].to_pylist()
         assert sorted(found) == sorted(wanted)
     assert {str(file.relative_to(lake)) for file in lake.glob("*/*.parquet*")} == {*manifest.paths}
+
+    nothing = airflow.run_dag("mapped_extract", conf={"customers": 0})
+    states = {task["task_id"]: task["state"] for task in nothing["task_instances"]}
+    assert states == {"customers": "success", "others": "success", "part": "skipped", "commit": "skipped"}
+    assert read_manifests(lake) == [manifest]
 
 
 def test_no_file_of_airflow_holds_a_token_or_secret(airflow: RunningAirflow, platform: SandboxProcess):

@@ -15,7 +15,7 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from s3_server import S3Server
 
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
@@ -114,7 +114,9 @@ def test_a_write_that_ends_half_way_becomes_no_object(s3, refused):
             time.sleep(0.01)
         if refused:
             s3.authenticate(after=0)
-            with pytest.raises(PermissionError, match="Access Key Id"):
+            with pytest.raises(
+                OpenESGError, match=r"\(Connection 'store'\): cannot be written \(PermissionError: .*Access Key"
+            ):
                 writer.write("reports", big)
             s3.authenticate(after=float("inf"))
     assert s3.unfinished_uploads() == []

@@ -27,13 +27,13 @@ class KilledOnce(OpenESGToObjectStorageOperator):
         return writer
 
 
-@dag(schedule=None, default_args={"retries": 1, "retry_delay": timedelta(0)})
+@dag(schedule=None, params={"customers": 16}, default_args={"retries": 1, "retry_delay": timedelta(0)})
 def mapped_extract():
     @task
-    def customers():
+    def customers(params=None):
         with OpenESGHook() as hook:
             found = {report["customer_identifier"] for report in hook.iter_records("reports")}
-        return [{"customer_identifier": customer} for customer in sorted(found - {None, ""})[:16]]
+        return [{"customer_identifier": customer} for customer in sorted(found - {None, ""})[: params["customers"]]]
 
     parts = KilledOnce.partial(
         task_id="part", path=LAKE, tables=["report_requests", "reports", "field_values"], commit=False
