@@ -97,9 +97,9 @@ class FileRunWriter:
             self._lake.get(f"{RUNS}/{self._run.token}.json")
         except Exception as error:  # stores have errors of their own, not all of them OSError
             raise OpenESGConfigError(
-                f"{self._lake.failure(error)} Give a path that the worker's user may read and write; for an object store,"
-                " a bucket that exists and a Connection (object_storage_conn_id, or s3://connection@bucket/…) whose"
-                " credentials may list, read, write and delete there."
+                f"{self._lake.failure(error)} Give a path that the worker's user may read and write. In an object"
+                " store, the bucket has to be there, and the Connection (object_storage_conn_id, or"
+                " s3://connection@bucket/…) needs the rights to list, read, write and delete."
             ) from error
 
     def past(self) -> list[PastRun]:
