@@ -12,7 +12,7 @@ import pyarrow as pa
 from airflow_provider_openesg.writers.adbc import AdbcDatabase, AdbcSession
 from airflow_provider_openesg.writers.locks import LOCK_WAIT, POSTGRES_LOCK, wait_for_lock
 from airflow_provider_openesg.writers.sql import TableFound
-from airflow_provider_openesg.writers.statements import literal, quoted
+from airflow_provider_openesg.writers.statements import literal, names, quoted
 from airflow_provider_openesg.writers.storable import without_nul
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class PostgresSession(AdbcSession):
 
     def __init__(self, connection: adbc.Connection, name: str, schema: str | None) -> None:
         super().__init__(connection, name)
+        self._without_key: set[str] = set()
         self.schema = schema or self.execute("SELECT coalesce(current_schema()::text, 'public')")[0][0]
         self.place = {"db_schema_name": self.schema}
 
@@ -93,6 +94,25 @@ class PostgresSession(AdbcSession):
             required=frozenset(name for name, _, required, _ in columns if required),
             key=tuple(name for _, name in key),
         )
+
+    def constraints(self, wanted: Table) -> list[str]:
+        """Leave the key for after the first rows: an index is built faster than it grows."""
+        self._without_key.add(wanted.name)
+        return []
+
+    def insert(self, wanted: Table, rows: StagedTable) -> int:
+        """Insert, and add the key to a table that is new."""
+        inserted = super().insert(wanted, rows)
+        if wanted.name in self._without_key:
+            self.execute(f"ALTER TABLE {self.target(wanted.name)} ADD PRIMARY KEY ({names(wanted.key)})")
+            self._without_key.remove(wanted.name)
+        return inserted
+
+    def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
+        """Write by key, or insert where the table is new."""
+        if wanted.name in self._without_key:
+            return self.insert(wanted, rows)
+        return super().merge(wanted, rows, owners)
 
     @contextmanager
     def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> Iterator[str]:

@@ -53,12 +53,15 @@ class StatementSession(Session):
     def create(self, wanted: Table) -> None:
         """Make a table."""
         target = self.target(wanted.name)
-        key = f"PRIMARY KEY ({names(wanted.key)})"
         columns = [f"{self._column(field)}{'' if field.nullable else ' NOT NULL'}" for field in wanted.schema]
-        self.execute(f"CREATE TABLE {target} ({', '.join([*columns, key])})")
+        self.execute(f"CREATE TABLE {target} ({', '.join([*columns, *self.constraints(wanted)])})")
         self.comment(f"TABLE {target}", described(wanted.schema))
         for field in wanted.schema:
             self.comment(f"COLUMN {target}.{quoted(field.name)}", described(field))
+
+    def constraints(self, wanted: Table) -> list[str]:
+        """Return what a new table is made with beside its columns."""
+        return [f"PRIMARY KEY ({names(wanted.key)})"]
 
     def add(self, wanted: Table, field: pa.Field) -> None:
         """Add a column."""

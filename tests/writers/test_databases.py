@@ -234,8 +234,10 @@ def test_modes_do_not_mix_in_one_table(write, pull):
         write(pull(range(3)), "merge")
 
 
-@pytest.mark.parametrize("mode", ["merge", "replace", "append"])
-@pytest.mark.parametrize(("table", "count"), [("reports", 5), ("field_values", 13)])
+@pytest.mark.parametrize(
+    ("mode", "table", "count"),
+    [("merge", "reports", 5), ("merge", "field_values", 13), ("replace", "reports", 5), ("append", "field_values", 13)],
+)
 def test_two_rows_with_one_key_are_an_error_and_nothing_is_written(write, database, pull, rows, mode, table, count):
     write(pull(range(3)), mode)
     before = database.tables()

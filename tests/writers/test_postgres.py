@@ -27,7 +27,7 @@ from airflow_provider_openesg.writers.sql import SqlRunWriter
 TABLES = ("report_templates", "reports", "field_values")
 
 
-@pytest.fixture(params=["postgres", "postgres-dbapi", "adbc-postgres"])
+@pytest.fixture(params=["postgres", "postgres-dbapi"])
 def database(request, tmp_path, postgres, monkeypatch):
     with database_under_test(request.param, tmp_path, postgres) as each:
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", each.connection_json)
