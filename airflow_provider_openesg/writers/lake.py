@@ -122,9 +122,9 @@ class LakeFile:
                 self.handle.close()
                 self._fs.rm_file(self._written)
             else:
-                # Closed as usual, it would become an object with what was written so far.
-                self.handle.discard()  # type: ignore[attr-defined]
+                # Closed as usual, be it by the garbage collector, it would become an object of what is there.
                 self.handle.closed = True  # type: ignore[misc]
+                self.handle.discard()  # type: ignore[attr-defined]
 
 
 def protocols(fs: AbstractFileSystem) -> tuple[str, ...]:
