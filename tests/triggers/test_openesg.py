@@ -97,6 +97,7 @@ def test_the_result_is_that_of_poking(way, reports, requests, sandbox):
         {"report_id": one(reports, "submitted")["id"]},
         {"report_id": str(one(reports, "in_progress")["id"])},
         {"report_request_id": asked["id"]},
+        {"report_request_id": [each["id"] for each in requests], "expected": "60%"},
         {"customer_identifier": customer, "expected": 1},
         {"filters": {"report_template": 1}, "expected": "80%"},
         {"filters": {"status": "submitted", "report_template": "1"}, "expected": "5"},
