@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "dags_examples"
 RUNNER = ROOT / "tests" / "helpers" / "run_dag_file.py"
-POSTGRES = {"conn_type": "postgres", "host": "127.0.0.1", "port": 5432, "login": "postgres"}
 
 
 def options(home: Path) -> dict[str, str]:
@@ -74,17 +73,26 @@ def run_example(start_example: Callable[..., subprocess.Popen[str]]) -> Callable
 
 
 class Database:
-    """A PostgreSQL database of one's own."""
+    """A PostgreSQL database of one's own.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.variables = {"AIRFLOW_CONN_POSTGRES_DEFAULT": json.dumps(POSTGRES | {"schema": name})}
+    :param server: fields of a Connection to its server.
+    """
+
+    def __init__(self, server: dict[str, Any]) -> None:
+        self._server = server
+        self.name = f"openesg_examples_{secrets.token_hex(4)}"
+        connection = {"conn_type": "postgres", **server, "schema": self.name}
+        self.variables = {"AIRFLOW_CONN_POSTGRES_DEFAULT": json.dumps(connection)}
 
     def query(self, sql: str, database: str | None = None) -> list[tuple[Any, ...]]:
         import psycopg2
 
-        address = f"host={POSTGRES['host']} user={POSTGRES['login']} dbname={database or self.name}"
-        connection = psycopg2.connect(address)
+        connection = psycopg2.connect(
+            host=self._server["host"],
+            port=self._server.get("port"),
+            user=self._server["login"],
+            dbname=database or self.name,
+        )
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
@@ -95,9 +103,9 @@ class Database:
 
 
 @pytest.fixture
-def postgres() -> Iterator[Database]:
+def database(postgres: dict[str, Any]) -> Iterator[Database]:
     """A database that goes with the test, as the Connection ``postgres_default``."""
-    database = Database(f"openesg_examples_{secrets.token_hex(4)}")
-    database.query(f"CREATE DATABASE {database.name}", "postgres")
+    database = Database(postgres)
+    database.query(f"CREATE DATABASE {database.name}", postgres["schema"])
     yield database
-    database.query(f"DROP DATABASE {database.name} WITH (FORCE)", "postgres")
+    database.query(f"DROP DATABASE {database.name} WITH (FORCE)", postgres["schema"])

@@ -26,22 +26,22 @@ def test_request_reports(sandbox, run_example, tmp_path):
     assert sandbox.state()["calls"]["POST /api/v1/report-requests"] == 12
 
 
-def test_yearly_campaign(sandbox, start_example, postgres, openesg_connection):
-    postgres.query(
+def test_yearly_campaign(sandbox, start_example, database, openesg_connection):
+    database.query(
         "CREATE TABLE suppliers (number text PRIMARY KEY, name text, vat_id text, contact_email text,"
         " contact_language text)"
     )
-    postgres.query(
+    database.query(
         "INSERT INTO suppliers SELECT 'S-' || n, 'Lieferant ' || n || ' GmbH', NULL,"
         " 'esg@lieferant-' || n || '.example',"
         f" CASE WHEN n % 2 = 0 THEN 'de' ELSE 'en' END FROM generate_series(1, {SUPPLIERS}) n"
     )
-    process = start_example("openesg_yearly_campaign.py", postgres.variables)
+    process = start_example("openesg_yearly_campaign.py", database.variables)
     # The sandbox's clock stands still while the sensor waits: nobody answers until it is turned.
     while len(sandbox.state()["emails"]) < SUPPLIERS or sandbox.state()["calls"].get("GET /api/v1/reports", 0) < 2:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
-    assert not postgres.query("SELECT 1 FROM information_schema.schemata WHERE schema_name = 'esg'")
+    assert not database.query("SELECT 1 FROM information_schema.schemata WHERE schema_name = 'esg'")
     turned = 0
     while process.poll() is None and turned < 60:
         sandbox.turn_clock(3 * DAY)
@@ -53,13 +53,13 @@ def test_yearly_campaign(sandbox, start_example, postgres, openesg_connection):
         f"esg@lieferant-{number}.example": 1 for number in range(1, SUPPLIERS + 1)
     }
     loaded = dict(
-        postgres.query("SELECT customer_identifier, status FROM esg.reports WHERE customer_identifier LIKE 'S-%'")
+        database.query("SELECT customer_identifier, status FROM esg.reports WHERE customer_identifier LIKE 'S-%'")
     )
     assert len(loaded) == SUPPLIERS
     answered = [name for name, status in loaded.items() if status == "submitted"]
     assert SUPPLIERS * 0.8 <= len(answered) < SUPPLIERS
     values = "SELECT count(*) FROM esg.field_values v JOIN esg.reports r ON r.id = v.report_id"
-    assert postgres.query(f"{values} WHERE r.customer_identifier = '{answered[0]}'")[0][0] > 50
+    assert database.query(f"{values} WHERE r.customer_identifier = '{answered[0]}'")[0][0] > 50
     # Those that had not answered when the wait ended; one may have come in until the load.
     told, _ = re.findall(r"(\d+) suppliers have not answered: ([S\-\d, ]*)", said)
     names = set(filter(None, told[1].strip().split(", ")))
@@ -69,19 +69,19 @@ def test_yearly_campaign(sandbox, start_example, postgres, openesg_connection):
     assert f"{SUPPLIERS} rows: {SUPPLIERS} asked before, 0 to send" in said
 
 
-def test_fill_report(sandbox, run_example, postgres, openesg_connection):
+def test_fill_report(sandbox, run_example, database, openesg_connection):
     with OpenESGHook() as hook:
         filters = {"status": "requested", "report_template": "supplier-basics"}
         report_id = next(hook.iter_records("reports", filters=filters))["id"]
-    postgres.query(
+    database.query(
         "CREATE TABLE esg_values (field_key text, instance_id integer, value numeric, unit text, measurement text)"
     )
-    postgres.query(
+    database.query(
         "INSERT INTO esg_values VALUES ('esg.supplier.climate.energy_total', NULL, 812.4, 'MWh', 'measurement'),"
         " ('esg.supplier.company.employees', NULL, 17, NULL, NULL),"
         " ('esg.supplier.company.turnover', NULL, NULL, NULL, NULL)"
     )
-    run_example("openesg_fill_report.py", postgres.variables, report_id=report_id)
+    run_example("openesg_fill_report.py", database.variables, report_id=report_id)
     with OpenESGHook() as hook:
         report = hook.get_record("reports", report_id)
     assert report["status"] == "submitted"

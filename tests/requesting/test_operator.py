@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook
+from s3_server import S3Server
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.operators import request_reports
@@ -48,6 +49,19 @@ def test_a_csv_file(rows, sandbox, tmp_path, delimiter):
     path.write_text("\ufeff" + delimiter.join(row) + "\n" + delimiter.join(row.values()), encoding="utf-8")
     assert [(each["row"], each["outcome"]) for each in ask(str(path))["requests"]] == [(2, "created")]
     assert ask(path.as_uri())["existing"] == 1
+
+
+def test_a_csv_file_in_s3(rows, sandbox, monkeypatch):
+    (row,) = rows(1)
+    with S3Server() as server:
+        server.client.put_object(
+            Bucket="lake", Key="a/suppliers.csv", Body=";".join(row) + "\n" + ";".join(row.values())
+        )
+        monkeypatch.setenv("AIRFLOW_CONN_STORE", server.connection())
+        assert ask("s3://lake/a/suppliers.csv", object_storage_conn_id="store")["created"] == 1
+        assert ask("s3://store@lake/a/suppliers.csv")["existing"] == 1
+        with pytest.raises(OpenESGConfigError, match=r"'s3://store@lake/b.csv' cannot be read"):
+            ask("s3://store@lake/b.csv")
 
 
 def test_a_query(sandbox, tmp_path, monkeypatch):
@@ -128,8 +142,8 @@ class TestPostgres:
     """A real database: its types, its errors."""
 
     @pytest.fixture
-    def table(self, monkeypatch):
-        monkeypatch.setenv("AIRFLOW_CONN_PG", "postgres://postgres@127.0.0.1:5432/test")
+    def table(self, postgres, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_PG", json.dumps({"conn_type": "postgres", **postgres}))
         name, hook = f"suppliers_{secrets.token_hex(4)}", BaseHook.get_hook("pg")
         hook.run(f"CREATE TABLE {name} (name text, mail text, number numeric(10), uid uuid, due date, form text)")
         values = (
