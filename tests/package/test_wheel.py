@@ -73,7 +73,8 @@ def test_core_needs_no_database_driver_and_no_arrow(metadata: Message) -> None:
         "tenacity",
         "urllib3",
     }
-    assert set(metadata.get_all("Provides-Extra", [])) == {"parquet", "duckdb", "sandbox", "all", "dev"}
+    extras = {"parquet", "duckdb", "postgres", "sqlite", "adbc", "s3", "sandbox", "all", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == extras
 
 
 @pytest.mark.parametrize("lock", ["newest.txt", "oldest.txt"])
