@@ -43,7 +43,7 @@ format: $(READY) ## let ruff put the code in order
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-screenshots: $(READY) ## pictures of the connection form, into docs/img/ (needs Chromium)
+screenshots: $(READY) ## pictures of Airflow's UI, into docs/img/ (needs Chromium)
 	@$(BIN)/python docs/screenshots.py
 
 lock: $(READY) ## resolve .ci/newest.txt and .ci/oldest.txt anew

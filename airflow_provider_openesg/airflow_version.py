@@ -7,8 +7,8 @@ from packaging.version import Version
 
 AIRFLOW = Version(Version(airflow.__version__).base_version)
 
-EMITS_ASSETS = Version("3.0") <= AIRFLOW
-"""Whether a task may emit assets that only its run knows: ``dag.test()`` of Airflow 2 fails on them."""
+AIRFLOW_3 = Version("3.0") <= AIRFLOW
+"""Assets have watchers, and ``dag.test()`` does not fail on assets that only the run knows."""
 
-RENDERS_IN_TRIGGERER = Version("3.3") <= AIRFLOW
-"""Whether a wait that begins in the triggerer finds its templates rendered."""
+AIRFLOW_3_3 = Version("3.3") <= AIRFLOW
+"""A wait that begins in the triggerer finds its templates rendered, and assets have a state store."""

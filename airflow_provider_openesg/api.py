@@ -30,6 +30,10 @@ unchanged rows are left out here. Where the platform has one, add it to the reso
 """
 
 
+ID = "id"
+"""Filter that selects records by their own paths."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A list of the API and what can be asked of it.
@@ -60,10 +64,12 @@ RESOURCES: Mapping[str, Resource] = {
         "report-requests",
         {"customer_identifier": "customer_identifier", "report_template": "report_template", "status": "status"},
     ),
-    # known: a tag of v1, and that customer_identifier filters it; the others are assumed.
+    # known: a tag of v1, and that customer_identifier filters it; the others are assumed. An id needs no filter of the
+    # list: the record has a path of its own.
     "reports": Resource(
         "reports",
         {
+            ID: ID,
             "customer_identifier": "customer_identifier",
             "report_template": "report_template",
             "report_request": "report_request",

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from airflow_provider_openesg.api import LIMIT, OFFSET, RESOURCES
+from airflow_provider_openesg.api import ID, ITEMS, LIMIT, OFFSET, RESOURCES
 from airflow_provider_openesg.client.answers import platform_message, raise_for_answer, shown_url
 from airflow_provider_openesg.client.paging import Listing, Page, Query, decode_records
 from airflow_provider_openesg.client.parallel import ordered
@@ -124,6 +124,8 @@ class OpenESGClient:
         """
         path = resource if resource.startswith("/") else _resource_path(resource)
         query = _query(resource, filters or {})
+        if resource in RESOURCES and ID in query:
+            return self._by_id(path, query, decode)
         listing: Listing[Any] = Listing(
             lambda url, params: partial(_decoded, decode, self.request("GET", url, params=params)),
             f"{self.settings.api_url}/{path.lstrip('/')}",
@@ -133,6 +135,17 @@ class OpenESGClient:
             same_origin=self.session.same_origin,
         )
         return _logged(resource, listing) if resource in RESOURCES else listing.pages()
+
+    def _by_id(self, path: str, query: Query, decode: Callable[[bytes], Page[Row]]) -> Generator[list[Row]]:
+        """Read records by their own paths, as if a list had been asked for them."""
+        ids = query[ID]
+        if len(query) > 1:
+            raise OpenESGConfigError(f"Filter {ID!r}: give it alone; given besides: {', '.join({*query} - {ID})}.")
+
+        def as_page(body: bytes) -> Page[Row]:
+            return decode(b'{"%s": [%s]}' % (ITEMS.encode(), body))
+
+        return (self.get(f"{path}/{quoted(each)}", as_page).rows for each in ([ids] if isinstance(ids, str) else ids))
 
     def iter_records(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Generator[dict[str, Any]]:
         """Read a list row by row, each with its details: field values of reports, sections of templates.

@@ -1,8 +1,9 @@
-"""Makes *Test* work in the UI of Airflow 3.3.1 and 3.3.2; on any other Airflow it does nothing. Goes when they go.
+"""The provider's plugin: a listener for event triggers; and a repair of *Test*, which goes when 3.3.1 and 3.3.2 go.
 
-Those two answer "Bad Request" to *Test* of every stored Connection without a port, and ours has none: their UI sends
-the missing port as 0, and their API takes that for another destination than the stored one, to which it does not lend
-the stored secret (https://github.com/apache/airflow/pull/73298). Here 0 becomes "none" again, for our Connections only.
+In the UI of those two, *Test* of every stored Connection without a port ends in "Bad Request", and ours has none: their
+UI sends the missing port as 0, and their API takes that for another destination than the stored one, to which it does
+not lend the stored secret (https://github.com/apache/airflow/pull/73298). Here 0 becomes "none" again, for our
+Connections only. On any other Airflow nothing is repaired.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_provider_openesg.airflow_version import AIRFLOW_3_3
 from airflow_provider_openesg.get_provider_info import CONNECTION_TYPE
 
 if TYPE_CHECKING:
@@ -81,8 +83,17 @@ def _middlewares() -> list[dict[str, Any]]:
     return [{"name": "openESG: Test without a port", "middleware": PortOfTest}] if affected else []
 
 
+def _listeners() -> list[Any]:
+    if not AIRFLOW_3_3:
+        return []
+    from airflow_provider_openesg.triggers import delivered
+
+    return [delivered]
+
+
 class OpenESGPlugin(AirflowPlugin):
-    """Registers the middleware where it is needed."""
+    """Registers the listener and the middleware where they are needed."""
 
     name = "openesg"
+    listeners = _listeners()
     fastapi_root_middlewares = _middlewares()

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_openesg.airflow_version import RENDERS_IN_TRIGGERER
+from airflow_provider_openesg.airflow_version import AIRFLOW_3_3
 from airflow_provider_openesg.api import SUBMITTED_STATUSES
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
@@ -153,7 +153,7 @@ class OpenESGReportSensor(BaseSensorOperator):
 
         if not self.deferrable:
             raise OpenESGConfigError("start_from_trigger: True given; allowed only with deferrable=True.")
-        if not RENDERS_IN_TRIGGERER:
+        if not AIRFLOW_3_3:
             return
         self.start_from_trigger = True
         self.start_trigger_args = StartTriggerArgs(

@@ -233,7 +233,7 @@ class ReportSelector:
             report_id = reference(request, "report")
             yield self._answer(request, None if report_id is None else _report(source.get_record("reports", report_id)))
         else:
-            filters = _with_template_id(source, self.filters or {"customer_identifier": self.customer_identifier})
+            filters = with_template_id(source, self.filters or {"customer_identifier": self.customer_identifier})
             # Requests first: one that gets its report in between is then in both lists, and never in neither.
             yield from self._requests_without_report(source, filters)
             yield from (_report(row) for page in source.iter_pages("reports", filters=filters) for row in page)
@@ -270,7 +270,7 @@ def _rows(source: Source, resource: str) -> Iterator[tuple[str, Mapping[str, Any
         yield from ((str(row["id"]), row) for row in page)
 
 
-def _with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
     """Put a template's id in the place of its key: what is known of a report is the id."""
     given = filters.get("report_template")
     if not isinstance(given, str) or given.strip().isdecimal():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 
-from airflow_provider_openesg.airflow_version import EMITS_ASSETS
+from airflow_provider_openesg.airflow_version import AIRFLOW_3
 from airflow_provider_openesg.client.parallel import ahead
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
@@ -62,7 +62,7 @@ class OpenESGTransferOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("templates", "updated_after", "filters", "openesg_conn_id")
     ui_color = "#dcefdc"
-    emits_assets = EMITS_ASSETS
+    emits_assets = AIRFLOW_3
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class OpenESGTransferOperator(BaseOperator):
         self.shape = shape
         self.openesg_conn_id = openesg_conn_id
         self._lineage: TransferLineage | None = None
-        if EMITS_ASSETS:  # what is written, and where, is only known in the end
+        if AIRFLOW_3:  # what is written, and where, is only known in the end
             self.outlets = [*self.outlets, AssetAlias(name=f"{self.dag_id}.{self.task_id}")]
         if tables is not None:
             check_names("tables", tables, TABLES)

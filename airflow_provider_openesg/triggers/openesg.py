@@ -1,4 +1,4 @@
-"""OpenESGReportTrigger: the deferred half of the sensor."""
+"""Triggers: the deferred half of the sensor, and one asset event per report."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGError
 from airflow_provider_openesg.sensors.waiting import GONE, Decision, Expected, ReportSelector, decide
 from airflow_provider_openesg.triggers.polls import shared_polls
+from airflow_provider_openesg.triggers.report_events import OpenESGReportEventTrigger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+
+__all__ = ["OpenESGReportEventTrigger", "OpenESGReportTrigger"]
 
 MAX_FAILURES = 10
 """Looks in a row that may fail for a passing reason, before the wait ends with that error."""

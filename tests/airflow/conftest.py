@@ -7,17 +7,20 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_openesg.client.client import OpenESGClient
 from airflow_provider_openesg.sandbox.process import SandboxProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Page
     from running_airflow import RunningAirflow
+
+    from airflow_provider_openesg.settings import OpenESGSettings
 
 EXAMPLES = Path(__file__).parents[2] / "dags_examples"
 # What runs on the other Airflow alone is not collected, so that a skipped test always means that something is missing.
@@ -54,6 +57,58 @@ def airflow(platform: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) 
     }
     with RunningAirflow(place / "home", dags=dags, environment=environment) as airflow:
         yield airflow
+
+
+@pytest.fixture(scope="session")
+def watched_platform() -> Iterator[SandboxProcess]:
+    """A sandbox that is never reset: Airflow's watchers look at it all the time, and know what they have seen."""
+    with SandboxProcess(reports=40) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def triggering(
+    platform: SandboxProcess, watched_platform: SandboxProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningAirflow]:
+    """Airflow 3 with a triggerer that is missed soon after its end, and DAGs that assets start."""
+    from running_airflow import COMPONENTS, RunningAirflow
+
+    place = tmp_path_factory.mktemp("triggering")
+    dags = place / "dags"
+    shutil.copytree(Path(__file__).parent / "dags_triggerer", dags, ignore=shutil.ignore_patterns("__pycache__"))
+    example = (EXAMPLES / "openesg_load_submitted_report.py").read_text()
+    assert "poke_interval=60" in example
+    (dags / "example.py").write_text(example.replace("poke_interval=60", "poke_interval=2"))
+    environment = {
+        "AIRFLOW_CONN_OPENESG_DEFAULT": watched_platform.connection_json,
+        "AIRFLOW_CONN_OPENESG_WAITS": platform.connection_json,
+        "AIRFLOW_CONN_DUCKDB_DEFAULT": json.dumps({"conn_type": "duckdb", "host": str(place / "openesg.duckdb")}),
+        "OPENESG_LAKE": (place / "lake").as_uri(),
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+        "AIRFLOW__OPENESG__CREDENTIAL_CACHE_DIR": str(place / "credentials"),
+    }
+    with RunningAirflow(place / "home", dags=dags, environment=environment, components=tuple(COMPONENTS)) as airflow:
+        yield airflow
+
+
+@pytest.fixture(scope="session")
+def watching(triggering: RunningAirflow) -> RunningAirflow:
+    """The DAGs that assets start, and their watchers after their first look."""
+    for dag_id in ("on_submitted", "on_written", "openesg_load_submitted_report"):
+        triggering.unpause(dag_id)
+    log = triggering.component_log("triggerer")
+    triggering.wait_for(lambda: log.read_text().count("Watching from now on; ") >= 2, what="the watchers' first look")
+    return triggering
+
+
+@pytest.fixture
+def report(platform: SandboxProcess, settings_for: Callable[..., OpenESGSettings]) -> dict[str, Any]:
+    """A report that nobody has submitted yet."""
+    platform.reset()
+    with OpenESGClient(settings_for(platform)) as client:
+        rows = [row for page in client.iter_pages("reports") for row in page]
+    return next(row for row in rows if row["status"] == "in_progress")
 
 
 @pytest.fixture

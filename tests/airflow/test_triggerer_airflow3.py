@@ -1,61 +1,27 @@
-"""A deferred wait under a real scheduler and triggerer, the triggerer killed in between."""
+"""Deferred waits under a real scheduler and triggerer, the triggerer killed in between; the tasks' button."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_openesg.client.client import OpenESGClient
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from running_airflow import RunningAirflow
 
     from airflow_provider_openesg.sandbox.process import SandboxProcess
-    from airflow_provider_openesg.settings import OpenESGSettings
+
+pytestmark = [pytest.mark.airflow, pytest.mark.processes, pytest.mark.xdist_group("triggering-airflow")]
 
 YEAR = 365 * 86_400
 
 
-@pytest.fixture
-def airflow_with_triggerer(
-    platform: SandboxProcess, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningAirflow]:
-    from running_airflow import COMPONENTS, RunningAirflow
-
-    place = tmp_path_factory.mktemp("deferred")
-    (place / "dags").mkdir()
-    shutil.copy(Path(__file__).parent / "dags" / "deferred_wait.py", place / "dags")
-    environment = {
-        "AIRFLOW_CONN_OPENESG_DEFAULT": platform.connection_json,
-        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
-        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
-        "AIRFLOW__OPENESG__CREDENTIAL_CACHE_DIR": str(place / "credentials"),
-    }
-    with RunningAirflow(
-        place / "home", dags=place / "dags", environment=environment, components=tuple(COMPONENTS)
-    ) as airflow:
-        yield airflow
-
-
 def test_a_wait_survives_a_killed_triggerer(
-    airflow_with_triggerer: RunningAirflow,
-    platform: SandboxProcess,
-    settings_for: Callable[..., OpenESGSettings],
-    tmp_path: Path,
+    triggering: RunningAirflow, platform: SandboxProcess, report: dict[str, Any]
 ):
-    airflow = airflow_with_triggerer
-    platform.reset()
-    with OpenESGClient(settings_for(platform)) as client:
-        rows = [row for page in client.iter_pages("reports") for row in page]
-    report = next(row for row in rows if row["status"] == "in_progress")
+    airflow = triggering
     path = "GET /api/v1/reports/{id}"
 
     def looks() -> int:
@@ -65,6 +31,7 @@ def test_a_wait_survives_a_killed_triggerer(
         run = pool.submit(airflow.run_dag, "deferred_wait", conf={"report_id": report["id"]}, seconds=150)
         # One look by the task, the others by the triggerer.
         wait(lambda: looks() >= 3, run)
+        assert links(airflow, "deferred_wait") == {"openESG": f"{platform.base_url}/reports/{report['id']}"}
         airflow.kill("triggerer")
         at_the_kill = looks()
         airflow.start("triggerer")
@@ -79,6 +46,39 @@ def test_a_wait_survives_a_killed_triggerer(
         "GET", f"/dags/deferred_wait/dagRuns/{finished['dag_run_id']}/taskInstances/wait/xcomEntries/return_value"
     )
     assert str(report["id"]) in str(xcom["value"])
+    assert links(airflow, "deferred_wait") == {"openESG": f"{platform.base_url}/reports/{report['id']}"}
+
+
+def test_a_wait_may_start_in_the_triggerer(
+    triggering: RunningAirflow, platform: SandboxProcess, report: dict[str, Any]
+):
+    airflow = triggering
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(airflow.run_dag, "wait_from_trigger", conf={"report_id": report["id"]}, seconds=150)
+        wait(lambda: platform.state()["calls"].get("GET /api/v1/reports/{id}", 0) >= 2, run)
+        (task,) = airflow.api("GET", "/dags/wait_from_trigger/dagRuns/~/taskInstances")["task_instances"]
+        assert (task["state"], task["pid"]) == ("deferred", None)  # no worker has seen it
+        platform.turn_clock(YEAR)
+        assert run.result()["state"] == "success"
+    assert links(airflow, "wait_from_trigger") == {"openESG": f"{platform.base_url}/reports/{report['id']}"}
+
+
+def test_the_button_of_mapped_tasks(triggering: RunningAirflow, platform: SandboxProcess, report):
+    platform.turn_clock(YEAR)
+    ids = [report["id"], report["id"] + 10]
+    run = triggering.run_dag("mapped_waits", conf={"report_ids": ids}, seconds=150)
+    assert run["state"] == "success"
+    for index, report_id in enumerate(ids):
+        opened = {"openESG": f"{platform.base_url}/reports/{report_id}"}
+        assert links(triggering, "mapped_waits", map_index=index) == opened
+
+
+def links(airflow: RunningAirflow, dag_id: str, **arguments: Any) -> dict[str, str]:
+    """Return the buttons of the latest run's task, as the UI asks for them."""
+    runs = airflow.api("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after"})["dag_runs"]
+    path = f"/dags/{dag_id}/dagRuns/{runs[0]['dag_run_id']}/taskInstances/wait/links"
+    found: dict[str, str] = airflow.api("GET", path, params=arguments)["extra_links"]
+    return found
 
 
 def wait(ready, run, seconds=90):

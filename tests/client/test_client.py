@@ -322,3 +322,15 @@ def test_progress_in_the_log(connect, sandbox, caplog, monkeypatch):
         "reports: 200 rows of 200 (100%), 10 rows/s, about 0 s left",
         "reports: 200 rows from 5 pages in 25.0 s",
     ]
+
+
+def test_records_by_their_ids_are_asked_for_by_themselves(connect, sandbox):
+    client = connect()
+    assert ids(client.iter_records("reports", filters={"id": 1010})) == [1010]
+    assert ids(client.iter_records("reports", filters={"id": ["1030", 1010]})) == [1030, 1010]
+    assert calls(sandbox, REPORTS) == []
+    assert sandbox.state()["calls"]["GET /api/v1/reports/{id}"] == 3
+    with pytest.raises(OpenESGNotFoundError):
+        ids(client.iter_records("reports", filters={"id": 7}))
+    with pytest.raises(OpenESGConfigError, match="'id': give it alone; given besides: status"):
+        client.iter_records("reports", filters={"id": 1010, "status": "submitted"})

@@ -89,7 +89,7 @@ class RunningAirflow:
             self.command("db", "migrate")
             for name in self.components:
                 self.start(name)
-            self._wait(self._healthy, seconds=240, what="the API server's health")
+            self.wait_for(self._healthy, seconds=240, what="the API server's health")
             token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
         except BaseException:
@@ -174,13 +174,31 @@ class RunningAirflow:
         :raises AssertionError: where a task fails its first attempt, the run is not over after ``seconds``, or a
             component has ended.
         """
-        self._wait(lambda: self._is_known(dag_id), seconds=60, what=f"DAG {dag_id} to be read")
-        self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        self.unpause(dag_id)
         body = {"logical_date": None, "conf": dict(conf or {})}
         run_id = self.api("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
         path = f"/dags/{dag_id}/dagRuns/{run_id}"
-        self._wait(lambda: self._is_over(path, retries), seconds=seconds, what=f"{dag_id} to finish")
+        self.wait_for(lambda: self._is_over(path, retries), seconds=seconds, what=f"{dag_id} to finish")
         return {**self.api("GET", path), "task_instances": self._tasks(path)}
+
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run, once its file is read."""
+        self.wait_for(lambda: self._is_known(dag_id), seconds=60, what=f"DAG {dag_id} to be read")
+        self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
+    def wait_for(self, ready: Callable[[], bool], *, seconds: float = 180, what: str) -> None:
+        """Wait until something is so.
+
+        :raises AssertionError: where it is not after ``seconds``, or a component has ended.
+        """
+        end = time.monotonic() + seconds
+        while not ready():
+            ended = [name for name, process in self._processes.items() if process.poll() is not None]
+            assert not ended, (
+                f"Airflow's {ended[0]} ended by itself:\n{self.component_log(ended[0]).read_text()[-4000:]}"
+            )
+            assert time.monotonic() < end, f"Waited {seconds:g} s for {what}; logs are in {self.home}"
+            time.sleep(0.3)
 
     def _healthy(self) -> bool:
         try:
@@ -205,16 +223,6 @@ class RunningAirflow:
     def _tasks(self, path: str) -> list[dict[str, Any]]:
         tasks: list[dict[str, Any]] = self.api("GET", f"{path}/taskInstances", params={"limit": 100})["task_instances"]
         return tasks
-
-    def _wait(self, ready: Callable[[], bool], *, seconds: float, what: str) -> None:
-        end = time.monotonic() + seconds
-        while not ready():
-            ended = [name for name, process in self._processes.items() if process.poll() is not None]
-            assert not ended, (
-                f"Airflow's {ended[0]} ended by itself:\n{self.component_log(ended[0]).read_text()[-4000:]}"
-            )
-            assert time.monotonic() < end, f"Waited {seconds:g} s for {what}; logs are in {self.home}"
-            time.sleep(0.3)
 
 
 def _end_with_parent() -> None:

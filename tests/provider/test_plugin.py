@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from airflow_provider_openesg.airflow_version import AIRFLOW_3_3
 from airflow_provider_openesg.hooks import plugin
 
 TEST = "/api/v2/connections/test"
@@ -68,3 +69,8 @@ def test_other_calls_are_left_alone():
 def test_only_the_versions_that_need_it(version: str, count: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(plugin, "version", lambda distribution: version)
     assert len(plugin._middlewares()) == count
+
+
+def test_events_of_reports_are_attended_to_where_assets_have_a_state_store():
+    listeners = [listener.__name__ for listener in plugin.OpenESGPlugin.listeners]
+    assert listeners == (["airflow_provider_openesg.triggers.delivered"] if AIRFLOW_3_3 else [])

@@ -80,6 +80,14 @@ def test_reports_and_field_values_share_one_pass(sandbox, read) -> None:
     assert calls(sandbox)["reports/{id}"] == 0
 
 
+def test_single_reports(sandbox, read) -> None:
+    rows = read(sandbox, ["reports", "field_values"], filters={"id": [1010, 1030]})
+    assert [row["id"] for row in rows["reports"]] == ["1010", "1030"]
+    assert {row["report_id"] for row in rows["field_values"]} == {"1010", "1030"}
+    assert calls(sandbox)["reports/{id}"] == 2
+    assert calls(sandbox)["reports"] == 0
+
+
 def test_details_are_fetched_only_for_field_values(sandbox, read) -> None:
     whole = read(sandbox, ["field_values"])["field_values"]
     sandbox.options(list_field_values=False)

@@ -23,7 +23,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from requests import Session
 
-from airflow_provider_openesg.airflow_version import RENDERS_IN_TRIGGERER
+from airflow_provider_openesg.airflow_version import AIRFLOW_3_3
 from airflow_provider_openesg.auth.disk import DiskCache
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
@@ -360,7 +360,7 @@ def test_soft_fail_skips_after_the_wait(status):
 
 def test_it_may_start_in_the_triggerer():
     waiting = deferrable(report_id="{{ params.report }}", start_from_trigger=True, timeout=100, poke_interval=0.1)
-    if not RENDERS_IN_TRIGGERER:
+    if not AIRFLOW_3_3:
         assert not waiting.start_from_trigger  # a worker looks first
         return
     assert waiting.start_from_trigger

@@ -1,0 +1,152 @@
+"""OpenESGReportEventTrigger: one asset event per report that reaches a status."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.triggers import BaseEventTrigger
+from airflow.triggers.base import TriggerEvent
+from asgiref.sync import sync_to_async
+
+from airflow_provider_openesg.airflow_version import AIRFLOW, AIRFLOW_3
+from airflow_provider_openesg.api import SUBMITTED_STATUSES, reference
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.operators.checks import check_filters, check_list
+from airflow_provider_openesg.sensors.waiting import with_template_id
+from airflow_provider_openesg.triggers.seen import WATCHER, AssetStore, SeenReports, VariableStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from airflow_provider_openesg.client.client import OpenESGClient
+
+LONGEST_BACKOFF = 3600.0
+"""Seconds between two looks that fail."""
+
+
+class OpenESGReportEventTrigger(BaseEventTrigger):
+    """For ``AssetWatcher`` (Airflow 3): one asset event per report that reaches one of ``statuses``.
+
+    What is there when the watcher looks for the first time is no news. Which reports had their event Airflow keeps, in
+    the asset's state store (3.3) or in Variables (3.0 to 3.2), so that restarts lose none. On 3.3 they make none
+    twice; before, one that was made less than ``poke_interval`` before the triggerer is killed is made again.
+
+    The event's payload: ``report_id``, ``report_request_id``, ``organization_id``, ``organization``,
+    ``report_template_id``, ``report_template`` (its key), ``customer_identifier``, ``status``, ``time`` (when it was
+    submitted, else last changed), ``watcher``.
+
+    :param statuses: ``submitted`` and ``accepted`` where not given.
+    :param filters: which reports, such as ``{"report_template": "vsme"}``; all where None.
+    :param poke_interval: seconds between two looks, each of which reads the lists of reports in ``statuses``.
+    :param openesg_conn_id: Connection of type ``openesg``.
+    :raises OpenESGConfigError: a parameter that cannot be used, or an Airflow without watchers.
+    """
+
+    def __init__(
+        self,
+        *,
+        statuses: Sequence[str] = SUBMITTED_STATUSES,
+        filters: Mapping[str, Any] | None = None,
+        poke_interval: float = 60,
+        openesg_conn_id: str = OpenESGHook.default_conn_name,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        if not AIRFLOW_3:
+            raise OpenESGConfigError(
+                f"OpenESGReportEventTrigger: needs the asset watchers of Airflow 3, and this is Airflow {AIRFLOW}. "
+                "Wait with OpenESGReportSensor, or schedule a DAG that reads what was submitted since."
+            )
+        check_list("statuses", statuses)
+        if filters is not None:
+            check_filters(filters)
+        if filters and "status" in filters:
+            raise OpenESGConfigError("filters: status given; that is what statuses are for.")
+        if isinstance(poke_interval, bool) or not isinstance(poke_interval, int | float) or poke_interval < 1:
+            raise OpenESGConfigError(f"poke_interval: {poke_interval!r:.100} given; allowed: seconds, from 1.")
+        self.statuses = list(statuses)
+        self.filters = None if filters is None else dict(filters)
+        self.poke_interval = poke_interval
+        self.openesg_conn_id = openesg_conn_id
+        self._template_keys: dict[str, str | None] = {}
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what a triggerer makes the same watcher from; nothing secret."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "statuses": self.statuses,
+            "filters": self.filters,
+            "poke_interval": self.poke_interval,
+            "openesg_conn_id": self.openesg_conn_id,
+        }
+
+    @property
+    def watcher(self) -> str:
+        """A name for what is watched: the same, however often it looks."""
+        watched = [sorted(self.statuses), self.filters, self.openesg_conn_id]
+        return WATCHER + hashlib.sha256(json.dumps(watched, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Watch for ever: one that ends is started again by Airflow within a second, so no error ends it."""
+        state = getattr(self, "asset_state_store", None)
+        seen, begun, failures = SeenReports(AssetStore(state) if state else VariableStore(), self.watcher), None, 0
+        while True:
+            try:
+                if begun is None:
+                    begun = await seen.load()
+                await seen.keep()
+                reports = await sync_to_async(self._look, thread_sensitive=False)()
+                if not begun:
+                    await seen.begin(report["report_id"] for report in reports)
+                    begun = True
+                    self.log.info("Watching from now on; %d reports are there already.", len(reports))
+            except Exception as error:
+                failures += 1
+                delay = min(self.poke_interval * 2**failures, LONGEST_BACKOFF)
+                self.log.warning("Look failed, %d in a row; next in %.0f s: %s", failures, delay, error)
+                await asyncio.sleep(delay)
+                continue
+            failures = 0
+            new = seen.new([report["report_id"] for report in reports])
+            for report in reports:
+                if str(report["report_id"]) in new:
+                    yield TriggerEvent(report)  # type: ignore[no-untyped-call]
+            seen.add(new)
+            await asyncio.sleep(self.poke_interval)
+
+    def _look(self) -> list[dict[str, Any]]:
+        """Read the reports that are in one of the statuses, the first to reach it first."""
+        with OpenESGHook(self.openesg_conn_id) as hook:
+            client = hook.client
+            filters = with_template_id(client, self.filters or {})
+            found: dict[str, dict[str, Any]] = {}
+            for status in self.statuses:
+                for page in client.iter_pages("reports", filters={**filters, "status": status}):
+                    # A platform that does not know the filter gives all reports.
+                    rows = [row for row in page if row.get("status") in self.statuses]
+                    found |= {str(row["id"]): self._payload(client, row) for row in rows}
+        return sorted(found.values(), key=lambda each: (each["time"] or "", str(each["report_id"])))
+
+    def _payload(self, client: OpenESGClient, row: Mapping[str, Any]) -> dict[str, Any]:
+        organization, template = row.get("organization"), reference(row, "template")
+        return {
+            "watcher": self.watcher,
+            "report_id": row["id"],
+            "report_request_id": reference(row, "report_request"),
+            "organization_id": reference(row, "organization"),
+            "organization": organization.get("name") if isinstance(organization, dict) else None,
+            "report_template_id": template,
+            "report_template": self._template_key(client, template),
+            "customer_identifier": row.get("customer_identifier"),
+            "status": row["status"],
+            "time": row.get("submitted_at") or row.get("updated_at"),
+        }
+
+    def _template_key(self, client: OpenESGClient, template: Any) -> str | None:
+        if str(template) not in self._template_keys:
+            known = (row for page in client.iter_pages("report-templates") for row in page)
+            # One that the list does not show has no key; it is not asked for again.
+            self._template_keys |= {str(template): None, **{str(row["id"]): row.get("key") for row in known}}
+        return self._template_keys[str(template)]

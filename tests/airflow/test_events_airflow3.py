@@ -1,0 +1,106 @@
+"""DAGs started by reports and by what transfers wrote, under a real scheduler and triggerer that is killed."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+if TYPE_CHECKING:
+    from running_airflow import RunningAirflow
+
+    from airflow_provider_openesg.sandbox.process import SandboxProcess
+
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.processes,
+    pytest.mark.xdist_group("triggering-airflow"),
+    pytest.mark.timeout(600),  # a triggerer that is killed takes half a minute to come back, more on a busy machine
+]
+
+KILLS, REPORTS = 2, 5
+
+
+def test_one_event_per_report_whenever_the_triggerer_is_killed(
+    watching: RunningAirflow, watched_platform: SandboxProcess
+):
+    draw, inserted, before = random.Random(4), [], reports_of(watching, "submitted")
+    for _ in range(KILLS):
+        looks = watched_platform.state()["calls"]["GET /api/v1/reports"]
+        inserted += [watched_platform.insert_report()["id"] for _ in range(REPORTS)]
+        # A look makes the events, and within some two seconds Airflow stores them one by one.
+        watching.wait_for(lambda: watched_platform.state()["calls"]["GET /api/v1/reports"] > looks, what="a look")  # noqa: B023
+        threading.Event().wait(draw.uniform(0, 2.5))
+        watching.kill("triggerer")
+        watching.start("triggerer")
+    inserted.append(watched_platform.insert_report()["id"])
+    watching.wait_for(lambda: inserted[-1] in reports_of(watching, "submitted"), what="the last event")
+
+    assert sorted(reports_of(watching, "submitted")) == sorted(before + inserted)
+    payload = events_of(watching, "submitted")[-1]["extra"]["payload"]
+    assert payload["organization"]
+    assert payload["report_template"] in ("vsme", "loan_esg")
+    assert payload["status"] == "submitted"
+    assert payload["time"].startswith("2026-03-02T")
+    # Each event is in one run; a run may have several.
+    watching.wait_for(lambda: sorted(runs_reports(watching)) == sorted(before + inserted), what="all runs")
+
+
+def test_the_example_loads_just_the_submitted_reports(watching: RunningAirflow, watched_platform: SandboxProcess):
+    import duckdb
+
+    def loaded() -> list[Any]:
+        try:
+            with duckdb.connect(watching.home.parent / "openesg.duckdb", read_only=True) as database:
+                return [row[0] for row in database.sql("SELECT id FROM reports").fetchall()]
+        except duckdb.Error:  # not there yet, or being written
+            return []
+
+    reports = [watched_platform.insert_report() for _ in range(6)]
+    vsme = [str(each["id"]) for each in reports if each["template"] == 1]
+    watching.wait_for(lambda: set(map(str, loaded())) >= set(vsme), what="the reports in DuckDB")
+    submitted = {str(each) for each in reports_of(watching, "openesg_vsme_reports")}
+    assert set(map(str, loaded())) <= submitted  # and none of the 40 that were there before
+
+
+def test_what_a_transfer_wrote_starts_a_dag(watching: RunningAirflow):
+    run = watching.run_dag("writes")
+    assert run["state"] == "success"
+    watching.wait_for(lambda: xcoms(watching, "on_written", "rows") == [[240]], what="the DAG that the asset starts")
+    (event,) = events_of(watching, f"{watching.environment['OPENESG_LAKE']}/organizations")
+    assert event["source_dag_id"] == "writes"
+    assert event["extra"]["table"] == "organizations"
+
+
+def events_of(airflow: RunningAirflow, asset: str) -> list[dict[str, Any]]:
+    assets = airflow.api("GET", "/assets", params={"name_pattern": asset, "limit": 100})["assets"]
+    (asset_id,) = [each["id"] for each in assets if each["name"] == asset]
+    path, query = "/assets/events", {"asset_id": asset_id, "limit": 100, "order_by": "timestamp"}
+    while True:
+        try:
+            found: list[dict[str, Any]] = airflow.api("GET", path, params=query)["asset_events"]
+        except requests.HTTPError as error:  # 500 while a run that an event has started has not begun
+            if error.response.status_code != 500:
+                raise
+            threading.Event().wait(0.5)
+        else:
+            return found
+
+
+def reports_of(airflow: RunningAirflow, asset: str) -> list[Any]:
+    return [event["extra"]["payload"]["report_id"] for event in events_of(airflow, asset)]
+
+
+def runs_reports(airflow: RunningAirflow) -> list[Any]:
+    return [report for xcom in xcoms(airflow, "on_submitted", "name") for report in xcom]
+
+
+def xcoms(airflow: RunningAirflow, dag_id: str, task_id: str) -> list[Any]:
+    runs = airflow.api("GET", f"/dags/{dag_id}/dagRuns", params={"limit": 100})["dag_runs"]
+    paths = [f"/dags/{dag_id}/dagRuns/{run['dag_run_id']}/taskInstances/{task_id}/xcomEntries" for run in runs]
+    entries = [airflow.api("GET", path)["xcom_entries"] for path in paths]
+    keys = [(path, entry["key"]) for path, found in zip(paths, entries, strict=True) for entry in found]
+    return [airflow.api("GET", f"{path}/{key}")["value"] for path, key in keys if key == "return_value"]

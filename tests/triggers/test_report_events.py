@@ -1,0 +1,209 @@
+"""The watcher's trigger in an event loop of its own; under a real triggerer that is killed: tests/airflow."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_openesg.airflow_version import AIRFLOW_3
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.triggers import report_events, seen
+from airflow_provider_openesg.triggers.openesg import OpenESGReportEventTrigger
+
+pytestmark = pytest.mark.usefixtures("openesg_connection")
+
+DAY = 86_400
+
+
+class AssetState:
+    """The state store of one asset, as the triggerer hands it over."""
+
+    def __init__(self):
+        self.kept = {}
+
+    async def aget(self, key, default=None):
+        return self.kept.get(key, default)
+
+    async def aset(self, key, value):
+        self.kept[key] = value
+
+
+@pytest.fixture
+def state():
+    return AssetState()
+
+
+def watcher(*states, **arguments) -> OpenESGReportEventTrigger:
+    made = OpenESGReportEventTrigger(**{"poke_interval": 1} | arguments)
+    path, kept = made.serialize()
+    assert path == "airflow_provider_openesg.triggers.report_events.OpenESGReportEventTrigger"
+    again = OpenESGReportEventTrigger(**kept)  # as the triggerer makes it
+    again.asset_state_store = SimpleNamespace(_by_name=dict(enumerate(states)))
+    again.poke_interval = 0.05
+    return again
+
+
+def watched(trigger, looks, between=lambda look: None, sandbox=None):
+    """Let it look so often, ``between`` being called after each, and return the payloads of its events."""
+    made, done = [], 0
+    original = trigger._look
+
+    def look():
+        nonlocal done
+        if done:
+            between(done)
+        if done == looks:
+            raise asyncio.CancelledError
+        done += 1
+        return original()
+
+    trigger._look = look
+
+    async def run():
+        async for event in trigger.run():
+            made.append(event.payload)  # noqa: PERF401 - they count when it ends in an error, too
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(run())
+    return made
+
+
+if not AIRFLOW_3:
+
+    def test_on_airflow_2_it_says_what_to_use():
+        with pytest.raises(OpenESGConfigError, match=r"needs the asset watchers of Airflow 3.*OpenESGReportSensor"):
+            OpenESGReportEventTrigger()
+
+else:
+
+    def test_what_is_there_at_the_first_look_is_no_news(sandbox, state):
+        assert watched(watcher(state), looks=3) == []
+
+    def test_one_event_per_report(sandbox, state):
+        new = []
+        events = watched(watcher(state), 4, lambda look: new.append(sandbox.insert_report()) if look < 3 else None)
+        assert [event["report_id"] for event in events] == [report["id"] for report in new]
+        report, event = new[0], events[0]
+        assert event == {
+            "watcher": watcher(state).watcher,
+            "report_id": report["id"],
+            "report_request_id": None,
+            "organization_id": report["organization"]["id"],
+            "organization": report["organization"]["name"],
+            "report_template_id": report["template"],
+            "report_template": {1: "vsme", 2: "loan_esg"}.get(report["template"], event["report_template"]),
+            "customer_identifier": report["customer_identifier"],
+            "status": "submitted",
+            "time": report["submitted_at"],
+        }
+
+    def test_a_restart_makes_none_twice_and_loses_none(sandbox, state):
+        watched(watcher(state), 1)
+        first, second = sandbox.insert_report()["id"], None
+        assert [event["report_id"] for event in watched(watcher(state), 2)] == [first]
+        second = sandbox.insert_report()["id"]
+        assert [event["report_id"] for event in watched(watcher(state), 2)] == [second]
+        assert watched(watcher(state), 2) == []
+
+    def test_what_may_not_be_stored_yet_is_made_again(sandbox, state):
+        """Without the listener; with it, the store has the report as soon as Airflow has its event."""
+        watched(watcher(state), 1)
+        report = sandbox.insert_report()["id"]
+        for _ in range(2):
+            event = asyncio.run(anext(aiter(watcher(state).run()))).payload
+            assert event["report_id"] == report
+        state.kept.setdefault(seen.key_of(event["watcher"], report), []).append(str(report))  # the listener
+        assert watched(watcher(state), 1) == []
+
+    def test_a_first_look_that_was_cut_off_is_made_anew(sandbox, state):
+        class Full(AssetState):
+            async def aset(self, key, value):
+                if len(self.kept) == 3:
+                    raise asyncio.CancelledError
+                await super().aset(key, value)
+
+        full = Full()
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(anext(aiter(watcher(full).run())))
+        state.kept = full.kept
+        assert watched(watcher(state), 2) == []
+
+    def test_reports_of_equal_times_and_late_ones_are_all_seen(sandbox, state):
+        watched(watcher(state), 1)
+        new = [sandbox.insert_report(position)["id"] for position in ("end", "start", "middle")]
+        events = watched(watcher(state), 3, lambda look: new.append(sandbox.insert_report("start")["id"]))
+        assert sorted(event["report_id"] for event in events) == sorted(new[:5])
+
+    def test_a_report_that_goes_on_makes_no_second_event(sandbox, state):
+        """A report that is accepted after it was submitted, edited, or submitted again."""
+        with OpenESGHook() as hook:
+            rows = [row for page in hook.client.iter_pages("reports") for row in page]
+        watching = {"statuses": ["requested", "in_progress", "submitted"]}
+        watched(watcher(state, **watching), 1)
+        assert watched(watcher(state, **watching), 3, lambda _: sandbox.turn_clock(10 * DAY)) == []
+        assert any(row["status"] == "requested" for row in rows)
+
+    def test_other_statuses_and_filters(sandbox, state):
+        declined = watcher(state, statuses=["declined"], filters={"report_template": "vsme"})
+        events = watched(declined, 3, lambda _: sandbox.turn_clock(300 * DAY))
+        with OpenESGHook() as hook:
+            filters = {"status": "declined", "report_template": 1}
+            there = [row["id"] for page in hook.client.iter_pages("reports", filters=filters) for row in page]
+        assert events
+        assert {event["report_id"] for event in events} <= set(there)
+        assert {(event["status"], event["report_template"]) for event in events} == {("declined", "vsme")}
+
+    def test_watchers_that_are_the_same_share_a_memory(sandbox, state):
+        """Two assets, one trigger: what either has had is known, also where one was added later."""
+        watched(watcher(state), 1)
+        later = AssetState()
+        assert watched(watcher(state, later), 2) == []
+        report = sandbox.insert_report()["id"]
+        watched(watcher(state, later), 2)
+        assert str(report) in later.kept[seen.key_of(watcher(state).watcher, report)]
+
+    def test_questions_that_differ_have_memories_of_their_own(state):
+        names = {
+            watcher(state, **given).watcher
+            for given in (
+                {},
+                {"statuses": ["accepted"]},
+                {"filters": {"report_template": "vsme"}},
+                {"openesg_conn_id": "x"},
+            )
+        }
+        assert len(names) == 4
+        same = {"statuses": ["accepted", "submitted"], "poke_interval": 7}
+        assert watcher(state, **same).watcher == watcher(state).watcher
+
+    def test_errors_neither_end_it_nor_make_a_storm(sandbox, state, monkeypatch):
+        """Airflow starts a watcher that ends again within a second."""
+        pauses = []
+
+        async def sleep(seconds):
+            pauses.append(seconds)
+
+        monkeypatch.setattr(report_events.asyncio, "sleep", sleep)
+        sandbox.rotate_secret()
+        sandbox.revoke_tokens()
+        trigger = watcher(state)
+        trigger.poke_interval = 60
+        watched(trigger, 8)
+        assert pauses == [120, 240, 480, 960, 1920, 3600, 3600, 3600]
+        assert sandbox.state()["token_requests"]["total"] == 8
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"statuses": "submitted"}, r"Write \['submitted'\]"),
+            ({"filters": {"colour": 1}}, "'colour' given"),
+            ({"filters": {"status": "submitted"}}, "that is what statuses are for"),
+            ({"poke_interval": 0}, "poke_interval: 0 given"),
+        ],
+    )
+    def test_parameters_are_checked_in_the_dag_file(arguments, message):
+        with pytest.raises(OpenESGConfigError, match=message):
+            OpenESGReportEventTrigger(**arguments)
