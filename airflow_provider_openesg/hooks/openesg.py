@@ -224,12 +224,11 @@ class OpenESGHook(BaseHook):
         :raises OpenESGConfigError: values at fault, each named by field key; nothing was sent.
         :raises OpenESGApiError: the platform refuses, or does not come back.
         """
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
+        from airflow_provider_openesg.object_storage import object_storage_path
         from airflow_provider_openesg.updating.run import update_report
 
         def open_file(path: Any) -> Any:
-            return ObjectStoragePath(path, conn_id=object_storage_conn_id) if isinstance(path, str) else path
+            return object_storage_path(path, object_storage_conn_id) if isinstance(path, str) else path
 
         return update_report(self.client, report_id, field_values, submit=submit, open_file=open_file)
 

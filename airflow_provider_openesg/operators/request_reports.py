@@ -145,8 +145,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
         return [dict(zip(names, record, strict=True)) for record in records]
 
     def _rows_of_file(self) -> Mapping[int, Mapping[str, Any]]:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
+        from airflow_provider_openesg.object_storage import object_storage_path
         from airflow_provider_openesg.requesting.reading import read_csv
 
         path = str(self.requests).strip()
@@ -156,7 +155,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
                 "or set render_template_as_native_obj in the DAG."
             )
         try:
-            content = ObjectStoragePath(path, conn_id=self.object_storage_conn_id).read_bytes()
+            content = object_storage_path(path, self.object_storage_conn_id).read_bytes()
         except (OSError, ValueError, ImportError) as error:
             raise OpenESGConfigError(
                 f"requests: {path!r} cannot be read ({error}). Allowed: a list of dicts, the path of a CSV file, or a "
