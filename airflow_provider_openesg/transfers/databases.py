@@ -179,9 +179,11 @@ def _url(connection: Connection, uri: str = "") -> str:
     scheme, there, rest = uri.partition("://")
     if there:
         # Not by urlsplit: what is wrong with a URI is often that its password was not quoted.
-        return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+        return f"{scheme.replace('postgresql', 'postgres')}://{rest.rpartition('@')[2].partition('?')[0]}"
     port = f":{connection.port}" if connection.port else ""
-    return f"{connection.conn_type}://{connection.host or ''}{port}/{connection.schema or ''}"
+    # MySQL's databases are its schemas, and have their place there.
+    database = f"/{connection.schema or ''}" if connection.conn_type != "mysql" else ""
+    return f"{connection.conn_type}://{connection.host or ''}{port}{database}"
 
 
 def _secrets(connection: Connection) -> Iterator[str]:

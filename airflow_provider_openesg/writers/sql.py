@@ -215,6 +215,8 @@ class SqlRunWriter:
         """
         for staged in self._stage.values():
             staged.finish()
+        total = sum(self._stage[wanted.name].rows for wanted in self.wanted)
+        log.info("Loading %d rows into %s", total, self._database.name)
         with self._database.opened() as session:
             # Whatever ends the process before the commit leaves the tables as they were.
             session.begin()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from airflow_provider_openesg.client.progress import Progress
+from airflow_provider_openesg import clock
+from airflow_provider_openesg.client.progress import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,14 +47,16 @@ class StagedTable:
 
         :param columns: only these.
         """
-        progress = Progress(f"{self.name} into the database")
+        told, read = clock.monotonic(), 0
         self._file.seek(0)
         for batch in pa.ipc.open_stream(self._file):
-            if columns is not None:
-                yield batch.select(columns)
-                continue
-            yield batch
-            progress.add(batch.num_rows, self.rows)
+            yield batch if columns is None else batch.select(columns)
+            read += batch.num_rows
+            if columns is None and clock.monotonic() - told >= EVERY:
+                told = clock.monotonic()
+                log.info(
+                    "%s into the database: %d of %d rows (%.0f%%)", self.name, read, self.rows, 100 * read / self.rows
+                )
 
     def reader(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
         """Read from the start, for what takes Arrow."""

@@ -103,8 +103,10 @@ def database_under_test(way: str, directory: Path, postgres: dict[str, Any]) -> 
         missing = "adbc_driver_postgresql" if way == "postgres-dbapi" else None
         setup = [f"SET search_path = {schema}", "SET TimeZone = 'UTC'"]
         database = DatabaseUnderTest(way, connection, schema, lambda: psycopg.connect(**args), missing, setup)
-        yield database
-        database.query(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        try:
+            yield database
+        finally:
+            database.query(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
     else:
         import mysql.connector
 
@@ -115,8 +117,10 @@ def database_under_test(way: str, directory: Path, postgres: dict[str, Any]) -> 
             way, connection | {"extra": extra}, schema, lambda: mysql.connector.connect(**args), None,
             [f"CREATE SCHEMA IF NOT EXISTS {schema}", f"USE {schema}"],
         )  # fmt: skip
-        yield database
-        database.query(f"DROP SCHEMA IF EXISTS {schema}")
+        try:
+            yield database
+        finally:
+            database.query(f"DROP SCHEMA IF EXISTS {schema}")
 
 
 def mysql_is_there() -> bool:

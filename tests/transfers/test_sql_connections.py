@@ -62,6 +62,7 @@ def test_the_way_taken_stands_in_the_log(
         assert result["tables"]["field_values"] > 100
         log = task_log()
         assert f": {said}" in log
+        assert "No asset event" not in log + caplog.text
         assert f"database {result['database']}, schema {result['schema']}" in log
 
 
@@ -97,7 +98,7 @@ def test_uris_that_a_driver_does_not_take(connect, openesg_connection, sandbox):
 def test_a_wrong_password(connect, openesg_connection, sandbox):
     extra = {"client": "mysql-connector-python"}
     connect(conn_type="mysql", host=MYSQL[0], port=MYSQL[1], login="root", password=SECRET, schema="test", extra=extra)
-    refused("mysql://127.0.0.1:3306/test: cannot be opened: .*Access denied for user 'root'", sandbox)
+    refused("mysql://127.0.0.1:3306: cannot be opened: .*Access denied for user 'root'", sandbox)
 
 
 def test_what_is_not_installed(connect, openesg_connection, sandbox, monkeypatch):
