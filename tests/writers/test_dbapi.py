@@ -81,9 +81,9 @@ def test_comments_of_mysql(write, pull, mysql_database):
     write(database_of("warehouse", mysql_database.schema), pull(range(1)))
     [(comment,)] = mysql_database.query(
         "SELECT column_comment FROM information_schema.columns"
-        " WHERE table_schema = database() AND table_name = 'reports' AND column_name = 'progress'"
+        " WHERE table_schema = database() AND table_name = 'reports' AND column_name = 'updated_at'"
     )
-    assert (comment if isinstance(comment, str) else comment.decode()) == "How much of the report is filled. [%]"
+    assert (comment if isinstance(comment, str) else comment.decode()) == "When the record last changed. [UTC]"
 
 
 @needs_mysql
