@@ -27,7 +27,7 @@ def main() -> None:
         if pid == 0:
             try:
                 operator = OpenESGRequestReportsOperator(task_id="ask", requests=task["requests"])
-                operator.execute({"ti": SimpleNamespace(try_number=task["try_number"])})
+                operator.execute({"ti": SimpleNamespace(try_number=task["try_number"], xcom_push=lambda **_: None)})
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)
