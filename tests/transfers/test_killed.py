@@ -127,10 +127,10 @@ def test_parts(platform, attempt, tmp_path):
     tables = [table for table in TABLES if table != "organizations"]
     runs = []
     took = {"part": 0.6, "commit": 0.05}
-    for number in range(6):
+    for number in range(3):
         platform.turn_clock(86_400)
         before = lake.counted()
-        run_id = f"run-{number % 2}"
+        run_id = f"run-{number % 2}"  # the last one counts already
         for index in (0, 1):
             arguments = {"path": lake.path, "tables": tables, "templates": [index + 1], "commit": False}
             place = {"task_id": "part", "map_index": index}
@@ -149,7 +149,7 @@ def test_parts(platform, attempt, tmp_path):
         data = [name for name in lake.named(f"-{run_id}-") if name.endswith(".parquet")]
         assert len(data) == 2 * len(tables)
         assert not lake.named(".unfinished")
-    assert runs.count(-9) >= 6
+    assert runs.count(-9) >= 3
 
 
 def test_duckdb(platform, attempt, tmp_path):
