@@ -81,14 +81,15 @@ class Encoder:
     def _field_values(self, report: Report) -> bytes:
         references, progress = self._world.options.references, report.progress(self._world.now)
         key = (report.id, progress, references)
-        if key in self._values and not report.edits:
+        # What was written is forgotten by a reset; what the seed gives stays true.
+        seeded = not report.edits and not report.asked
+        if key in self._values and seeded:
             return self._values[key]
         values = values_of(report, progress)
         if references == "nested":
             values = [_nested(report, value) for value in values]
         encoded = _encode(values)
-        # What was written to a report is forgotten by a reset; what the seed gives stays true.
-        if not report.edits:
+        if seeded:
             self._values[key] = encoded
             if len(self._values) > CACHED_REPORTS:
                 self._values.popitem(last=False)

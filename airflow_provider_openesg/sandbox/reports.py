@@ -37,6 +37,7 @@ class Report:
     """A report without its values; ``edits`` and ``touched`` are what was written to it since the start.
 
     :param answered: percent of the questions that the seed answers, once that does not grow any more.
+    :param asked: made by a request since the start, so that not the seed alone says what is in it.
     """
 
     id: int
@@ -52,6 +53,7 @@ class Report:
     edits: dict[int, dict[str, Any]] = field(default_factory=dict)
     touched: int | None = None
     answered: int | None = None
+    asked: bool = False
 
     def stage(self, now: int) -> Stage:
         """Return where it stands now."""

@@ -318,7 +318,7 @@ class World:
             report = self._add(
                 report_id, request_id, course_of_request(report_id, str(self._seed), now, max(now, self.now))
             )
-            report.request_id = request_id
+            report.request_id, report.asked = request_id, True
             for name in ("organization", "user", "template", "customer_identifier", "reason"):
                 setattr(report, name, details[name])
             request = Request(

@@ -161,6 +161,17 @@ class TestRequests:
         sandbox.turn_clock(DAY)
         assert [email["to"] for email in sandbox.state()["emails"]] == ["anna@neu.example"]
 
+    def test_a_reset_forgets_their_answers(self, sandbox, api, api_of):
+        for _ in range(10):
+            api.post("report-requests", json=NEW)
+        sandbox.turn_clock(60 * DAY)
+        assert len(api_of(sandbox).rows("reports")) == 210
+        sandbox.reset()
+        later = api_of(sandbox)
+        for _ in range(10):
+            inserted = sandbox.insert_report("end")
+            assert later.get(f"reports/{inserted['id']}").json() == inserted
+
     def test_reports_that_were_asked_for_come_in_as_the_clock_is_turned(self, sandbox, api, api_of):
         for number in range(40):
             api.post("report-requests", json=NEW | {"customer_identifier": f"N-{number}"})
