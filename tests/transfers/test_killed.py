@@ -68,8 +68,9 @@ def lake(request, tmp_path, monkeypatch):
         yield Lake(str(tmp_path / "esg"))
         return
     with S3Server() as s3:
-        monkeypatch.setenv("AIRFLOW_CONN_STORE", s3.connection())
-        yield Lake("s3://store@lake/esg")
+        # A Connection of this test alone: Airflow keeps what it has once opened, for as long as the process lives.
+        monkeypatch.setenv("AIRFLOW_CONN_KILLED", s3.connection())
+        yield Lake("s3://killed@lake/esg")
 
 
 class Lake:
