@@ -35,10 +35,10 @@ def server():
 
 @pytest.fixture
 def s3(server, monkeypatch):
-    """An empty bucket, and the Connection ``store``."""
+    """An empty bucket, and the Connection ``files``."""
     for key in server.keys(""):
         server.client.delete_object(Bucket="lake", Key=key)
-    monkeypatch.setenv("AIRFLOW_CONN_STORE", server.connection())
+    monkeypatch.setenv("AIRFLOW_CONN_FILES", server.connection())
     return server
 
 
@@ -50,15 +50,15 @@ def run(path, run_id="r", **arguments):
 @pytest.mark.parametrize(
     ("arguments", "file_format"),
     [
-        ({"path": "s3://store@lake/esg"}, "parquet"),
-        ({"path": "s3://lake/esg/", "object_storage_conn_id": "store"}, "parquet"),
-        ({"path": "s3://store@lake/esg"}, "jsonl"),
-        ({"path": "s3://store@lake/esg"}, "csv"),
+        ({"path": "s3://files@lake/esg"}, "parquet"),
+        ({"path": "s3://lake/esg/", "object_storage_conn_id": "files"}, "parquet"),
+        ({"path": "s3://files@lake/esg"}, "jsonl"),
+        ({"path": "s3://files@lake/esg"}, "csv"),
     ],
 )
 def test_all_tables_through_a_connection(s3, arguments, file_format):
     result = run(**arguments, file_format=file_format)
-    path = ObjectStoragePath("s3://store@lake/esg")
+    path = ObjectStoragePath("s3://files@lake/esg")
     manifest = read_manifest(path)
     assert result["path"] == "s3://lake/esg"
     assert result["manifest"] == f"s3://lake/esg/_openesg/runs/{manifest.run}.json"
@@ -76,8 +76,8 @@ def test_all_tables_through_a_connection(s3, arguments, file_format):
 
 
 def test_partitions_are_read_by_duckdb_and_pyarrow(s3):
-    run("s3://store@lake/esg", partition_by="template")
-    path = ObjectStoragePath("s3://store@lake/esg")
+    run("s3://files@lake/esg", partition_by="template")
+    path = ObjectStoragePath("s3://files@lake/esg")
     files = read_manifest(path).files("reports")
     database = duckdb.connect()
     database.register_filesystem(path.fs)
@@ -90,19 +90,19 @@ def test_partitions_are_read_by_duckdb_and_pyarrow(s3):
 
 
 def test_a_pull_that_fails_leaves_nothing_in_the_bucket(s3, sandbox):
-    run("s3://store@lake/esg", "before")
+    run("s3://files@lake/esg", "before")
     before = s3.keys()
     sandbox.fault("answer", path="/reports$", after=1, status=403)
     with pytest.raises(OpenESGApiError, match="HTTP 403"):
-        run("s3://store@lake/esg", "r", file_format="jsonl")
+        run("s3://files@lake/esg", "r", file_format="jsonl")
     assert s3.keys() == before
 
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_write_that_ends_half_way_becomes_no_object(s3, refused):
     """The file is bigger than one block: the store has a part of it, and may refuse the next."""
-    run("s3://store@lake/esg", "before", tables=["reports"])
-    path = ObjectStoragePath("s3://store@lake/esg")
+    run("s3://files@lake/esg", "before", tables=["reports"])
+    path = ObjectStoragePath("s3://files@lake/esg")
     counted, objects = read_manifests(path), s3.keys()
     task = Run("nightly", "extract", "r", -1, "http://127.0.0.1/api/v1", {})
     rows = [{"id": "1", "reason": "x" * (BLOCK_BYTES + 1)}]
@@ -115,7 +115,7 @@ def test_a_write_that_ends_half_way_becomes_no_object(s3, refused):
         if refused:
             s3.authenticate(after=0)
             with pytest.raises(
-                OpenESGError, match=r"\(Connection 'store'\): cannot be written \(PermissionError: .*Access Key"
+                OpenESGError, match=r"\(Connection 'files'\): cannot be written \(PermissionError: .*Access Key"
             ):
                 writer.write("reports", big)
             s3.authenticate(after=float("inf"))
@@ -125,10 +125,10 @@ def test_a_write_that_ends_half_way_becomes_no_object(s3, refused):
 
 
 def test_a_retry_replaces_the_objects_of_its_run_alone(s3):
-    run("s3://store@lake/esg", "other", tables=["reports"])
-    run("s3://store@lake/esg", "r", tables=["reports", "sections"])
-    run("s3://store@lake/esg", "r", tables=["reports"])
-    path = ObjectStoragePath("s3://store@lake/esg")
+    run("s3://files@lake/esg", "other", tables=["reports"])
+    run("s3://files@lake/esg", "r", tables=["reports", "sections"])
+    run("s3://files@lake/esg", "r", tables=["reports"])
+    path = ObjectStoragePath("s3://files@lake/esg")
     assert [manifest.run_id for manifest in read_manifests(path)] == ["other", "r"]
     assert len(s3.keys("esg/reports/")) == 2
     assert s3.keys("esg/sections/") == []
@@ -138,10 +138,10 @@ def test_a_retry_replaces_the_objects_of_its_run_alone(s3):
 def test_what_cannot_be_used_names_the_connection_before_any_call(s3, sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", s3.connection())
     for path, message in {
-        "s3://store@no-such-bucket/esg": r"path 's3://no-such-bucket/esg' \(Connection 'store'\): cannot be written "
+        "s3://files@no-such-bucket/esg": r"path 's3://no-such-bucket/esg' \(Connection 'files'\): cannot be written "
         r"\(FileNotFoundError: .*bucket does not exist",
         "s3://nobody@lake/esg": "its Connection is not there .The conn_id `nobody` isn't defined",
-        "gs://store@lake/esg": r"cannot be opened \(.*\). gs:// needs apache-airflow-providers-google",
+        "gs://files@lake/esg": r"cannot be opened \(.*\). gs:// needs apache-airflow-providers-google",
         "abfs://lake/esg": "abfs:// needs apache-airflow-providers-microsoft-azure",
         "s4://lake/esg": r"cannot be opened \(.*\). Known: a directory, s3, ",
     }.items():
