@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def serve(attempt: Callable[[dict[str, Any]], None]) -> None:
+def serve(attempt: Callable[[dict[str, Any]], None], prepare: Callable[[], Any] = lambda: None) -> None:
     """Read tasks, one JSON object per line, and try each in a process of its own.
 
     ``kill_after`` seconds (or null) are the try's own. Answers with ``seconds`` and ``status``: 0 done, 1 failed, -9
     killed.
+
+    :param prepare: does beforehand what is not to be part of a try.
     """
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+    os.dup2(2, 1)  # Airflow 2 logs to the standard output
+    prepare()
     for line in sys.stdin:
         task = json.loads(line)
         kill_after = task.pop("kill_after")
