@@ -56,6 +56,9 @@ def commit(lake: Lake, manifest: Manifest, keep_runs: int | None) -> str:
             f"run {manifest.run}: a later try of this task, begun {before.started_at:%Y-%m-%d %H:%M:%S} UTC, has"
             " committed it. This one was taken for dead, and leaves it as it is."
         )
+    # Tries again, until their files are gone: where this one is killed while it removes them, the next one goes on.
+    for replaced in {*map(try_of, before.paths)} if before else ():
+        lake.put(f"{TRIES}/{replaced}", b"")
     lake.put(path, manifest.encode())
     # The run counts: whatever fails now is no reason to do it again.
     try:

@@ -13,6 +13,7 @@ import pytest
 from airflow_provider_openesg.exceptions import OpenESGError
 from airflow_provider_openesg.writers import commit
 from airflow_provider_openesg.writers.files import FileRunWriter
+from airflow_provider_openesg.writers.lake import Lake
 from airflow_provider_openesg.writers.manifest import committed_files, read_manifests
 
 START = datetime(2026, 2, 1, 3, tzinfo=UTC)
@@ -74,6 +75,24 @@ def test_a_try_that_was_killed_is_cleared_by_the_next(tmp_path, write):
     write(2, run_id="other")
     assert left < files(tmp_path)  # it is not for another run to remove them
     write(3, run_id="r")
+    assert files(tmp_path) == expected(tmp_path)
+
+
+def test_files_that_a_commit_did_not_get_to_remove_go_with_the_next(tmp_path, write, monkeypatch):
+    write(0, run_id="r")
+    removed = []
+
+    def stopped(self, paths):
+        removed.extend(paths)
+        raise KeyboardInterrupt  # as a kill, nothing of ours answers it
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Lake, "remove", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            write(1, run_id="r")
+    assert len(removed) == 3
+    assert files(tmp_path) > expected(tmp_path)
+    write(2, run_id="r")
     assert files(tmp_path) == expected(tmp_path)
 
 
