@@ -28,6 +28,8 @@ airflow: $(READY) ## Airflow's UI with the sandbox, Connections and example DAGs
 bench: $(READY) ## what it costs: JSON to Arrow, 2,000 waits, pulls beside other ways (half an hour; ARGS="--help")
 	@$(BIN)/python tests/bench/decode.py
 	@$(BIN)/python tests/bench/waits.py
+	@$(BIN)/python tests/bench/requesting.py
+	@$(BIN)/python tests/bench/waits.py
 	@$(BIN)/python tests/bench/pull.py $(ARGS)
 
 docs: $(READY) ## the documentation, into site/

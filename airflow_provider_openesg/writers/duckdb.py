@@ -89,6 +89,7 @@ class DuckDBSession(StatementSession):
 
     def begin(self) -> None:
         """Begin; the file's lock keeps other loads away."""
+        self.execute("SET preserve_insertion_order = false")  # loads in parallel; rows are told apart by their key
         self.execute("BEGIN TRANSACTION")
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {self._in_catalog()}")
 

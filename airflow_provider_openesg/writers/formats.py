@@ -45,7 +45,9 @@ class ParquetFile:
     """Parquet with ZSTD; pages of the API are gathered into row groups that readers like."""
 
     def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(handle, schema, compression="zstd")
+        # Not for numbers, ids and values, which hardly repeat: a dictionary of them takes more time and more room.
+        repeating = [each.name for each in schema if pa.types.is_string(each.type) and each.name not in ("id", "value")]
+        self._writer = pq.ParquetWriter(handle, schema, compression="zstd", use_dictionary=repeating)
         self._held: list[pa.RecordBatch] = []
         self._rows = self.held_bytes = 0
 
