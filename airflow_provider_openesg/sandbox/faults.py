@@ -88,10 +88,8 @@ class Faults:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._lock = threading.Lock()
-        self._released = threading.Event()
         self._set: list[_Set] = []
         self._count = 0
-        self.clear()
 
     def add(self, fault: Fault) -> int:
         """Set a fault and return its id."""
@@ -104,8 +102,6 @@ class Faults:
         """Take all away and let hanging answers end."""
         with self._lock:
             self._set, self._count = [], 0
-            self._released.set()
-            self._released = threading.Event()
 
     def report(self) -> list[dict[str, Any]]:
         """Return what is set, and how often each matched and struck."""
@@ -131,11 +127,11 @@ class Faults:
                         break
         return struck
 
-    def hang(self, environ: Environ) -> None:
-        """Wait until faults are cleared or the client leaves, then end the connection without an answer."""
-        released, channel = self._released, channel_of(environ)
-        while channel.connected and not released.wait(0.1):
-            pass
+    def hang(self, fault: Fault, environ: Environ) -> None:
+        """Wait until the fault is cleared or the client leaves, then end the connection without an answer."""
+        channel = channel_of(environ)
+        while channel.connected and any(each.fault is fault for each in self._set):
+            time.sleep(0.05)
         raise ClientDisconnected
 
 

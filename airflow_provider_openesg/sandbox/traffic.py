@@ -145,7 +145,7 @@ class Traffic:
             time.sleep(fault.seconds if fault.kind == "delay" else 0)
         if last is not None:
             if last.kind == "hang":
-                self._faults.hang(environ)
+                self._faults.hang(last, environ)
             if last.kind == "reset" and not last.carried_out:
                 reset(environ)
             if last.kind == "answer":
