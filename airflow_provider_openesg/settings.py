@@ -167,6 +167,15 @@ class OpenESGSettings:
         )
 
     @property
+    def settle_time(self) -> float:
+        """Seconds after which a write whose answer was lost is taken to be carried out, or never to be.
+
+        Twice *Timeout*: a call that has run into it had that long already, but one that was cut off (a reset, a task
+        that was killed) may have been sent a moment before.
+        """
+        return 2 * self.timeout
+
+    @property
     def api_url(self) -> str:
         """Base URL and API path, without a trailing slash."""
         return (self.base_url + self.api_path).rstrip("/")

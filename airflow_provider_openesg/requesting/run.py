@@ -100,13 +100,12 @@ def request_reports(
 
 
 def _send(client: OpenESGClient, own_turn: Turn, missing: list[RequestRow], *, retried: bool) -> Sent:
-    # What the platform was doing when its caller's patience ended is done after as long again, or not at all.
-    sender = Sender(client, settle_seconds=client.settings.timeout)
+    sender = Sender(client)
     if retried or own_turn.in_doubt:
         log.info(
             "An earlier try may have been cut off while it was sending, or still be at work elsewhere: looking again "
             "in %.0f s before anything is sent.",
-            client.settings.timeout,
+            client.settings.settle_time,
         )
         sender.wait_for_others(missing)
     own_turn.begin_sending()

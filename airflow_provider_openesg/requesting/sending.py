@@ -81,13 +81,12 @@ class _Losses:
 class Sender:
     """Sends rows, several at once, until it is known of each what became of it.
 
-    :param settle_seconds: how long the platform may go on with a call after its answer was lost: before a row is sent
-        again it is looked for after this time.
+    A row whose answer is lost is looked for after the Connection's ``settle_time``, before it is sent again.
     """
 
-    def __init__(self, client: OpenESGClient, settle_seconds: float) -> None:
+    def __init__(self, client: OpenESGClient) -> None:
         self._client = client
-        self._settle_seconds = settle_seconds
+        self._settle_seconds = client.settings.settle_time
         self.sent = Sent()
 
     def send(self, rows: Sequence[RequestRow]) -> Sent:

@@ -203,7 +203,7 @@ class _Run:
             except OpenESGApiError as error:
                 if attempt == MAX_TRIES or (error.status is not None and error.status < 500):
                     raise
-                pause = self._client.settings.timeout
+                pause = self._client.settings.settle_time
                 log.warning("The answer is lost; looking at the report in %.0f s. %s", pause, error)
                 clock.sleep(pause)
                 self._read()

@@ -23,7 +23,7 @@ FAULTS = (
     {"kind": "reset", "share": 0.02},
     {"kind": "answer", "status": 502, "share": 0.02},
     {"kind": "truncate", "share": 0.02},
-    {"kind": "delay", "seconds": 1.3, "share": 0.01},  # beyond the timeout, and carried out
+    {"kind": "delay", "seconds": 1.3, "share": 0.01},  # beyond the timeout, and carried out: within twice that
 )
 
 

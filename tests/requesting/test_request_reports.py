@@ -26,7 +26,7 @@ LIST = "GET /api/v1/report-requests"
 
 @pytest.fixture
 def ask(sandbox, token_cache_dir, connect):
-    """Ask through a Connection with a timeout of 1 s, which is also the pause before a second look."""
+    """Ask through a Connection with a timeout of 1 s; the pause before a second look is twice that."""
     connect(sandbox, timeout=1)
 
     def run(rows, **arguments):
@@ -271,7 +271,7 @@ class TestTurns:
 
     def test_what_a_try_that_was_cut_off_left_under_way(self, sandbox, ask, rows, written_to, token_cache_dir):
         """Its last call is still being carried out when the next try looks first, and done when it looks again."""
-        sandbox.fault("delay", path="report-requests$", method="POST", times=1, seconds=0.8)
+        sandbox.fault("delay", path="report-requests$", method="POST", times=1, seconds=1.7)
         (row,) = rows(1)
         with OpenESGHook() as hook, turn(hook.settings.api_url, str(token_cache_dir)) as cut_off:
             cut_off.begin_sending()
@@ -285,7 +285,7 @@ class TestTurns:
                 )
         begun = time.monotonic()
         assert outcomes(ask([row])) == ["existing"]
-        assert time.monotonic() - begun >= 1  # the pause itself
+        assert time.monotonic() - begun >= 2  # the pause itself
         assert written_to(sandbox) == once([row])
         with turn(hook.settings.api_url, str(token_cache_dir)) as after:
             assert not after.in_doubt
