@@ -74,7 +74,14 @@ FIELDS: Mapping[str, ConnectionField] = {
         "Most requests a second of one process. Empty: no limit of our own.",
         minimum=0.01,
     ),
-    "page_size": ConnectionField("Page size", "integer", "Rows asked for in one page.", 100, minimum=2, maximum=10000),
+    "page_size": ConnectionField(
+        "Page size",
+        "integer",
+        "Reports asked for in one page. Of lists with small rows five times as many, if the platform gives them.",
+        100,
+        minimum=2,
+        maximum=10000,
+    ),
     "verify_tls": ConnectionField("Verify TLS", "boolean", "Check the platform's certificate.", default=True),
     "ca_bundle": ConnectionField(
         "CA bundle",

@@ -26,7 +26,7 @@ import msgspec
 
 from airflow_provider_openesg.api import COUNT, ITEMS, LIMIT, NEXT, OFFSET, RESULTS
 from airflow_provider_openesg.client.parallel import ordered
-from airflow_provider_openesg.exceptions import OpenESGContractError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 
 Row = TypeVar("Row")
 Query = Mapping[str, str | list[str]]
@@ -82,6 +82,7 @@ class Listing(Generic[Row]):
     :param url: of the list.
     :param query: its filters.
     :param page_size: rows to ask for in one page, at least 2.
+    :param most: rows to ask for where the platform gives as many in one page.
     :param parallel: pages under way at once.
     :param same_origin: tells whether a link may be followed with the token.
 
@@ -95,13 +96,15 @@ class Listing(Generic[Row]):
         query: Query,
         *,
         page_size: int,
+        most: int,
         parallel: int,
         same_origin: Callable[[str], bool],
     ) -> None:
         self._fetch = fetch
         self._url = url
         self._query = query
-        self._size = page_size
+        self._page_size = page_size
+        self._size = most
         self._parallel = parallel
         self._same_origin = same_origin
         self._moved = False
@@ -139,13 +142,26 @@ class Listing(Generic[Row]):
         )
 
     def _read_through(self) -> Generator[Page[Row]]:
-        first = self._at(0)
+        first = self._first()
         self.total = first.count
         if first.next is not None:
             return self._by_links(self._counted(first))
         if first.count is not None:
             return self._by_count(self._counted(first))
         return self._by_length(self._counted(first))
+
+    def _first(self) -> Page[Row]:
+        """Read the first page, and learn from it how many rows the platform gives in one."""
+        if self._size > self._page_size:
+            try:
+                first = self._at(0)
+                if first.count is None or len(first.rows) >= min(self._size, first.count):
+                    return first
+            except OpenESGApiError as error:
+                if error.status not in (400, 422):
+                    raise
+            self._size = self._page_size
+        return self._at(0)
 
     def _at(self, offset: int) -> Page[Row]:
         return self._fetch_at(offset)()

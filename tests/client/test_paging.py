@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_openesg.client.paging import MAX_PASSES, Listing, Page, decode_records
 from airflow_provider_openesg.client.session import OpenESGSession
-from airflow_provider_openesg.exceptions import OpenESGContractError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 from airflow_provider_openesg.settings import OpenESGSettings
 
 URL = "https://esg.example/api/v1/reports"
@@ -18,8 +18,8 @@ URL = "https://esg.example/api/v1/reports"
 class Server:
     """Serves ``rows`` in one of the envelopes; ``changes[n]`` is done before the n-th request is answered."""
 
-    def __init__(self, rows, envelope="items", cap=None):
-        self.rows, self.envelope, self.cap = list(rows), envelope, cap
+    def __init__(self, rows, envelope="items", cap=None, refuses_above=10**9):
+        self.rows, self.envelope, self.cap, self.refuses_above = list(rows), envelope, cap, refuses_above
         self.changes = {}
         self.asked: list[tuple[str, int]] = []
         self.lock = threading.Lock()
@@ -28,8 +28,11 @@ class Server:
         with self.lock:
             # The links of this server are offsets.
             offset = int(query["offset"]) if query else int(url.rpartition("=")[2])
-            limit = min(int(query["limit"]) if query else 3, self.cap or 10**9)
+            limit = int(query["limit"]) if query else 3
             self.asked.append((url, offset))
+            if limit > self.refuses_above:
+                raise OpenESGApiError("limit: too large", method="GET", url=url, status=422)
+            limit = min(limit, self.cap or 10**9)
             self.changes.get(len(self.asked), lambda rows: None)(self.rows)
             return self.page(offset, limit)
 
@@ -44,18 +47,26 @@ class Server:
             return Page(rows, list(rows), len(self.rows), f"/api/v1/reports?o={offset + len(rows)}" if more else None)
         return Page(rows, list(rows), len(self.rows))
 
-    def read(self, page_size=3, parallel=1):
-        return [row for page in listing(self, page_size, parallel).pages() for row in page]
+    def read(self, page_size=3, parallel=1, most=None):
+        return [row for page in listing(self, page_size, parallel, most).pages() for row in page]
 
 
-def listing(server, page_size, parallel):
+def listing(server, page_size, parallel, most=None):
     session = OpenESGSession(OpenESGSettings.from_connection(host="https://esg.example", login="id", password="secret"))
 
     def fetch(url, query):
         page = server(url, query)
         return lambda: page
 
-    return Listing(fetch, URL, {}, page_size=page_size, parallel=parallel, same_origin=session.same_origin)
+    return Listing(
+        fetch,
+        URL,
+        {},
+        page_size=page_size,
+        most=most or page_size,
+        parallel=parallel,
+        same_origin=session.same_origin,
+    )
 
 
 @pytest.mark.parametrize("envelope", ["items", "links", "bare", "whole"])
@@ -106,9 +117,16 @@ changes = st.dictionaries(
 
 
 @settings(max_examples=300, deadline=None, database=None)
-@given(changes=changes, number=st.integers(0, 30), page_size=st.integers(4, 9), parallel=st.sampled_from([1, 3]))
-def test_whatever_comes_and_goes(changes, number, page_size, parallel):
-    server = Server(range(number))
+@given(
+    changes=changes,
+    number=st.integers(0, 30),
+    page_size=st.integers(4, 9),
+    parallel=st.sampled_from([1, 3]),
+    most=st.sampled_from([None, 12]),
+    cap=st.sampled_from([None, 11]),
+)
+def test_whatever_comes_and_goes(changes, number, page_size, parallel, most, cap):
+    server = Server(range(number), cap=cap)
     stayed, kinds, inserted = set(range(number)), set(), {}
 
     def change(at, kind, share):
@@ -124,7 +142,7 @@ def test_whatever_comes_and_goes(changes, number, page_size, parallel):
         return run
 
     server.changes = {at: change(at, *what) for at, what in changes.items()}
-    got = server.read(page_size, parallel)
+    got = server.read(page_size, parallel, most)
     assert len(got) == len(set(got)), "doubled"
     assert stayed <= set(got), "lost"
     if kinds == {"insert"}:
@@ -145,6 +163,23 @@ def test_a_list_that_never_holds_still_is_an_error():
     with pytest.raises(OpenESGContractError, match="changes faster than it can be read"):
         server.read()
     assert server.asked.count((URL, 0)) == MAX_PASSES
+
+
+@pytest.mark.parametrize(
+    ("server", "offsets"),
+    [
+        ({}, range(0, 39, 19)),
+        ({"cap": 5}, [0, *range(0, 39, 3)]),
+        ({"refuses_above": 5}, [0, *range(0, 39, 3)]),
+        ({"envelope": "bare"}, range(0, 39, 19)),
+        ({"envelope": "bare", "cap": 5}, range(0, 40, 4)),
+    ],
+)
+def test_as_many_rows_in_a_page_as_the_platform_gives(server, offsets):
+    """It is asked for more than the page size once; where it gives or takes less, the page size holds."""
+    server = Server(range(40), **server)
+    assert server.read(page_size=4, most=20) == list(range(40))
+    assert [offset for _, offset in server.asked] == [*offsets]
 
 
 def test_a_capped_page_names_the_page_size_to_set():

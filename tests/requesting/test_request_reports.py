@@ -56,8 +56,8 @@ def test_asked_once_and_found_again(sandbox, ask, rows, written_to):
     assert written_to(sandbox) == once(thirty)
     state = sandbox.state()
     assert state["calls"][POST] == 30
-    # Looked up in bulk: before the first and after it; then once again. 205 to 235 requests are three pages of 100.
-    assert state["calls"][LIST] == 3 + 3 + 3
+    # Looked up in bulk: before the first and after it; then once again. 205 to 235 requests are one page of 500.
+    assert state["calls"][LIST] == 1 + 1 + 1
     with OpenESGHook() as hook:
         report = hook.get_record("reports", first[0].known.report_id)
     assert (report["customer_identifier"], report["reason"], report["status"]) == ("L-0", "2026", "requested")
@@ -377,10 +377,10 @@ def test_a_thousand_rows_take_a_thousand_calls_and_a_few(sandbox, ask, connect, 
     ask(rows(1000))
     state = sandbox.state()
     assert state["in_flight_max"] == 16
-    # 205 requests are three pages, before the first and after it; once all are there, they are thirteen pages.
-    assert state["calls"] == {"POST /o/token/": 1, "GET /api/v1/report-templates": 1, POST: 1000, LIST: 3 + 3}
+    # 205 requests are one page, before the first and after it; once all are there, they are three pages of 500.
+    assert state["calls"] == {"POST /o/token/": 1, "GET /api/v1/report-templates": 1, POST: 1000, LIST: 1 + 1}
     assert outcomes(ask(rows(1000))) == ["existing"] * 1000
-    assert sandbox.state()["calls"] == state["calls"] | {"GET /api/v1/report-templates": 2, LIST: 3 + 3 + 13}
+    assert sandbox.state()["calls"] == state["calls"] | {"GET /api/v1/report-templates": 2, LIST: 1 + 1 + 3}
 
 
 def test_under_the_rate_limit(sandbox, ask, connect, rows):
