@@ -240,10 +240,11 @@ class _NoCookies(RequestsCookieJar):
 
 def _read_body(response: requests.Response, budget: Budget) -> NoAnswer | None:
     """Read the whole body, within bounds. ``read1`` hands over what has come in, so that a dripping body is noticed."""
-    body = bytearray()
+    pieces, size = [], 0
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
             response.close()
             raise OpenESGContractError(
                 f"{response.request.method} {shown_url(response.url)}: the answer is larger than "
@@ -253,7 +254,7 @@ def _read_body(response: requests.Response, budget: Budget) -> NoAnswer | None:
             response.close()
             return NoAnswer("the answer did not end within the Retry budget (max_retry_time)")
     # Not left to requests: it would join the body once more from pieces of 10 KiB, which takes longer than reading it.
-    content = response._content = bytes(body)
+    content = response._content = b"".join(pieces)
     response.raw = io.BytesIO(content)
     return None
 
