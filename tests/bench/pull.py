@@ -28,7 +28,7 @@ import duckdb
 import requests
 
 HERE = Path(__file__).parent
-DLT_ENVIRONMENT = Path(".bench/dlt")
+DLT_ENVIRONMENT, BYTECODE = Path(".bench/dlt"), Path(".bench/bytecode")
 DLT = "dlt[duckdb,filesystem,parquet,postgres]==1.31.0"
 
 WAYS = (
@@ -157,8 +157,10 @@ def turn(way: Way, base: str, server: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as directory, place_for(way, Path(directory), server) as place:
         requests.get(f"{base}/stats", timeout=60)
         command = [python_for(name), HERE / "ways" / f"{name}.py", base, target, place]
-        # The page server has no TLS, which requests-oauthlib alone refuses.
-        environment = os.environ if name == "ours" else {**os.environ, "OAUTHLIB_INSECURE_TRANSPORT": "1"}
+        # Modules are compiled once, as those of an installation are, whatever the environment says of the repository's.
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTECODE.absolute())}
+        if name != "ours":  # the page server has no TLS, which requests-oauthlib alone refuses
+            environment["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
             sys.exit(f"{name} -> {target} failed:\n{done.stdout}\n{done.stderr}")

@@ -19,6 +19,7 @@ os.environ.update(
     AIRFLOW_CONN_OPENESG_DEFAULT=json.dumps(connection),
 )
 
+from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector  # noqa: E402
 from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath  # noqa: E402
 
 # Of no way the imports are measured: ours are made where they are used, so they are made here.
@@ -30,7 +31,8 @@ import airflow_provider_openesg.writers.files  # noqa: E402, F401
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator  # noqa: E402
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator  # noqa: E402
 
-# What Airflow loads for the first Connection and the first path: boto3, where the Amazon provider is there.
+# What Airflow loads for the first Connection, path and lineage: boto3, where the Amazon provider is there, and plugins.
+get_hook_lineage_collector()
 BaseHook.get_connection("openesg_default")
 ObjectStoragePath("file:///tmp").fs.exists("/tmp")
 
