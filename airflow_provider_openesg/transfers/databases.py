@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from airflow_provider_openesg.exceptions import OpenESGConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from adbc_driver_manager import dbapi as adbc
+    from airflow.providers.apache.arrow.hooks.adbc import AdbcHook
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_openesg.writers.sql import Database
@@ -89,29 +92,56 @@ def _adbc(connection: Connection, schema: str | None) -> Database:
     try:
         from airflow.providers.apache.arrow.hooks.adbc import AdbcHook
 
+        from airflow_provider_openesg.writers.bigquery import BigQueryDatabase
         from airflow_provider_openesg.writers.postgres import PostgresDatabase
+        from airflow_provider_openesg.writers.snowflake import SnowflakeDatabase
         from airflow_provider_openesg.writers.sqlite import SqliteDatabase
     except ModuleNotFoundError as error:
         raise _not_installed("A Connection of type adbc", error.name, "adbc") from None
     hook = AdbcHook(adbc_conn_id=connection.conn_id)
-    dialect = hook.driver.removeprefix("adbc_driver_") if hook.dialect_name == "default" else hook.dialect_name
-    if not _installed(hook.driver) and "/" not in hook.driver:
+    if hook.driver.startswith("adbc_driver_") and not _installed(hook.driver):
         raise OpenESGConfigError(f"driver {hook.driver} is not installed: pip install {hook.driver.replace('_', '-')}.")
-    host = connection.host or ""
-    secrets = list(_secrets(connection))
+    dialect = hook.driver.removeprefix("adbc_driver_") if hook.dialect_name == "default" else hook.dialect_name
+    connect, secrets = partial(_adbc_connection, hook), list(_secrets(connection))
+    # The hook's own URI carries all of extra, which drivers refuse.
+    hook.uri = connection.host or ""
     if dialect == "postgresql":
-        # The hook's own URI hands all of extra to libpq, which refuses it.
-        hook.uri = host if "://" in host else _dsn(connection, {})
-        return PostgresDatabase(hook.get_conn, _url(connection, hook.db_kwargs["uri"]), schema, secrets)
+        if "://" not in hook.uri:
+            hook.uri = _dsn(connection, {})
+        return PostgresDatabase(connect, _url(connection, hook.db_kwargs["uri"]), schema, secrets)
     if dialect == "sqlite":
-        hook.uri = host
         path = str(hook.db_kwargs["uri"]).removeprefix("file:").partition("?")[0]
         _check_sqlite(path, schema)
-        return SqliteDatabase(hook.get_conn, path, None, secrets)
+        return SqliteDatabase(connect, path, None, secrets)
+    options = {"username": connection.login, "password": connection.password, **hook.db_kwargs}
+    hook.db_kwargs = {name: value for name, value in options.items() if value}
+    if dialect == "snowflake":
+        return SnowflakeDatabase(connect, _warehouse(hook, "snowflake", "account", "db"), schema, secrets)
+    if dialect == "bigquery":
+        schema = schema or hook.db_kwargs.get("adbc.bigquery.sql.dataset_id")
+        return BigQueryDatabase(connect, _warehouse(hook, "bigquery", "project_id"), schema, secrets)
     raise OpenESGConfigError(
-        f"extra field dialect: {dialect!r} given; allowed: postgresql, sqlite. For other databases give a Connection of"
-        " their own type."
+        f"extra field dialect: {dialect!r} given; allowed: postgresql, sqlite, snowflake, bigquery. For other databases"
+        " give a Connection of their own type."
     )
+
+
+def _adbc_connection(hook: AdbcHook) -> adbc.Connection:
+    if hook.driver.isidentifier() and _installed(hook.driver):
+        return hook.get_conn()
+    from adbc_driver_manager import dbapi
+
+    # A path, or a name that the driver manager knows: the hook takes nothing but Python packages.
+    return dbapi.connect(
+        hook.driver, entrypoint=hook.entrypoint, db_kwargs=hook.db_kwargs, conn_kwargs=hook.conn_kwargs
+    )
+
+
+def _warehouse(hook: AdbcHook, dialect: str, *parts: str) -> str:
+    """Name a warehouse by its URI, or by the driver's options."""
+    options = [hook.db_kwargs.get(f"adbc.{dialect}.sql.{part}") for part in parts]
+    place = hook.db_kwargs.get("uri") or "/".join(filter(None, options))
+    return f"{dialect}://{place.rpartition('://')[2].rpartition('@')[2].partition('?')[0]}"
 
 
 def _other(connection: Connection, schema: str | None, name: str | None = None) -> Database:
@@ -189,8 +219,8 @@ def _url(connection: Connection, uri: str = "") -> str:
 def _secrets(connection: Connection) -> Iterator[str]:
     """Name what no message may show, as it is and as it stands in a URL."""
     kwargs = connection.extra_dejson.get("db_kwargs") or {}
-    uris = [str(text) for text in (connection.host, kwargs.get("uri")) if text and "://" in str(text)]
-    in_uris = [uri.partition("://")[2].rpartition("@")[0].partition(":")[2] for uri in uris]
+    uris = [str(text) for text in (connection.host, kwargs.get("uri")) if text and "@" in str(text)]
+    in_uris = [uri.rpartition("://")[2].rpartition("@")[0].partition(":")[2] for uri in uris]
     for secret in (connection.password, kwargs.get("password"), *in_uris):
         if secret:
             # Drivers quote it in pieces where they take it apart by mistake.
@@ -199,3 +229,4 @@ def _secrets(connection: Connection) -> Iterator[str]:
                 quote(secret, safe=""),
                 *(piece for piece in re.split(r"\W+", secret) if len(piece) > 3),
             )
+    yield from (str(kwargs[name]) for name in kwargs if re.search("token|secret|credentials|private_key", name))

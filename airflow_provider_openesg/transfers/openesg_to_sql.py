@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class OpenESGToSqlOperator(OpenESGTransferOperator):
     """Writes tidy tables of the openESG platform into a database.
 
-    PostgreSQL and SQLite take them by ADBC, where its driver is installed, DuckDB by Arrow, and every other database
-    with a ``DbApiHook`` in batches of parameters; the log says which.
+    PostgreSQL and SQLite take them by ADBC, where its driver is installed, Snowflake and BigQuery by a Connection of
+    type ``adbc``, DuckDB by Arrow, and every other database with a ``DbApiHook`` in batches of parameters; the log says
+    which.
 
     The run is staged on local disk (``TMPDIR``) and then loaded into all tables in one transaction: killed at any
     moment, the tables are as before or as after. Tables and schema are made where they do not exist; columns that are

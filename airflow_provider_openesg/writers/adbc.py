@@ -76,8 +76,8 @@ class AdbcSession(StatementSession):
     @contextmanager
     def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> Iterator[str]:
         """Put the rows into a temporary table."""
-        fields = rows.schema if columns is None else [rows.schema.field(name) for name in columns]
-        self.execute(f"CREATE TEMPORARY TABLE {_STAGE} ({', '.join(map(self._column, fields))})")
+        fields = map(self.column, rows.schema_of(columns))
+        self.execute(f"CREATE TEMPORARY TABLE {_STAGE} ({', '.join(fields)})")
         self._ingest(_STAGE, rows, columns, temporary=True)
         yield _STAGE
         self.execute(f"DROP TABLE {_STAGE}")

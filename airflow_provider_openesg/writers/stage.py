@@ -58,19 +58,19 @@ class StagedTable:
                     "%s into the database: %d of %d rows (%.0f%%)", self.name, read, self.rows, 100 * read / self.rows
                 )
 
+    def schema_of(self, columns: Sequence[str] | None = None) -> pa.Schema:
+        """Return the columns, all or some."""
+        return self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
+
     def reader(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
         """Read from the start, for what takes Arrow."""
-        schema = self.schema if columns is None else self._schema_of(columns)
-        return pa.RecordBatchReader.from_batches(schema, self.batches(columns))
+        return pa.RecordBatchReader.from_batches(self.schema_of(columns), self.batches(columns))
 
     def distinct(self, key: Sequence[str]) -> int:
         """Count the different keys."""
-        keys = pa.Table.from_batches(self.batches(key), self._schema_of(key))
+        keys = pa.Table.from_batches(self.batches(key), self.schema_of(key))
         return int(keys.group_by(list(key)).aggregate([]).num_rows)
 
     def close(self) -> None:
         """Let go of the disk."""
         self._file.close()
-
-    def _schema_of(self, columns: Sequence[str]) -> pa.Schema:
-        return pa.schema([self.schema.field(name) for name in columns])

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import _duckdb
 import duckdb
 import psycopg
 
@@ -87,9 +88,13 @@ def _rows(cursor: Any, sql: str) -> list[tuple[Any, ...]]:
 def database_under_test(way: str, directory: Path, postgres: dict[str, Any]) -> Iterator[DatabaseUnderTest]:
     """Make a database of one's own, and drop it."""
     schema = f"esg_{secrets.token_hex(4)}"
-    if way == "duckdb":
+    if "duckdb" in way:
         path = str(directory / "esg.duckdb")
-        yield DatabaseUnderTest(way, {"conn_type": "duckdb", "host": path}, None, lambda: duckdb.connect(path))
+        connection = {"conn_type": "duckdb", "host": path}
+        if way == "duckdb-warehouse":
+            driver = {"driver": _duckdb.__file__, "entrypoint": "duckdb_adbc_init", "dialect": "snowflake"}
+            connection = {"conn_type": "adbc", "extra": {**driver, "db_kwargs": {"path": path}}}
+        yield DatabaseUnderTest(way, connection, None, lambda: duckdb.connect(path))
     elif "sqlite" in way:
         path = str(directory / "esg.sqlite")
         adbc = {"conn_type": "adbc", "host": path, "extra": {"dialect": "sqlite"}}
