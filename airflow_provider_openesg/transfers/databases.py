@@ -152,7 +152,10 @@ def _other(connection: Connection, schema: str | None, name: str | None = None) 
     except ModuleNotFoundError as error:
         raise _not_installed(f"A Connection of type {connection.conn_type}", error.name, None) from None
     except Exception as error:
-        raise OpenESGConfigError(f"a Connection of type {connection.conn_type!r}: {error}") from None
+        raise OpenESGConfigError(
+            f"a Connection of type {connection.conn_type!r}: {error}. Install the provider that brings that type, or"
+            " correct it."
+        ) from None
     if not isinstance(hook, DbApiHook):
         raise OpenESGConfigError(
             f"a Connection of type {connection.conn_type!r}, which is no SQL database. Give one of type postgres,"

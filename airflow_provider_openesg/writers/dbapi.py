@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -55,7 +56,7 @@ class DbApiDatabase(Database):
         try:
             self._engine = hook.get_sqlalchemy_engine(
                 # Whose e-mail address it was is nothing for a log.
-                {"creator": hook.get_conn, "poolclass": NullPool, "hide_parameters": True, "future": True}
+                {"creator": partial(_connected, hook), "poolclass": NullPool, "hide_parameters": True, "future": True}
             )
         except Exception as error:
             raise self._unusable(error) from None
@@ -81,6 +82,14 @@ class DbApiDatabase(Database):
             message = message.replace(secret, "***")
         # Without the driver's own error: what it was given may stand in there.
         return OpenESGConfigError(f"{self.name}: cannot be opened: {message}")
+
+
+def _connected(hook: DbApiHook) -> Any:
+    connection = hook.get_conn()
+    if hook.supports_autocommit:
+        # Some drivers, such as Snowflake's, would commit each statement.
+        hook.set_autocommit(connection, autocommit=False)
+    return connection
 
 
 class DbApiSession(Session):

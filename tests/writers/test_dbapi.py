@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import sys
 import threading
 from contextlib import closing
 
 import mysql.connector
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
+from airflow.providers.postgres.hooks.postgres import PostgresHook
 from databases import MYSQL, NO_MYSQL, database_under_test, mysql_is_there
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.transfers.databases import database_of
 from airflow_provider_openesg.writers import locks
 from airflow_provider_openesg.writers.dbapi import DbApiDatabase
@@ -154,3 +156,26 @@ def test_what_mysql_has_written_before_a_load_fails_is_taken_back(write, pull, r
     with pytest.raises(Exception, match="mine"):
         write(there, [*pull(range(5)), ("field_values", bad)])
     assert mysql_database.tables() == before
+
+
+def test_a_driver_that_commits_each_statement_is_kept_from_it(write, pull, rows, tmp_path, postgres, monkeypatch):
+    """As Snowflake's connector does, unless it is told."""
+    connect = PostgresHook.get_conn
+
+    def committing(hook):
+        connection = connect(hook)
+        connection.autocommit = True
+        return connection
+
+    monkeypatch.setattr(PostgresHook, "get_conn", committing)
+    with database_under_test("postgres-dbapi", tmp_path, postgres) as each:
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", each.connection_json)
+        monkeypatch.setitem(sys.modules, each.missing, None)
+        warehouse = database_of("warehouse", each.schema)
+        write(warehouse, pull(range(3)))
+        before = each.tables()
+        with pytest.raises(OpenESGContractError):
+            write(
+                warehouse, [*pull(range(5)), ("field_values", rows("field_values", [{"id": "3-0", "report_id": "3"}]))]
+            )
+        assert each.tables() == before
