@@ -144,12 +144,22 @@ class DuckDBSession(StatementSession):
         self._delete_absent(wanted, rows, self.of_run(run))
 
     def insert(self, wanted: Table, rows: StagedTable) -> int:
-        """Insert; what is there is replaced."""
+        """Insert; what is there is updated where it differs: an update that changes nothing would cost as much."""
         target, columns = self.target(wanted.name), names(wanted.schema.names)
-        insert = "INSERT OR REPLACE" if self.execute(f"SELECT 1 FROM {target} LIMIT 1") else "INSERT"
         with self.queryable(rows) as staged:
-            ((written,),) = self.execute(f"{insert} INTO {target} ({columns}) SELECT {columns} FROM {staged}")
-        return int(written)
+            if self._is_empty(wanted):
+                ((written,),) = self.execute(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {staged}")
+                return int(written)
+            others = [quoted(name) for name in wanted.schema.names if name not in wanted.key]
+            there, new = (", ".join(f"{each}.{name}" for name in others) for each in ("there", "new"))
+            updates = ", ".join(f"{name} = new.{name}" for name in others)
+            self.execute(
+                f"MERGE INTO {target} AS there USING {staged} AS new USING ({names(wanted.key)})"
+                f" WHEN MATCHED AND ({there}) IS DISTINCT FROM ({new}) THEN UPDATE SET {updates}"
+                " WHEN NOT MATCHED THEN INSERT BY NAME"
+            )
+        # Of two rows for one that is there, DuckDB may take either.
+        return rows.distinct(wanted.key)
 
     def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
         """Insert, and take away what the owners no longer have."""
@@ -164,11 +174,16 @@ class DuckDBSession(StatementSession):
 
         To take a key out of its index and in again costs DuckDB several times as much.
         """
+        if self._is_empty(wanted):
+            return
         key = names(wanted.key)
         with self.queryable(rows, wanted.key) as keys:
             self.execute(
                 f"DELETE FROM {self.target(wanted.name)} WHERE {which} AND ({key}) NOT IN (SELECT ({key}) FROM {keys})"
             )
+
+    def _is_empty(self, wanted: Table) -> bool:
+        return not self.execute(f"SELECT 1 FROM {self.target(wanted.name)} LIMIT 1")
 
     def _in_catalog(self) -> str:
         """Return the schema with its database before it: in ``esg.duckdb``, ``esg`` alone is ambiguous."""

@@ -48,9 +48,12 @@ class StagedTable:
         :param columns: only these.
         """
         told, read = clock.monotonic(), 0
+        wanted = self.schema.names if columns is None else columns
+        # The others are not even unpacked.
+        only = pa.ipc.IpcReadOptions(included_fields=[self.schema.get_field_index(name) for name in wanted])
         self._file.seek(0)
-        for batch in pa.ipc.open_stream(self._file):
-            yield batch if columns is None else batch.select(columns)
+        for batch in pa.ipc.open_stream(self._file, options=only):
+            yield batch.select(wanted)
             read += batch.num_rows
             if columns is None and clock.monotonic() - told >= EVERY:
                 told = clock.monotonic()

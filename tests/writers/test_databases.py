@@ -135,6 +135,14 @@ def test_merge_by_key(write, query, pull):
     assert query("SELECT count(*) FROM reports") == [(30,)]
 
 
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+def test_a_value_comes_and_goes_in_a_row_that_stays(write, query, rows, mode):
+    for comment in ("good", None, "better", "better", ""):
+        values = [{"id": "1", "report_id": "1", "comment": comment}, {"id": "2", "report_id": "1", "comment": "same"}]
+        write([("reports", rows("reports", [{"id": "1"}])), ("field_values", rows("field_values", values))], mode)
+        assert query("SELECT comment FROM field_values ORDER BY id") == [(comment,), ("same",)]
+
+
 @pytest.mark.parametrize("tables", [("reports", "field_values"), ("field_values",)])
 def test_merge_takes_away_values_that_a_report_no_longer_has(write, database, query, pull, tables):
     write(pull(range(20), values=5), tables=tables)
@@ -239,14 +247,17 @@ def test_modes_do_not_mix_in_one_table(write, pull):
         write(pull(range(3)), "merge")
 
 
+@pytest.mark.parametrize("report", ["0", "3"], ids=["there already", "new"])
 @pytest.mark.parametrize(
     ("mode", "table", "count"),
     [("merge", "reports", 5), ("merge", "field_values", 13), ("replace", "reports", 5), ("append", "field_values", 13)],
 )
-def test_two_rows_with_one_key_are_an_error_and_nothing_is_written(write, database, pull, rows, mode, table, count):
+def test_two_rows_with_one_key_are_an_error_and_nothing_is_written(
+    write, database, pull, rows, mode, table, count, report
+):
     write(pull(range(3)), mode)
     before = database.tables()
-    twice = {"reports": {"id": "3"}, "field_values": {"id": "3-0", "report_id": "3"}}[table]
+    twice = {"reports": {"id": report}, "field_values": {"id": f"{report}-0", "report_id": report}}[table]
     with pytest.raises(OpenESGContractError, match=rf"{table}: {count} rows .* only {count - 1} differ .* \(.*id\)"):
         write([*pull(range(4)), (table, rows(table, [twice]))], mode)
     assert database.tables() == before
