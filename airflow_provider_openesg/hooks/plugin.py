@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_provider_openesg.airflow_version import AIRFLOW_3_3
+from airflow_provider_openesg.airflow_version import AIRFLOW_3
 from airflow_provider_openesg.get_provider_info import CONNECTION_TYPE
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _middlewares() -> list[dict[str, Any]]:
 
 
 def _listeners() -> list[Any]:
-    if not AIRFLOW_3_3:
+    if not AIRFLOW_3:
         return []
     from airflow_provider_openesg.triggers import delivered
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal
@@ -74,6 +75,15 @@ def check_filters(filters: Any) -> None:
         )
     for name in filters:
         check_choice("filters", name, RESOURCES["reports"].filters)
+
+
+def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return filters as JSON has them: lists in the place of tuples and sets, dates as texts; always in one order."""
+
+    def plain(value: Any) -> Any:
+        return sorted(value, key=str) if isinstance(value, set) else str(value)
+
+    return dict(json.loads(json.dumps(dict(filters), default=plain)))
 
 
 def check_updated_after(value: Any) -> datetime | Literal["last_run"] | None:

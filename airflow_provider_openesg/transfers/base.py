@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from abc import abstractmethod
@@ -25,6 +24,7 @@ from airflow_provider_openesg.operators.checks import (
     check_names,
     check_updated_after,
     is_template,
+    plain_filters,
 )
 from airflow_provider_openesg.tables import SHAPES, TABLES, pyarrow_needed
 from airflow_provider_openesg.tables.summary import Summary
@@ -195,15 +195,10 @@ class OpenESGTransferOperator(BaseOperator):
             "shape": self.shape,
             "tables": [table.name for table in tables],
             "templates": None if self.templates is None else sorted(self.templates, key=str),
-            "filters": None if self.filters is None else json.loads(json.dumps(self.filters, default=_plain)),
+            "filters": None if self.filters is None else plain_filters(self.filters),
         }
         task = context.get("ti")
         # Called by hand, outside of a task instance, no try knows of another: each is a run of its own.
         run_id, map_index = (task.run_id, task.map_index) if task else (f"manual-{uuid.uuid4()}", -1)
         dag_id = task.dag_id if task else "manual"
         return Run(dag_id, self.task_id, str(run_id), -1 if map_index is None else map_index, api_url, selection)
-
-
-def _plain(value: Any) -> Any:
-    """Make JSON of what filters may be beside it: dates, sets."""
-    return sorted(value, key=str) if isinstance(value, set) else str(value)

@@ -12,46 +12,45 @@ Airflow leaves at that of the first event: the others of a burst would wait for 
 from __future__ import annotations
 
 import json
-import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 
-from airflow_provider_openesg.triggers.seen import WATCHER, key_of
+from airflow_provider_openesg.triggers.seen import WATCHER, in_asset_store, key_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-log = logging.getLogger(__name__)
-
 
 @hookimpl
-def on_asset_event_emitted(asset_event: Any) -> None:
+def on_asset_changed(asset: Any) -> None:  # noqa: ARG001 - Airflow's signature
     """Attend to one of our events; what fails here leaves the event as it is."""
-    payload: Any = (asset_event.extra or {}).get("payload")
+    from airflow import settings
+    from airflow.models.asset import AssetEvent
+
+    assert settings.Session is not None, "Airflow stores an event without a database"
+    session = settings.Session()  # this thread's: the one that stores the event, as long as a trigger has made it
+    stored = [each for each in session if isinstance(each, AssetEvent)]
+    if not stored:
+        return
+    event = max(stored, key=lambda each: each.id)
+    payload: Any = (event.extra or {}).get("payload")
     if not isinstance(payload, dict) or "report_id" not in payload:
         return
     watcher = payload.get("watcher")
     if not isinstance(watcher, str) or not watcher.startswith(WATCHER):
         return
-    from airflow import settings
-    from airflow.models.asset import AssetModel
-    from sqlalchemy import select
-
-    assert settings.Session is not None, "Airflow stores an event without a database"
-    session = settings.Session()  # this thread's: the one that stores the event
-    if not session.in_transaction():
-        log.warning("Not in the event's transaction: report %s may have a second event.", payload["report_id"])
-        return
-    named = AssetModel.name == asset_event.asset.name, AssetModel.uri == asset_event.asset.uri
+    key, report_id = key_of(watcher, payload["report_id"]), str(payload["report_id"])
     with session.begin_nested():
-        asset_id = session.scalar(select(AssetModel.id).where(*named))
-        _renew_places(session, asset_id)
-        _keep(session, asset_id, key_of(watcher, payload["report_id"]), str(payload["report_id"]))
+        _renew_places(session, event.asset_id)
+        if in_asset_store():
+            _keep_in_asset_store(session, event.asset_id, key, report_id)
+        else:
+            _keep_in_variable(session, key, report_id)
 
 
-def _renew_places(session: Session, asset_id: int | None) -> None:
+def _renew_places(session: Session, asset_id: int) -> None:
     from airflow.models.asset import AssetDagRunQueue
     from sqlalchemy import update
 
@@ -59,10 +58,23 @@ def _renew_places(session: Session, asset_id: int | None) -> None:
     session.execute(places.values(created_at=datetime.now(UTC)))
 
 
-def _keep(session: Session, asset_id: int | None, key: str, report_id: str) -> None:
+def _keep_in_asset_store(session: Session, asset_id: int, key: str, report_id: str) -> None:
     from airflow.state import AssetScope, get_state_backend
 
     scope, backend = AssetScope(asset_id=asset_id), get_state_backend()
-    kept = json.loads(backend.get(scope, key, session=session) or "[]")
-    if isinstance(kept, list) and report_id not in kept:  # else a backend of the workers holds it
-        backend.set(scope, key, json.dumps([*kept, report_id]), session=session)
+    backend.set(scope, key, _with(backend.get(scope, key, session=session), report_id), session=session)
+
+
+def _keep_in_variable(session: Session, key: str, report_id: str) -> None:
+    from airflow.models.variable import Variable
+    from sqlalchemy import select
+
+    # Variable.set() would end the event's transaction.
+    variable = session.scalar(select(Variable).where(Variable.key == key))
+    variable = variable or Variable(key=key)  # type: ignore[no-untyped-call]
+    variable.set_val(_with(variable.get_val(), report_id))
+    session.add(variable)
+
+
+def _with(kept: str | None, report_id: str) -> str:
+    return json.dumps(sorted({*json.loads(kept or "[]"), report_id}))

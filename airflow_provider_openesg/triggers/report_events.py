@@ -15,9 +15,9 @@ from airflow_provider_openesg.airflow_version import AIRFLOW, AIRFLOW_3
 from airflow_provider_openesg.api import SUBMITTED_STATUSES, reference
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.operators.checks import check_filters, check_list
+from airflow_provider_openesg.operators.checks import check_filters, check_list, plain_filters
 from airflow_provider_openesg.sensors.waiting import with_template_id
-from airflow_provider_openesg.triggers.seen import WATCHER, AssetStore, SeenReports, VariableStore
+from airflow_provider_openesg.triggers.seen import WATCHER, AssetStore, SeenReports, VariableStore, in_asset_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -32,8 +32,7 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
     """For ``AssetWatcher`` (Airflow 3): one asset event per report that reaches one of ``statuses``.
 
     What is there when the watcher looks for the first time is no news. Which reports had their event Airflow keeps, in
-    the asset's state store (3.3) or in Variables (3.0 to 3.2), so that restarts lose none. On 3.3 they make none
-    twice; before, one that was made less than ``poke_interval`` before the triggerer is killed is made again.
+    the asset's state store (3.3) or in Variables (3.0 to 3.2), so that restarts lose none and make none twice.
 
     The event's payload: ``report_id``, ``report_request_id``, ``organization_id``, ``organization``,
     ``report_template_id``, ``report_template`` (its key), ``customer_identifier``, ``status``, ``time`` (when it was
@@ -61,23 +60,29 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
                 "Wait with OpenESGReportSensor, or schedule a DAG that reads what was submitted since."
             )
         check_list("statuses", statuses)
-        if filters is not None:
-            check_filters(filters)
-        if filters and "status" in filters:
+        selected: Any = {} if filters is None else filters
+        if isinstance(selected, list) and all(isinstance(each, list) for each in selected):
+            selected = dict(selected)  # as serialize() hands them over
+        check_filters(selected)
+        if "status" in selected:
             raise OpenESGConfigError("filters: status given; that is what statuses are for.")
         if isinstance(poke_interval, bool) or not isinstance(poke_interval, int | float) or poke_interval < 1:
             raise OpenESGConfigError(f"poke_interval: {poke_interval!r:.100} given; allowed: seconds, from 1.")
-        self.statuses = list(statuses)
-        self.filters = None if filters is None else dict(filters)
+        # In one order: Airflow takes a watcher that serializes otherwise for another one.
+        self.statuses = sorted(statuses)
+        self.filters = plain_filters(selected)
         self.poke_interval = poke_interval
         self.openesg_conn_id = openesg_conn_id
         self._template_keys: dict[str, str | None] = {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what a triggerer makes the same watcher from; nothing secret."""
+        """Return what a triggerer makes the same watcher from; nothing secret.
+
+        Filters as pairs: Airflow 3.2 garbles a dict here (str() of the keys of its own envelope).
+        """
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "statuses": self.statuses,
-            "filters": self.filters,
+            "filters": [[name, value] for name, value in self.filters.items()],
             "poke_interval": self.poke_interval,
             "openesg_conn_id": self.openesg_conn_id,
         }
@@ -85,18 +90,17 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
     @property
     def watcher(self) -> str:
         """A name for what is watched: the same, however often it looks."""
-        watched = [sorted(self.statuses), self.filters, self.openesg_conn_id]
-        return WATCHER + hashlib.sha256(json.dumps(watched, sort_keys=True, default=str).encode()).hexdigest()[:12]
+        watched = [self.statuses, self.filters, self.openesg_conn_id]
+        return WATCHER + hashlib.sha256(json.dumps(watched, sort_keys=True).encode()).hexdigest()[:12]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch for ever: one that ends is started again by Airflow within a second, so no error ends it."""
-        state = getattr(self, "asset_state_store", None)
-        seen, begun, failures = SeenReports(AssetStore(state) if state else VariableStore(), self.watcher), None, 0
+        store = AssetStore(self.asset_state_store) if in_asset_store() else VariableStore()
+        seen, begun, failures = SeenReports(store, self.watcher), None, 0
         while True:
             try:
                 if begun is None:
                     begun = await seen.load()
-                await seen.keep()
                 reports = await sync_to_async(self._look, thread_sensitive=False)()
                 if not begun:
                     await seen.begin(report["report_id"] for report in reports)
@@ -120,7 +124,7 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
         """Read the reports that are in one of the statuses, the first to reach it first."""
         with OpenESGHook(self.openesg_conn_id) as hook:
             client = hook.client
-            filters = with_template_id(client, self.filters or {})
+            filters = with_template_id(client, self.filters)
             found: dict[str, dict[str, Any]] = {}
             for status in self.statuses:
                 for page in client.iter_pages("reports", filters={**filters, "status": status}):

@@ -1,7 +1,8 @@
 """Which reports had their event, kept by Airflow: across restarts of watcher and triggerer, none is made twice.
 
 The reports' ids are kept, and no time: rows with equal times, changes that turn up late and clocks that differ cannot
-matter. They are spread over a few keys, so that none grows large and an event changes one of them.
+matter. They are spread over a few keys, so that none grows large and an event changes one of them. The trigger writes
+where a watcher begins; of each event, the listener does (:mod:`airflow_provider_openesg.triggers.delivered`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow.providers.common.compat.sdk import conf
 from asgiref.sync import sync_to_async
+
+from airflow_provider_openesg.airflow_version import AIRFLOW_3_3
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +28,14 @@ Id = str | int
 def key_of(watcher: str, report_id: Id) -> str:
     """Return the key that a report's id is kept under."""
     return f"{watcher}_{zlib.crc32(str(report_id).encode()) % SHARDS:02}"
+
+
+def in_asset_store() -> bool:
+    """Tell whether the assets have a state store that both trigger and listener read and write; else it is Variables.
+
+    A backend that workers alone use would hide its values from the listener.
+    """
+    return AIRFLOW_3_3 and not conf.get("workers", "state_store_backend", fallback="")
 
 
 class Store(Protocol):
@@ -56,7 +68,7 @@ class AssetStore:
 
 
 class VariableStore:
-    """Airflow Variables, where the assets have no state store (Airflow 3.0 to 3.2)."""
+    """Airflow Variables, where the assets have no state store, as on Airflow 3.0 to 3.2."""
 
     async def get(self, key: str) -> list[Any]:
         """Return what the Variable holds."""
@@ -81,21 +93,21 @@ class SeenReports:
         self._store = store
         self._watcher = watcher
         self._ids: set[str] = set()
-        self._unkept: set[str] = set()
-        self._begun = False
 
     async def load(self) -> bool:
         """Read what is kept; tell whether the watcher has ever begun."""
-        self._begun = bool(await self._store.get(self._watcher))
-        if self._begun:
+        begun = bool(await self._store.get(self._watcher))
+        if begun:
             for number in range(SHARDS):
-                self._ids |= set(map(str, await self._store.get(f"{self._watcher}_{number:02}")))
-        return self._begun
+                self.add(await self._store.get(f"{self._watcher}_{number:02}"))
+        return begun
 
     async def begin(self, ids: Iterable[Id]) -> None:
         """Take what is there for no news, and keep that; what was kept half before an end counts for nothing."""
         self.add(ids)
-        await self.keep()
+        for number in range(SHARDS):
+            key = f"{self._watcher}_{number:02}"
+            await self._store.set(key, sorted(each for each in self._ids if key_of(self._watcher, each) == key))
         await self._store.set(self._watcher, ["begun"])
 
     def new(self, ids: Sequence[Id]) -> set[str]:
@@ -104,13 +116,4 @@ class SeenReports:
 
     def add(self, ids: Iterable[Id]) -> None:
         """Remember them, in this process."""
-        added = set(map(str, ids))
-        self._ids |= added
-        self._unkept |= {key_of(self._watcher, each) for each in added}
-
-    async def keep(self) -> None:
-        """Have Airflow keep what is remembered."""
-        while self._unkept:
-            key = min(self._unkept)
-            await self._store.set(key, sorted(each for each in self._ids if key_of(self._watcher, each) == key))
-            self._unkept.discard(key)
+        self._ids |= set(map(str, ids))

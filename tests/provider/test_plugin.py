@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from airflow_provider_openesg.airflow_version import AIRFLOW_3_3
+from airflow_provider_openesg.airflow_version import AIRFLOW_3
 from airflow_provider_openesg.hooks import plugin
 
 TEST = "/api/v2/connections/test"
@@ -71,6 +71,6 @@ def test_only_the_versions_that_need_it(version: str, count: int, monkeypatch: p
     assert len(plugin._middlewares()) == count
 
 
-def test_events_of_reports_are_attended_to_where_assets_have_a_state_store():
+def test_events_of_reports_are_attended_to_where_assets_have_watchers():
     listeners = [listener.__name__ for listener in plugin.OpenESGPlugin.listeners]
-    assert listeners == (["airflow_provider_openesg.triggers.delivered"] if AIRFLOW_3_3 else [])
+    assert listeners == (["airflow_provider_openesg.triggers.delivered"] if AIRFLOW_3 else [])
