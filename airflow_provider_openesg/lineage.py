@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_openesg.airflow_version import AIRFLOW_3
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
     import pyarrow as pa
-    from airflow.providers.common.compat.sdk import Asset
+    from airflow.providers.common.compat.sdk import Asset, AssetAlias, Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_openesg.hooks.openesg import OpenESGHook
@@ -91,13 +93,13 @@ class TransferLineage:
             written.columns = [(each.name, str(each.type), _description(each)) for each in batch.schema]
             yield table, batch
 
-    def emit(self, places: Mapping[str, Place], run: str, events: Any) -> None:
+    def emit(self, places: Mapping[str, Place], run: str, context: Context, alias: AssetAlias | None) -> None:
         """Tell Airflow what was read and written.
 
         The run counts already, so that nothing here may fail it.
 
         :param places: of each table that was written.
-        :param events: of the task's outlet that the assets are emitted through; ``None`` where it has none.
+        :param alias: the task's outlet that the assets are emitted through; ``None`` where the run is part of another.
         """
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
@@ -107,8 +109,8 @@ class TransferLineage:
             collector.add_input_asset(context=self._hook, uri=source.uri)
         for asset in _assets(places).values():
             collector.add_output_asset(context=self._hook, uri=asset.uri)
-        if events is not None:
-            add_events(events, places, {table: written.rows for table, written in self._tables.items()}, run)
+        if alias is not None:
+            add_events(context, alias, places, {table: written.rows for table, written in self._tables.items()}, run)
 
     def facets(self) -> OperatorLineage[Any, Any]:
         """Return it for OpenLineage, whose provider has asked for it and so is there."""
@@ -140,13 +142,31 @@ class TransferLineage:
         return OperatorLineage(inputs=inputs, outputs=outputs)
 
 
-def add_events(events: Any, places: Mapping[str, Place], rows: Mapping[str, int], run: str) -> None:
+def add_events(
+    context: Context, alias: AssetAlias, places: Mapping[str, Place], rows: Mapping[str, int], run: str
+) -> None:
     """Tell Airflow that a run of these tables counts.
 
-    :param events: of the task's outlet that the assets are emitted through.
+    :param alias: the task's outlet that the assets are emitted through.
     """
+    events = context.get("outlet_events")
+    if events is None:  # called by hand, outside of a task instance
+        return
+    if not AIRFLOW_3 and not _known_to_airflow_2(alias):
+        log.info("No dataset event: Airflow has not read the task from its DAG file, or it is a mapped one.")
+        return
     for table, asset in _assets(places).items():
-        events.add(asset, extra={"run": run, "table": table, "rows": rows.get(table, 0)})
+        events[alias].add(asset, extra={"run": run, "table": table, "rows": rows.get(table, 0)})
+
+
+def _known_to_airflow_2(alias: AssetAlias) -> bool:
+    """Tell whether Airflow's database has it; Airflow 2 would fail the task over an event of one that it has not."""
+    from airflow.models.dataset import DatasetAliasModel  # type: ignore[import-not-found]
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        return session.scalar(select(DatasetAliasModel.id).where(DatasetAliasModel.name == alias.name)) is not None
 
 
 def _assets(places: Mapping[str, Place]) -> dict[str, Asset]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 
-from airflow_provider_openesg.airflow_version import AIRFLOW_3
 from airflow_provider_openesg.client.parallel import ahead
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
@@ -62,7 +61,7 @@ class OpenESGTransferOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("templates", "updated_after", "filters", "openesg_conn_id")
     ui_color = "#dcefdc"
-    emits_assets = AIRFLOW_3
+    emits_assets = True
 
     def __init__(
         self,
@@ -83,8 +82,8 @@ class OpenESGTransferOperator(BaseOperator):
         self.shape = shape
         self.openesg_conn_id = openesg_conn_id
         self._lineage: TransferLineage | None = None
-        if AIRFLOW_3:  # what is written, and where, is only known in the end
-            self.outlets = [*self.outlets, AssetAlias(name=f"{self.dag_id}.{self.task_id}")]
+        # What is written, and where, is only known in the end.
+        self.outlets = [*self.outlets, AssetAlias(name=f"{self.dag_id}.{self.task_id}")]
         if tables is not None:
             check_names("tables", tables, TABLES)
         check_choice("shape", shape, SHAPES)
@@ -118,8 +117,7 @@ class OpenESGTransferOperator(BaseOperator):
         rows = {table.name: summary.rows[table.name] for table in tables}
         counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
         places = {table: self.place_of(table, written) for table in rows}
-        events = context.get("outlet_events") if self.emits_assets else None
-        lineage.emit(places, run.token, None if events is None else events[self.outlets[-1]])
+        lineage.emit(places, run.token, context, self.outlets[-1] if self.emits_assets else None)
         self._lineage = lineage
         where = ", ".join(f"{name} {value}" for name, value in written.items())
         self.log.info("Wrote %s in %.1f s: %s", counts, time.monotonic() - started, where)

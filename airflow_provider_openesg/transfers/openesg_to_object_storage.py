@@ -12,7 +12,6 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
-from airflow_provider_openesg.airflow_version import AIRFLOW_3
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.lineage import Place, add_events
 from airflow_provider_openesg.operators.checks import check_choice
@@ -89,7 +88,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
         _check_keep_runs(keep_runs)
         if keep_runs is not None and not commit:
             raise OpenESGConfigError("keep_runs: given with commit=False; give it to the OpenESGCommitRunOperator.")
-        self.emits_assets = self.emits_assets and commit  # a part counts when it is committed
+        self.emits_assets = commit  # a part counts when it is committed
 
     def place_of(self, table: str, written: Mapping[str, Any]) -> Place:
         """Return the table's directory."""
@@ -145,8 +144,7 @@ class OpenESGCommitRunOperator(BaseOperator):
         self.keep_runs = keep_runs
         self.object_storage_conn_id = object_storage_conn_id
         _check_path(path)
-        if AIRFLOW_3:
-            self.outlets = [*self.outlets, AssetAlias(name=f"{self.dag_id}.{self.task_id}")]
+        self.outlets = [*self.outlets, AssetAlias(name=f"{self.dag_id}.{self.task_id}")]
         _check_keep_runs(keep_runs)
         check_choice("trigger_rule", str(getattr(self.trigger_rule, "value", self.trigger_rule)), _WHOLE_SETS)
 
@@ -173,9 +171,8 @@ class OpenESGCommitRunOperator(BaseOperator):
         path = commit(lake, manifest, self.keep_runs)
         rows = {name: table.rows for name, table in manifest.tables.items()}
         counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
-        if AIRFLOW_3 and "outlet_events" in context:
-            places = {name: Place.in_storage(lake.url(), name) for name in rows}
-            add_events(context["outlet_events"][self.outlets[-1]], places, rows, manifest.run)
+        places = {name: Place.in_storage(lake.url(), name) for name in rows}
+        add_events(context, self.outlets[-1], places, rows, manifest.run)
         self.log.info("Committed %d parts as one run: %s; manifest %s", len(parts), counts, lake.url(path))
         mark = manifest.high_water_mark
         return {
