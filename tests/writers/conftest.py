@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -10,10 +12,12 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_openesg.tables.schemas import SCHEMAS
+from airflow_provider_openesg.transfers.databases import database_of
 from airflow_provider_openesg.writers.run import Run
+from airflow_provider_openesg.writers.sql import SqlRunWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -63,3 +67,34 @@ def rows():
 @pytest.fixture
 def pull():
     return platform
+
+
+@pytest.fixture
+def load_at_the_same_time(make_run) -> Callable[[str, int, int], None]:
+    """Load a range of reports from each of several threads that begin and commit together; every other one backwards."""
+    tables = ("report_templates", "reports", "field_values")
+
+    def all_at_once(schema: str, loads: int, reports: int) -> None:
+        failed, together = [], threading.Barrier(loads)
+
+        def load(number: int) -> None:
+            try:
+                ordered = tables if number % 2 else tables[::-1]
+                with closing(SqlRunWriter(database_of("warehouse", schema), ordered, "merge", make_run())) as writer:
+                    together.wait()
+                    writer.check()
+                    for table, each in platform(range(number, number + reports), value=f"{number}.00"):
+                        writer.write(table, each)
+                    together.wait()
+                    writer.commit(None)
+            except BaseException as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=load, args=[number]) for number in range(loads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+
+    return all_at_once

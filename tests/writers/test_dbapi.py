@@ -6,7 +6,6 @@ import json
 import secrets
 import sqlite3
 import sys
-import threading
 from contextlib import closing
 
 import mysql.connector
@@ -89,29 +88,8 @@ def test_comments_of_mysql(write, pull, mysql_database):
 
 
 @needs_mysql
-def test_loads_at_the_same_time_come_one_after_the_other(pull, mysql_database, make_run):
-    failed, begun = [], threading.Barrier(3)
-
-    def load(number):
-        try:
-            tables = TABLES if number % 2 else TABLES[::-1]
-            there = database_of("warehouse", mysql_database.schema)
-            with closing(SqlRunWriter(there, tables, "merge", make_run())) as writer:
-                begun.wait()
-                writer.check()
-                for table, batch in pull(range(number, number + 20), value=f"{number}.00"):
-                    writer.write(table, batch)
-                begun.wait()
-                writer.commit(None)
-        except BaseException as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=load, args=[number]) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failed == []
+def test_loads_at_the_same_time_come_one_after_the_other(load_at_the_same_time, mysql_database):
+    load_at_the_same_time(mysql_database.schema, 3, 20)
     assert mysql_database.query("SELECT count(*), count(DISTINCT report_id) FROM field_values") == [(66, 22)]
 
 

@@ -137,31 +137,9 @@ def postgres_arguments(database):
     return {"host": given["host"], "user": given["login"], "dbname": given["schema"], "options": "-c lock_timeout=5s"}
 
 
-def test_loads_at_the_same_time_come_one_after_the_other(database, make_run, pull):
+def test_loads_at_the_same_time_come_one_after_the_other(load_at_the_same_time, database):
     """Also those that make the tables; in reverse order, where locks on the tables alone would be a deadlock."""
-    failed, begun = [], threading.Barrier(4)
-
-    def load(number):
-        try:
-            tables = TABLES if number % 2 else TABLES[::-1]
-            with closing(
-                SqlRunWriter(database_of("warehouse", database.schema), tables, "merge", make_run())
-            ) as writer:
-                begun.wait()
-                writer.check()
-                for table, batch in pull(range(number, number + 50), value=f"{number}.00"):
-                    writer.write(table, batch)
-                begun.wait()
-                writer.commit(None)
-        except BaseException as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=load, args=[number]) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failed == []
+    load_at_the_same_time(database.schema, 4, 50)
     assert database.query("SELECT count(*), count(DISTINCT report_id) FROM field_values") == [(53 * 3, 53)]
     assert {
         count for (count,) in database.query("SELECT count(DISTINCT value) FROM field_values GROUP BY report_id")
