@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 
@@ -36,7 +36,10 @@ def database_of(conn_id: str, schema: str | None) -> Database:
 
     :raises OpenESGConfigError: where it is no SQL database, or what it needs is not installed.
     """
-    connection = BaseHook.get_connection(conn_id)
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise OpenESGConfigError(f"sql_conn_id {conn_id!r}: no such Connection is there ({error}).") from error
     find = {"adbc": _adbc, "duckdb": _duckdb, "postgres": _postgres, "sqlite": _sqlite}
     try:
         return find.get(str(connection.conn_type), _other)(connection, schema)

@@ -76,7 +76,7 @@ class BigQuerySession(WarehouseSession):
 
     def table_options(self, wanted: Table) -> str:
         """Return the table's description."""
-        return self._options(wanted.schema)
+        return f" {self._options(wanted.schema)}"
 
     def create_stage(self, stage: str, columns: str) -> None:
         """Make a table of a day."""

@@ -71,7 +71,7 @@ class SnowflakeSession(WarehouseSession):
 
     def table_options(self, wanted: Table) -> str:
         """Return the table's comment."""
-        return f"COMMENT = {self.literal(described(wanted.schema) or '')}"
+        return f" COMMENT = {self.literal(described(wanted.schema) or '')}"
 
     def create_stage(self, stage: str, columns: str) -> None:
         """Make a table of this session."""

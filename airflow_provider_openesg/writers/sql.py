@@ -190,7 +190,11 @@ class SqlRunWriter:
                 for wanted in self.wanted:
                     session.probe(wanted)
             except session.errors as error:
-                raise OpenESGConfigError(f"{self._database.name}: cannot be written: {error}") from error
+                message = str(error).strip()
+                raise OpenESGConfigError(
+                    f"{self._database.name}, schema {session.schema}: cannot be written: {message}. Needed are the"
+                    " rights to make the schema and its tables, where they do not exist, and to insert, update and delete rows."
+                ) from error
 
     def past(self) -> Sequence[PastRun]:
         """Return the runs of this series whose rows are there. From now on this one is to be found among them."""

@@ -70,7 +70,7 @@ class StatementSession(Session):
         """Make a table."""
         target = self.target(wanted.name)
         parts = [*map(self.column, wanted.schema), *self.constraints(wanted)]
-        self.execute(f"CREATE TABLE {target} ({', '.join(parts)}) {self.table_options(wanted)}")
+        self.execute(f"CREATE TABLE {target} ({', '.join(parts)}){self.table_options(wanted)}")
         self.comment(f"TABLE {target}", described(wanted.schema))
         for field in wanted.schema:
             self.comment(f"COLUMN {target}.{self.quoted(field.name)}", described(field))

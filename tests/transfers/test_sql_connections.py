@@ -9,7 +9,6 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from databases import MYSQL, NO_MYSQL, database_under_test, mysql_is_there
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
@@ -117,9 +116,12 @@ def test_what_is_not_installed(connect, openesg_connection, sandbox, monkeypatch
 
 
 def test_an_unknown_connection(openesg_connection, sandbox):
-    with pytest.raises(AirflowNotFoundException, match="nowhere"):
-        run(sql_conn_id="nowhere")
-    assert sandbox.state()["requests"] == 0
+    refused("sql_conn_id 'nowhere': no such Connection is there", sandbox, sql_conn_id="nowhere")
+    refused("sql_conn_id None: no such Connection is there", sandbox, sql_conn_id=None)
+
+
+def test_a_schema_that_is_no_name(openesg_connection, sandbox):
+    refused("schema: 5 given; allowed: a name, or None", sandbox, sql_conn_id="nowhere", schema=5)
 
 
 @pytest.mark.parametrize("missing", ["", "adbc_driver_sqlite"])
@@ -135,7 +137,7 @@ def test_sqlite_files_that_cannot_be_used(connect, openesg_connection, sandbox, 
     refused("schema: 'esg' given, and SQLite has none", sandbox, schema="esg")
     sqlite3.connect(file).execute("CREATE TABLE mine (x)").connection.close()
     connect(conn_type="sqlite", host=str(file), extra={"mode": "ro"})
-    refused("esg.sqlite: cannot be written: .*readonly", sandbox)
+    refused("esg.sqlite, schema main: cannot be written: .*readonly", sandbox)
     monkeypatch.setattr(locks, "FILE_WAIT", 0.3)
     connect(conn_type="sqlite", host=str(file))
     # Of another process: a process does not lock itself out.
@@ -144,7 +146,7 @@ def test_sqlite_files_that_cannot_be_used(connect, openesg_connection, sandbox, 
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
-        refused("esg.sqlite: cannot be written: .*locked", sandbox)
+        refused("esg.sqlite, schema main: cannot be written: .*locked", sandbox)
         other.communicate(b"\n")
     file.write_text("not a database " * 1000)
-    refused("esg.sqlite: cannot be (opened|written): .*not a database", sandbox)
+    refused("esg.sqlite(, schema main)?: cannot be (opened|written): .*not a database", sandbox)
