@@ -71,7 +71,7 @@ def pull():
 
 @pytest.fixture
 def load_at_the_same_time(make_run) -> Callable[[str, int, int], None]:
-    """Load a range of reports from each of several threads that begin and commit together; every other one backwards."""
+    """Load reports from threads that begin and commit together, each its own range; every other one backwards."""
     tables = ("report_templates", "reports", "field_values")
 
     def all_at_once(schema: str, loads: int, reports: int) -> None:
