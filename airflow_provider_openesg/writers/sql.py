@@ -193,7 +193,8 @@ class SqlRunWriter:
                 message = str(error).strip()
                 raise OpenESGConfigError(
                     f"{self._database.name}, schema {session.schema}: cannot be written: {message}. Needed are the"
-                    " rights to make the schema and its tables, where they do not exist, and to insert, update and delete rows."
+                    " rights to make the schema and its tables, where they do not exist, and to insert, update and"
+                    " delete rows."
                 ) from error
 
     def past(self) -> Sequence[PastRun]:
