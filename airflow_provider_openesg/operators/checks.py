@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal
 
-from airflow_provider_openesg.api import RESOURCES
+from airflow_provider_openesg.api import REPORT_STATUSES, RESOURCES
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 
 LAST_RUN: Final = "last_run"
@@ -62,6 +62,29 @@ def check_list(parameter: str, values: Any) -> None:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
             raise OpenESGConfigError(f"{parameter}: {value!r:.100} in the list; allowed: texts and numbers.")
+
+
+def check_statuses(statuses: Any) -> None:
+    """Refuse anything but a list of statuses; a platform may have others than we know, but hardly ones so near to them.
+
+    :raises OpenESGConfigError: no list, or a slip of the pen, which would be waited for in vain.
+    """
+    check_list("statuses", statuses)
+    for status in set(statuses).difference(REPORT_STATUSES):
+        near = difflib.get_close_matches(str(status).lower(), REPORT_STATUSES, 1, cutoff=0.85)
+        if near:
+            raise OpenESGConfigError(
+                f"statuses: {status!r:.100} given; known: {', '.join(REPORT_STATUSES)}. Did you mean {near[0]!r}?"
+            )
+
+
+def check_poke_interval(seconds: Any) -> None:
+    """Refuse an interval that would be a storm of calls.
+
+    :raises OpenESGConfigError: no number, or less than a second.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 1:
+        raise OpenESGConfigError(f"poke_interval: {seconds!r:.100} given; allowed: seconds, from 1.")
 
 
 def check_filters(filters: Any) -> None:

@@ -19,7 +19,7 @@ from airflow_provider_openesg.api import SUBMITTED_STATUSES
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
-from airflow_provider_openesg.operators.checks import check_filters, check_list, is_template
+from airflow_provider_openesg.operators.checks import check_filters, check_poke_interval, check_statuses, is_template
 from airflow_provider_openesg.sensors.waiting import GONE, SELECTORS, Decision, Expected, ReportSelector, decide
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class OpenESGReportSensor(BaseSensorOperator):
         self.statuses = statuses
         self.deferrable = deferrable
         self.openesg_conn_id = openesg_conn_id
-        check_list("statuses", statuses)
+        check_statuses(statuses)
+        check_poke_interval(self.poke_interval)
         given = [name for name in SELECTORS if getattr(self, name) is not None]
         if len(given) != 1:
             raise OpenESGConfigError(
@@ -96,7 +97,8 @@ class OpenESGReportSensor(BaseSensorOperator):
 
         :returns: in the XCom ``report_ids`` (at most 1,000), and how many are ``there``, ``missing``, ``ended``.
         """
-        expected, selector = Expected.parse(self.expected), ReportSelector.of(self, statuses=self.statuses)
+        selector = ReportSelector.of(self, statuses=self.statuses)
+        expected = Expected.parse(self.expected, selector.number)
         with OpenESGHook(self.openesg_conn_id) as hook:
             self._keep_link(context, hook)
             try:
@@ -106,7 +108,7 @@ class OpenESGReportSensor(BaseSensorOperator):
             decision = decide(seen, expected, self.expected)
             if decision.only_report is not None:
                 self._keep_link(context, hook, decision.only_report)
-        self.log.info("%s", seen)
+        self.log.info("Expected %s: %s", self.expected, seen)
         if decision.status == "unreachable":
             raise AirflowFailException(decision.message)
         if decision.status == "waiting" and self.deferrable:
@@ -168,7 +170,7 @@ class OpenESGReportSensor(BaseSensorOperator):
             **{name: getattr(self, name) for name in SELECTORS},
             "expected": self.expected,
             "statuses": list(self.statuses),
-            "poke_interval": max(self.poke_interval, 1),
+            "poke_interval": self.poke_interval,
             "openesg_conn_id": self.openesg_conn_id,
         }
 

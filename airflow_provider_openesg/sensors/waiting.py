@@ -88,15 +88,18 @@ class Expected:
     number: int | None = None
 
     @classmethod
-    def parse(cls, value: Any) -> Expected:
+    def parse(cls, value: Any, of: int | None = None) -> Expected:
         """Read ``"all"``, a number from 1, or a share such as ``"80%"``.
 
-        :raises OpenESGConfigError: for anything else.
+        :param of: how many can come; ``None`` where that is not known.
+        :raises OpenESGConfigError: for anything else, and for more than can come.
         """
         text = "" if isinstance(value, bool) else str(value).strip().lower()
         if text == "all":
             return cls(share=1)
         if text.isdecimal() and int(text) > 0:
+            if of is not None and int(text) > of:
+                raise OpenESGConfigError(f'expected: {value!r} given, of {of} that can come. A share ends in "%".')
             return cls(number=int(text))
         try:
             percent = float(text.removesuffix("%")) if text.endswith("%") else 0
@@ -104,7 +107,7 @@ class Expected:
             percent = 0
         if not 0 < percent <= 100:
             raise OpenESGConfigError(
-                f'expected: {value!r:.100} given; allowed: "all", a number from 1, or a share like "80%".'
+                f'expected: {value!r:.100} given; allowed: "all", a number from 1, or a share above "0%" such as "80%".'
             )
         return cls(share=percent / 100)
 
@@ -205,6 +208,13 @@ class ReportSelector:
             if values[name] is not None and str(values[name]).strip() in ("", "None"):
                 raise OpenESGConfigError(f"{name}: {values[name]!r} given; the template found nothing to wait for.")
         return cls(statuses=statuses, **values)
+
+    @property
+    def number(self) -> int | None:
+        """How many can come; ``None`` where only the platform knows."""
+        if isinstance(self.report_request_id, list):
+            return len(set(map(str, self.report_request_id)))
+        return None if self.report_id is None and self.report_request_id is None else 1
 
     def look(self, source: Source) -> Sighting:
         """Ask the platform, or what was read from it.

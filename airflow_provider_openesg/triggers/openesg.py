@@ -103,7 +103,7 @@ class OpenESGReportTrigger(BaseTrigger):
 
     async def _decided(self) -> Decision:
         selector = ReportSelector.of(self, statuses=tuple(self.statuses))
-        expected, polls = Expected.parse(self.expected), shared_polls(self.openesg_conn_id)
+        expected, polls = Expected.parse(self.expected, selector.number), shared_polls(self.openesg_conn_id)
         failures, delay, said = 0, 0.0, ""
         while True:
             try:
@@ -123,7 +123,7 @@ class OpenESGReportTrigger(BaseTrigger):
                 return decision
             if str(seen) != said:
                 said = str(seen)
-                self.log.info("%s", said)
+                self.log.info("Expected %s: %s", self.expected, said)
 
 
 def _passing(error: Exception) -> bool:

@@ -15,7 +15,12 @@ from airflow_provider_openesg.airflow_version import AIRFLOW, AIRFLOW_3
 from airflow_provider_openesg.api import SUBMITTED_STATUSES, reference
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.operators.checks import check_filters, check_list, plain_filters
+from airflow_provider_openesg.operators.checks import (
+    check_filters,
+    check_poke_interval,
+    check_statuses,
+    plain_filters,
+)
 from airflow_provider_openesg.sensors.waiting import with_template_id
 from airflow_provider_openesg.triggers.seen import WATCHER, AssetStore, SeenReports, VariableStore, in_asset_store
 
@@ -59,15 +64,14 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
                 f"OpenESGReportEventTrigger: needs the asset watchers of Airflow 3, and this is Airflow {AIRFLOW}. "
                 "Wait with OpenESGReportSensor, or schedule a DAG that reads what was submitted since."
             )
-        check_list("statuses", statuses)
+        check_statuses(statuses)
+        check_poke_interval(poke_interval)
         selected: Any = {} if filters is None else filters
         if isinstance(selected, list) and all(isinstance(each, list) for each in selected):
             selected = dict(selected)  # as serialize() hands them over
         check_filters(selected)
         if "status" in selected:
             raise OpenESGConfigError("filters: status given; that is what statuses are for.")
-        if isinstance(poke_interval, bool) or not isinstance(poke_interval, int | float) or poke_interval < 1:
-            raise OpenESGConfigError(f"poke_interval: {poke_interval!r:.100} given; allowed: seconds, from 1.")
         # In one order: Airflow takes a watcher that serializes otherwise for another one.
         self.statuses = sorted(statuses)
         self.filters = plain_filters(selected)
@@ -109,7 +113,8 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
             except Exception as error:
                 failures += 1
                 delay = min(self.poke_interval * 2**failures, LONGEST_BACKOFF)
-                self.log.warning("Look failed, %d in a row; next in %.0f s: %s", failures, delay, error)
+                said = "Look for %s with filters %s failed, %d in a row; next in %.0f s: %s"
+                self.log.warning(said, ", ".join(self.statuses), self.filters, failures, delay, error)
                 await asyncio.sleep(delay)
                 continue
             failures = 0

@@ -249,6 +249,9 @@ def test_a_passing_error_is_retried_and_a_lasting_one_raised(reports, sandbox):
         ({"report_id": 1, "expected": 0}, "expected: 0 given"),
         ({"report_id": 1, "expected": True}, "expected: True given"),
         ({"report_id": 1, "expected": "101%"}, "expected: '101%' given"),
+        ({"report_id": 1, "expected": "0%"}, "expected: '0%' given"),
+        ({"report_id": 1, "poke_interval": 0}, "poke_interval: 0.* given; allowed: seconds, from 1"),
+        ({"report_id": 1, "statuses": ["Submited"]}, "statuses: 'Submited' given; .* Did you mean 'submitted'"),
         (
             {"report_id": 1, "statuses": "submitted"},
             r"statuses: 'submitted' given; allowed: a list. Write \['submitted'\]",
@@ -258,6 +261,17 @@ def test_a_passing_error_is_retried_and_a_lasting_one_raised(reports, sandbox):
 def test_parameters_are_checked_in_the_dag_file(arguments, message, sandbox):
     with pytest.raises(OpenESGConfigError, match=message):
         sensor(**arguments)
+
+
+def test_a_platform_may_have_statuses_of_its_own():
+    assert sensor(report_id=1, statuses=["approved", "rejected"]).statuses == ["approved", "rejected"]
+
+
+@pytest.mark.parametrize("wait", [{"report_id": 1}, {"report_request_id": [1, 2, "2"]}])
+def test_more_than_can_come_is_refused_before_any_call(wait, sandbox):
+    with pytest.raises(OpenESGConfigError, match=r"expected: '80' given, of . that can come\. A share ends in"):
+        poke(**wait, expected="80")
+    assert sandbox.state()["requests"] == 0
 
 
 @pytest.mark.parametrize(

@@ -359,7 +359,7 @@ def test_soft_fail_skips_after_the_wait(status):
 
 
 def test_it_may_start_in_the_triggerer():
-    waiting = deferrable(report_id="{{ params.report }}", start_from_trigger=True, timeout=100, poke_interval=0.1)
+    waiting = deferrable(report_id="{{ params.report }}", start_from_trigger=True, timeout=100)
     if not AIRFLOW_3_3:
         assert not waiting.start_from_trigger  # a worker looks first
         return

@@ -215,6 +215,7 @@ else:
         ("arguments", "message"),
         [
             ({"statuses": "submitted"}, r"Write \['submitted'\]"),
+            ({"statuses": ["submited"]}, "Did you mean 'submitted'"),
             ({"filters": {"colour": 1}}, "'colour' given"),
             ({"filters": {"status": "submitted"}}, "that is what statuses are for"),
             ({"poke_interval": 0}, "poke_interval: 0 given"),
