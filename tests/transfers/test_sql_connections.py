@@ -84,6 +84,13 @@ def test_a_server_that_is_not_there(connect, openesg_connection, sandbox, monkey
     refused("postgres://127.0.0.1:1/db: cannot be opened: .*refused", sandbox)
 
 
+def test_the_settings_of_a_postgres_connection_hold(connect, postgres, openesg_connection, sandbox):
+    """Those of libpq; what is the hook's own, libpq would refuse."""
+    extra = {"options": "-c default_transaction_read_only=on", "cursor": "dictcursor", "aws_conn_id": "aws_default"}
+    connect(**postgres, conn_type="postgres", extra=extra)
+    refused("(?s)cannot be written: .*CREATE SCHEMA in a read-only transaction", sandbox, schema="esg_new")
+
+
 def test_uris_that_a_driver_does_not_take(connect, openesg_connection, sandbox):
     for uri in (f"postgresqlx://u:{SECRET}@127.0.0.1/db", f"postgresql://u:{SECRET}@127.0.0.1:x/db"):
         extra = {"dialect": "postgresql", "db_kwargs": {"uri": uri}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ def test_killed(way, attempt, postgres, tmp_path):
             (tmp_path / mode).mkdir()
             databases[mode] = stack.enter_context(database_under_test(way, tmp_path / mode, postgres))
         seconds, state = {}, {}
-        for number in range(-len(MODES), KILLS):
+        for number in count(-len(MODES)):
+            if outcomes["killed"] == KILLS:  # not every one comes in time
+                break
             mode = MODES[number % len(MODES)]
             database = databases[mode]
             task = {
@@ -58,5 +61,4 @@ def test_killed(way, attempt, postgres, tmp_path):
             outcomes["killed"] += killed
             outcomes["after" if after_kill == after else "before"] += killed
     print(outcomes)
-    assert outcomes["killed"] >= KILLS * 0.6
     assert outcomes["before"] > outcomes["after"]
