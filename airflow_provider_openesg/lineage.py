@@ -56,8 +56,7 @@ class Place:
         names = [name for name in (schema, table) if name]
         if not parts.netloc:
             return cls("/".join([database, *names]), database, ".".join(names))
-        path = [name for name in parts.path.split("/") if name]
-        names = path + names[len(path) and path[-1] == schema :]  # MySQL's schemas are its databases
+        names = [name for name in parts.path.split("/") if name] + names
         namespace = f"{parts.scheme}://{parts.netloc}"
         return cls("/".join([namespace, *names]), namespace, ".".join(names))
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from databases import NO_MYSQL, DatabaseUnderTest, database_under_test, mysql_is_there
+from duckdb_warehouse import DuckDBWarehouse
+
+from airflow_provider_openesg.writers import snowflake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,4 +28,5 @@ def warehouse(
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection_json)
         if database.missing:
             monkeypatch.setitem(sys.modules, database.missing, None)
+        monkeypatch.setattr(snowflake, "SnowflakeDatabase", DuckDBWarehouse)
         yield database

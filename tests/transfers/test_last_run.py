@@ -157,7 +157,7 @@ def test_a_run_that_failed_or_is_repeated_loses_nothing(target, sandbox):
     assert target.run("4", tables=["reports"])["tables"]["reports"] < 3
 
 
-@pytest.mark.parametrize("warehouse", WAYS, indirect=True)
+@pytest.mark.parametrize("warehouse", [*WAYS, "duckdb-warehouse"], indirect=True)
 def test_each_database(tables, sandbox):
     def reports(run_id, **arguments):
         return tables.run(run_id, tables=["reports"], **arguments)["tables"]["reports"]

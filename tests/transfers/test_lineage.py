@@ -35,7 +35,7 @@ def test_places_in_storage(path, place):
     ("database", "schema", "place"),
     [
         ("postgres://h:5432/dwh", "esg", ("postgres://h:5432/dwh/esg/reports", "postgres://h:5432", "dwh.esg.reports")),
-        ("mysql://h:3306/esg", "esg", ("mysql://h:3306/esg/reports", "mysql://h:3306", "esg.reports")),
+        ("postgres://h/esg", "esg", ("postgres://h/esg/esg/reports", "postgres://h", "esg.esg.reports")),
         ("mysql://h:3306/", "esg", ("mysql://h:3306/esg/reports", "mysql://h:3306", "esg.reports")),
         ("duckdb:///d/e.duckdb", "main", ("duckdb:///d/e.duckdb/main/reports", "duckdb:///d/e.duckdb", "main.reports")),
         ("sqlite:///d/e.db", None, ("sqlite:///d/e.db/reports", "sqlite:///d/e.db", "reports")),

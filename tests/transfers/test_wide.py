@@ -77,7 +77,7 @@ def to_database(database, run_id="r", **arguments):
     return OpenESGToSqlOperator(**{"templates": ["vsme"]} | given).execute({"ti": task})
 
 
-@pytest.mark.parametrize("warehouse", WAYS, indirect=True)
+@pytest.mark.parametrize("warehouse", [*WAYS, "duckdb-warehouse"], indirect=True)
 def test_databases(warehouse, sandbox):
     result = to_database(warehouse, updated_after="last_run")
     rows = warehouse.tables()
