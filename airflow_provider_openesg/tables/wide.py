@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import unicodedata
 from collections import defaultdict
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_openesg.client.client import OpenESGClient
     from airflow_provider_openesg.tables.read import Batches
+
+log = logging.getLogger(__name__)
 
 LONGEST_NAME = 63
 """PostgreSQL's limit; MySQL takes 64, others more."""
@@ -130,6 +133,11 @@ class Wide:
         self._keys: dict[str, str] = {}
         for field_type in field_types:
             self._add_field(field_type, of_sections[field_type["section_id"]])
+        if not self._keys:
+            log.warning(
+                "Template %s asks for nothing, as far as this client may see: its table has no more than the columns of"
+                " reports.", self._name,
+            )  # fmt: skip
         main.fields.append(reports.field(EXTRA))
         self._tables = {name: table for name, table in self._tables.items() if table.shown or table is main}
 

@@ -92,6 +92,13 @@ def test_columns_by_data_type(wide):
     assert metadata == {b"description": b"Name 10 (esg.amount)", b"field_key": b"esg.amount", b"unit": b"kwh"}
 
 
+def test_a_template_that_asks_for_nothing(caplog):
+    [table] = Wide("7", "t", SECTIONS, []).tables
+    assert table.name == "t_reports"
+    assert set(table.schema.names) - set(SCHEMAS["reports"].names) == {"other_values"}
+    assert "Template t asks for nothing" in caplog.text
+
+
 def test_a_section_with_instances_is_a_table(wide):
     assert [(table.name, table.key, table.owner) for table in wide.tables] == [
         ("t_reports", ("id",), None),
