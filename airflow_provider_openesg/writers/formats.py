@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from airflow_provider_openesg.writers.json_lines import json_lines
+from airflow_provider_openesg.writers.storable import decimals_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -138,16 +139,8 @@ def _as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def _column_as_text(column: pa.Array) -> pa.Array:
     if pa.types.is_decimal(column.type):
-        return _plain(column)
+        # Without the zeros that only fill up the column's scale.
+        return pc.ascii_rtrim(pc.ascii_rtrim(decimals_as_text(column), "0"), ".")
     if pa.types.is_timestamp(column.type):
         return pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ")
     return column
-
-
-def _plain(numbers: pa.Decimal128Array) -> pa.StringArray:
-    """Write all digits, without exponent and without the zeros that only fill up the column's scale."""
-    texts = pc.ascii_rtrim(pc.ascii_rtrim(numbers.cast(pa.string()), "0"), ".")
-    # Arrow gives the ones next to zero an exponent.
-    small = pc.match_substring(texts, "E")
-    plain = [format(number, "f").rstrip("0").rstrip(".") for number in numbers.filter(small).to_pylist()]
-    return pc.replace_with_mask(texts, small, pa.array(plain, pa.string()))

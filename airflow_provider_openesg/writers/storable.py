@@ -51,12 +51,22 @@ def as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
         column = batch.column(place)
         if pa.types.is_timestamp(field.type):
             text = pc.binary_join_element_wise(column.cast(pa.timestamp("us")).cast(pa.string()), "+00:00", "")
-        elif pa.types.is_decimal(field.type) or pa.types.is_date(field.type):
+        elif pa.types.is_decimal(field.type):
+            text = decimals_as_text(column)
+        elif pa.types.is_date(field.type):
             text = column.cast(pa.string())
         else:
             continue
         batch = batch.set_column(place, field.with_type(pa.string()), text)
     return batch
+
+
+def decimals_as_text(numbers: pa.Decimal128Array) -> pa.StringArray:
+    """Write all digits of the column's scale, those next to zero too, which Arrow gives an exponent."""
+    texts = numbers.cast(pa.string())
+    small = pc.match_substring(texts, "E")
+    plain = [format(number, "f") for number in numbers.filter(small).to_pylist()]
+    return pc.replace_with_mask(texts, small, pa.array(plain, pa.string()))
 
 
 def without_zone(batch: pa.RecordBatch) -> pa.RecordBatch:
