@@ -29,10 +29,6 @@ FIRST_SWEEP_FROM = 10
 """Different waits from which a sweep is tried; afterwards it is known how many calls one takes."""
 
 
-WOKEN_AT_ONCE = 20
-"""Waits that hear of a look in one turn of the event loop: all of thousands would hold it up."""
-
-
 class SharedPolls:
     """The looks of all waits on one Connection in this event loop.
 
@@ -79,9 +75,8 @@ class SharedPolls:
             except Exception as error:
                 seen = [error] * len(different)
         results = dict(zip(different, seen, strict=True))
-        for number, (key, _, found) in enumerate(batch):
-            if number % WOKEN_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        for key, _, found in batch:
+            await asyncio.sleep(0)  # one in a turn of the event loop: thousands that decide and log would hold it up
             result = results[key]
             if found.done():
                 continue
