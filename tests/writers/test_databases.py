@@ -211,34 +211,50 @@ def test_a_column_of_ours_is_added_and_one_of_the_users_is_left(write, query, pu
     ]  # fmt: skip
 
 
+@pytest.fixture
+def refuses(write, database, query):
+    def check(statement, message):
+        key = "VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" if database.dialect == "mysql" else "TEXT"
+        one = "'1'::text" if database.dialect == "postgres" else "'1'"
+        if database.dialect == "postgres":
+            query(f"CREATE SCHEMA {database.schema}")
+        query(statement.format("reports", id=key, one=one))
+
+        def nothing_may_be_pulled():
+            raise AssertionError
+            yield
+
+        before = database.tables()
+        with pytest.raises(OpenESGConfigError, match=message):
+            write(nothing_may_be_pulled())
+        assert database.tables() == before
+
+    return check
+
+
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
         ("CREATE TABLE {} (id INTEGER PRIMARY KEY)", r"column id is (?i:INT\w*(\(11\))?) there, and has to be "),
         ("CREATE TABLE {} (name VARCHAR(9))", r"reports in .*: key column id \(.*\) is missing"),
-        ("CREATE TABLE {} (id {id})", r"primary key is missing there, and has to be \(id\)"),
         ("CREATE TABLE {} (id {id} PRIMARY KEY, progress DATE)", "progress is (?i:date) there, and has to be (?i:d|r)"),
         ("CREATE TABLE {} (id {id} PRIMARY KEY, mine INT NOT NULL)", "column mine .* takes no null"),
-        ("CREATE VIEW {} AS SELECT {one} AS id", "primary key is missing|column id is"),
     ],
 )  # fmt: skip
-def test_a_table_in_the_way_is_named_before_anything_is_pulled(write, database, query, statement, message):
-    if "warehouse" in database.name and "primary key is missing" in message:
-        pytest.skip("no key is enforced, so none has to be there")
-    key = "VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" if database.dialect == "mysql" else "TEXT"
-    one = "'1'::text" if database.dialect == "postgres" else "'1'"
-    if database.dialect == "postgres":
-        query(f"CREATE SCHEMA {database.schema}")
-    query(statement.format("reports", id=key, one=one))
+def test_a_table_in_the_way_is_named_before_anything_is_pulled(refuses, statement, message):
+    refuses(statement, message)
 
-    def nothing_may_be_pulled():
-        raise AssertionError
-        yield
 
-    before = database.tables()
-    with pytest.raises(OpenESGConfigError, match=message):
-        write(nothing_may_be_pulled())
-    assert database.tables() == before
+@pytest.mark.parametrize("database", WAYS, indirect=True)  # not warehouses, which enforce no key: none has to be there
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("CREATE TABLE {} (id {id})", r"primary key is missing there, and has to be \(id\)"),
+        ("CREATE VIEW {} AS SELECT {one} AS id", "primary key is missing|column id is"),
+    ],
+)
+def test_a_table_without_the_key_in_the_way_is_named_before_anything_is_pulled(refuses, statement, message):
+    refuses(statement, message)
 
 
 def test_modes_do_not_mix_in_one_table(write, pull):
