@@ -1,7 +1,8 @@
 """A platform whose answers are encoded beforehand, so that it is not what is measured.
 
-``python tests/bench/page_server.py REPORTS LATENCY`` prints its port, then serves. ``GET /stats`` gives the calls since
-the last one, and the checksum of all field values.
+``python tests/bench/page_server.py REPORTS LATENCY`` prints its port, then serves. A round trip takes LATENCY seconds:
+one for each call, and one for each new connection, as on a network, where TCP shakes hands first (TLS would take one or
+two more). ``GET /stats`` gives the calls and connections since the last one, and the checksum of all field values.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import json
 import random
 import secrets
 import sys
+import weakref
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import data
 import msgspec
 from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 EXPIRES_IN = 3600
 
@@ -29,6 +34,7 @@ class Platform:
         self._latency = latency
         self._token = secrets.token_hex(16)
         self._calls: Counter[str] = Counter()
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         self._checksum = 0
         template = {
             "id": 1,
@@ -59,11 +65,27 @@ class Platform:
 
     def app(self) -> web.Application:
         """Make the application."""
-        app = web.Application()
+        app = web.Application(middlewares=[self._travel])
         app.router.add_post("/o/token/", self._grant)
         app.router.add_get("/stats", self._stats)
         app.router.add_get("/api/v1/{list:.+}", self._page)
         return app
+
+    @web.middleware
+    async def _travel(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Let the round trips take their time."""
+        if request.path == "/stats":
+            return await handler(request)
+        round_trips = 1
+        if request.transport not in self._connections:
+            self._connections.add(request.transport)
+            self._calls["connections"] += 1
+            round_trips = 2
+        if self._latency:
+            await asyncio.sleep(round_trips * self._latency)
+        return await handler(request)
 
     async def _grant(self, _: web.Request) -> web.Response:
         self._calls["tokens"] += 1
@@ -72,8 +94,6 @@ class Platform:
 
     async def _page(self, request: web.Request) -> web.Response:
         self._calls["requests"] += 1
-        if self._latency:
-            await asyncio.sleep(self._latency)
         if request.headers.get("Authorization") != f"Bearer {self._token}":
             return web.json_response({"detail": "Unauthorized"}, status=401)
         rows = self._lists[request.match_info["list"]]

@@ -166,7 +166,7 @@ def turn(way: Way, base: str, server: str) -> dict[str, float]:
             sys.exit(f"{name} -> {target} failed:\n{done.stdout}\n{done.stderr}")
         stats = requests.get(f"{base}/stats", timeout=60).json()
         result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-        result |= {"requests": stats.get("requests", 0), "tokens": stats.get("tokens", 0)}
+        result |= {name: stats.get(name, 0) for name in ("requests", "connections", "tokens")}
         if target != "nothing":
             came = arrived(way, place)
             assert came == (stats["values"], stats["checksum"]), f"{name} -> {target}: {came} arrived, not {stats}"
@@ -175,14 +175,15 @@ def turn(way: Way, base: str, server: str) -> dict[str, float]:
 
 def report(latency: int, figures: dict[Way, list[dict[str, float]]]) -> None:
     """Print the medians, and what they say of the goals."""
-    print(f"\n{'way':28} {'wall s':>8} {'cpu s':>8} {'MB':>7} {'requests':>9} {'tokens':>7}   medians at {latency} ms")
+    heads = f"{'wall s':>8} {'cpu s':>8} {'MB':>7} {'requests':>9} {'connections':>12} {'tokens':>7}"
+    print(f"\n{'way':28} {heads}   medians at {latency} ms")
     wall = {}
     for (name, target), turns in figures.items():
         median = {key: statistics.median(each[key] for each in turns) for key in turns[0]}
         wall[name, target] = [each["wall"] for each in turns]
         print(
             f"{name + ' -> ' + target:28} {median['wall']:8.1f} {median['cpu']:8.1f} {median['mb']:7.0f}"
-            f" {median['requests']:9.0f} {median['tokens']:7.0f}"
+            f" {median['requests']:9.0f} {median['connections']:12.0f} {median['tokens']:7.0f}"
         )
     for ours, other, kind, goal, at in GOALS:
         if at != latency or ours not in wall or other not in wall:
@@ -200,7 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reports", type=int, default=20_000, help="reports of 60 field values each")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--latency", type=int, nargs="+", default=[50, 0], help="milliseconds of each answer")
+    parser.add_argument("--latency", type=int, nargs="+", default=[50, 0], help="milliseconds of a round trip")
     parser.add_argument("--ways", nargs="+", default=[], help="some of them, such as ours download")
     options = parser.parse_args()
     chosen = [way for way in WAYS if not options.ways or way[0] in options.ways or "-".join(way) in options.ways]
