@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import logging
 import threading
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -15,14 +16,14 @@ import msgspec
 
 from airflow_provider_openesg.api import ID, ITEMS, LIMIT, OFFSET, RESOURCES
 from airflow_provider_openesg.client.answers import platform_message, raise_for_answer, shown_url
-from airflow_provider_openesg.client.paging import Listing, Page, Query, decode_records
+from airflow_provider_openesg.client.paging import Listing, Page, Query, decode_records, first_page
 from airflow_provider_openesg.client.parallel import ordered
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.client.session import OpenESGSession
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError, OpenESGNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from requests import Response
 
@@ -59,6 +60,7 @@ class OpenESGClient:
         self.session = OpenESGSession(settings, cache=cache, on_token=on_token)
         # Pages, and the details of their rows, are fetched by pools of their own; the bound holds for all together.
         self._slots = threading.BoundedSemaphore(settings.parallel_requests)
+        self._begun: dict[tuple[str, str], Future[Response]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +100,7 @@ class OpenESGClient:
 
         :raises OpenESGContractError: ``decode`` refuses the body (``ValueError`` or msgspec's errors).
         """
-        return _decoded(decode, self.request("GET", path, params=params))
+        return _decoded(decode, lambda: self.request("GET", path, params=params))
 
     @overload
     def iter_pages(
@@ -130,15 +132,43 @@ class OpenESGClient:
         if resource in RESOURCES and ID in query:
             return self._by_id(path, query, decode)
         listing: Listing[Any] = Listing(
-            lambda url, params: partial(_decoded, decode, self.request("GET", url, params=params)),
-            f"{self.settings.api_url}/{path.lstrip('/')}",
+            lambda url, params: partial(_decoded, decode, self.ask(url, params)),
+            self._list_url(path),
             query,
             page_size=self.settings.page_size,
-            most=self.settings.page_size * (LIGHTER if _is_light(resource) else 1),
+            most=self._most_rows(resource),
             parallel=self.settings.parallel_requests,
             same_origin=self.session.same_origin,
         )
         return _logged(resource, listing) if resource in RESOURCES else listing.pages()
+
+    @contextmanager
+    def begun(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Iterator[Future[Response]]:
+        """Fetch a list's first page while something else is done; it is kept for :meth:`ask` until the end of this.
+
+        :param resource: a name of :data:`~airflow_provider_openesg.api.RESOURCES`.
+        """
+        url, query = self._list_url(_resource_path(resource)), _query(resource, filters or {})
+        first = first_page(query, self._most_rows(resource))
+        pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-first")
+        call = self._begun[url, str(first)] = pool.submit(self.request, "GET", url, params=first)
+        try:
+            yield call
+        finally:
+            self._begun.pop((url, str(first)), None)
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def ask(self, url: str, params: Query | None) -> Callable[[], Response]:
+        """Make a call of a list, where it is not made already, and give what gives the answer."""
+        begun = self._begun.pop((url, str(params)), None)
+        response = begun.result() if begun else self.request("GET", url, params=params)
+        return lambda: response
+
+    def _list_url(self, path: str) -> str:
+        return f"{self.settings.api_url}/{path.lstrip('/')}"
+
+    def _most_rows(self, resource: str) -> int:
+        return self.settings.page_size * (LIGHTER if _is_light(resource) else 1)
 
     def _by_id(self, path: str, query: Query, decode: Callable[[bytes], Page[Row]]) -> Generator[list[Row]]:
         """Read records by their own paths, as if a list had been asked for them."""
@@ -228,7 +258,8 @@ class OpenESGClient:
         return self.get(f"{_resource_path(resource)}/{quoted(record_id)}", decode_record)
 
 
-def _decoded(decode: Callable[[bytes], T], response: Response) -> T:
+def _decoded(decode: Callable[[bytes], T], answer: Callable[[], Response]) -> T:
+    response = answer()
     try:
         return decode(response.content)
     except (ValueError, msgspec.MsgspecError) as error:

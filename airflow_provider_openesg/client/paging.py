@@ -75,6 +75,11 @@ def decode_records(body: bytes) -> Page[dict[str, Any]]:
     return Page(rows, ids, count, link or None)
 
 
+def first_page(query: Query, size: int) -> Query:
+    """Return what asks for the first rows of a list."""
+    return {**query, LIMIT: str(size), OFFSET: "0"}
+
+
 class Listing(Generic[Row]):
     """One reading of one list.
 
@@ -167,7 +172,7 @@ class Listing(Generic[Row]):
         return self._fetch_at(offset)()
 
     def _fetch_at(self, offset: int) -> Callable[[], Page[Row]]:
-        return self._fetch(self._url, {**self._query, LIMIT: str(self._size), OFFSET: str(offset)})
+        return self._fetch(self._url, {**first_page(self._query, self._size), OFFSET: str(offset)})
 
     def _counted(self, page: Page[Row]) -> Page[Row]:
         self.pages_read += 1

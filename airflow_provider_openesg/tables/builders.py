@@ -57,6 +57,20 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
 """Table to column to field, where their names differ."""
 
 
+_JOINED = (
+    "section_id", "section_key", "field_type_id", "field_key", "datatype", "unit", "measurement_id", "measurement",
+)  # fmt: skip
+"""Columns of field values that what the templates say is joined to."""
+
+UNTYPED = pa.schema(
+    [
+        field.with_type(pa.dictionary(pa.int32(), TEXT)) if field.name in _JOINED else field
+        for field in SCHEMAS["field_values"]
+        if field.name not in TYPED
+    ]
+)
+"""Field values as :func:`field_values` makes them: what is joined is not written out yet, what is typed not there."""
+
 VALUES_AT_ONCE = 10_000
 """Field values that make a batch, from as many pages of reports as it takes: a call of Arrow costs much the same for a
 hundred rows as for thousands. It bounds what is held decoded, too: fewer values than this, and one page more."""
@@ -103,12 +117,31 @@ def field_types(template: str, records: Iterable[Any], summary: Summary) -> Iter
 
 
 def field_values(reports: Iterable[Any], templates: Templates, summary: Summary) -> Iterator[pa.RecordBatch]:
-    """Make the rows of the reports' values, each typed by its field type.
+    """Make the rows of the reports' values, joined with their field types, for :func:`typed_values` to end.
 
     :param templates: knows the templates of these reports.
     """
     for rows in _alike(report for report in reports if report.field_values):
         yield _field_values(rows, templates, summary)
+
+
+def typed_values(batch: pa.RecordBatch, summary: Summary) -> pa.RecordBatch:
+    """Type values that :func:`field_values` made: by Arrow alone, so that it needs no interpreter of its own."""
+    text, keys = batch.column("value"), batch.column("field_key")
+    read, malformed = typed(text, batch.column("datatype"))
+    if malformed:
+        places = pa.array(malformed)
+        for key, example in zip(keys.take(places).to_pylist(), text.take(places).to_pylist(), strict=True):
+            summary.count_malformed(key or "(no field key)", example)
+
+    def column(field: pa.Field) -> pa.Array:
+        if field.name in TYPED:
+            return read[field.name] if field.name in read else pa.nulls(len(text), field.type)
+        as_made = batch.column(field.name)
+        return as_made.dictionary_decode() if field.name in _JOINED else as_made
+
+    schema = SCHEMAS["field_values"]
+    return pa.record_batch([column(field) for field in schema], schema=schema)
 
 
 def _field_values(reports: Sequence[Any], templates: Templates, summary: Summary) -> pa.RecordBatch:
@@ -131,35 +164,24 @@ def _field_values(reports: Sequence[Any], templates: Templates, summary: Summary
     field_types = numbers(templates.field_types, "field_type", columns.values("field_type"))
     sections = numbers(templates.sections, "section", columns.values("section"))
     if sections.null_count:
-        listed = templates.field_types.take("section", field_types).to_pylist()
+        listed = templates.field_types.column("section", field_types).to_pylist()
         pairs = zip(columns.values("section"), listed, strict=True)
         sections = numbers(templates.sections, "section", [other if each is None else each for each, other in pairs])
     measurements = numbers(templates.measurements, "measurement", columns.values("measurement"))
-    text = columns.array("value", SCHEMAS["field_values"].field("value"))
-    field_keys = templates.field_types.take("key", field_types)
-    summary.without_field_type += field_keys.null_count
-    read, malformed = typed(text, templates.field_types.column("datatype", field_types))
-    if malformed:
-        keys, texts = field_keys.take(pa.array(malformed)), text.take(pa.array(malformed))
-        for key, example in zip(keys.to_pylist(), texts.to_pylist(), strict=True):
-            summary.count_malformed(key or "(no field key)", example)
-    none = {name: pa.nulls(len(text), SCHEMAS["field_values"].field(name).type) for name in TYPED if name not in read}
     given = {
         "report_id": _per_value([str(report.id) for report in reports], ends),
         "template_id": _per_value(template_ids, ends),
-        "section_id": templates.sections.take("id", sections),
-        "section_key": templates.sections.take("key", sections),
-        "field_type_id": templates.field_types.take("id", field_types),
-        "field_key": field_keys,
-        "datatype": templates.field_types.take("datatype", field_types),
-        "unit": templates.field_types.take("unit", field_types),
-        "measurement_id": templates.measurements.take("id", measurements),
-        "measurement": templates.measurements.take("key", measurements),
-        "value": text,
-        **read,
-        **none,
+        "section_id": templates.sections.column("id", sections),
+        "section_key": templates.sections.column("key", sections),
+        "field_type_id": templates.field_types.column("id", field_types),
+        "field_key": templates.field_types.column("key", field_types),
+        "datatype": templates.field_types.column("datatype", field_types),
+        "unit": templates.field_types.column("unit", field_types),
+        "measurement_id": templates.measurements.column("id", measurements),
+        "measurement": templates.measurements.column("key", measurements),
     }
-    return _counted("field_values", columns, given, summary)
+    summary.without_field_type += pc.count(given["field_key"].dictionary_decode(), mode="only_null").as_py()
+    return _counted("field_values", columns, given, summary, UNTYPED)
 
 
 def _per_value(of_reports: Sequence[str | None], ends: Sequence[int]) -> pa.Array:
@@ -167,8 +189,10 @@ def _per_value(of_reports: Sequence[str | None], ends: Sequence[int]) -> pa.Arra
     return pc.run_end_decode(runs)
 
 
-def _counted(table: str, columns: Columns, given: Mapping[str, pa.Array], summary: Summary) -> pa.RecordBatch:
-    batch = columns.batch(table, FIELDS[table], given)
+def _counted(
+    table: str, columns: Columns, given: Mapping[str, pa.Array], summary: Summary, schema: pa.Schema | None = None
+) -> pa.RecordBatch:
+    batch = columns.batch(schema or SCHEMAS[table], FIELDS[table], given)
     summary.rows[table] += batch.num_rows
     return batch
 

@@ -16,7 +16,7 @@ from msgspec import Raw, Struct, ValidationError
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.tables.records import REST, Layout
-from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, EXTRA, SCHEMAS, TEXT, TIMESTAMP, is_json
+from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, EXTRA, TEXT, TIMESTAMP, is_json
 from airflow_provider_openesg.tables.values import fitting
 
 if TYPE_CHECKING:
@@ -53,9 +53,10 @@ class Columns:
         for attribute, (name, sent) in self._layout.renamed.items():
             self._merge(name, sent, self._columns[attribute])
 
-    def batch(self, table: str, paths: Mapping[str, str], given: Mapping[str, pa.Array]) -> pa.RecordBatch:
-        """Make the table's rows.
+    def batch(self, schema: pa.Schema, paths: Mapping[str, str], given: Mapping[str, pa.Array]) -> pa.RecordBatch:
+        """Make the rows.
 
+        :param schema: their columns, ``extra`` last.
         :param paths: column to field, where their names differ; ``user.email`` is a field of an object.
         :param given: columns that are there already.
         """
@@ -63,11 +64,11 @@ class Columns:
             field.name: given[field.name]
             if field.name in given
             else self.array(paths.get(field.name, field.name), field)
-            for field in SCHEMAS[table]
+            for field in schema
             if field.name != EXTRA
         }
         # Last, as it takes what the others could not.
-        return pa.record_batch([*arrays.values(), self._extra()], schema=SCHEMAS[table])
+        return pa.record_batch([*arrays.values(), self._extra()], schema=schema)
 
     def values(self, path: str) -> list[Any]:
         """Give the values of a field as they were decoded."""

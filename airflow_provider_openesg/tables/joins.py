@@ -28,7 +28,7 @@ class Lookup:
     def __init__(self, *attributes: str, describe: Callable[[Any], Mapping[str, str | None]]) -> None:
         self._describe = describe
         self._columns: dict[str, list[str | None]] = {name: [] for name in ("id", *attributes)}
-        self._numbers: dict[str, dict[Key, int | None]] = defaultdict(lambda: {None: None})
+        self._numbers: dict[str, dict[Key, int | None]] = defaultdict(_nothing)
         self._arrays: dict[str, pa.Array] = {}
 
     def add(self, template: str, record: Any, **attributes: str | None) -> int:
@@ -71,11 +71,6 @@ class Lookup:
         if name not in self._arrays:
             self._arrays[name] = pa.array(self._columns[name], TEXT)
         return pa.DictionaryArray.from_arrays(numbers, self._arrays[name], safe=False)
-
-    def take(self, name: str, numbers: pa.Array) -> pa.Array:
-        """Give an attribute of the records with these numbers, written out."""
-        column = self.column(name, numbers)
-        return column.dictionary.take(column.indices)
 
 
 class Templates:
@@ -134,3 +129,7 @@ def _records(raw: Raw | None) -> list[dict[str, Any]]:
     """Read a list of small records that has a JSON column of its own; what is not one has none."""
     parts = msgspec.json.decode(raw) if raw is not None else None
     return [part if isinstance(part, dict) else {"key": part} for part in parts] if isinstance(parts, list) else []
+
+
+def _nothing() -> dict[Key, int | None]:
+    return {None: None}

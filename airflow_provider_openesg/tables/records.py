@@ -7,6 +7,7 @@ reads that answer slowly once, learns the difference and goes on at full speed. 
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from dataclasses import dataclass
@@ -63,10 +64,7 @@ class RecordDecoder:
         try:
             answer = self._pages.decode(body)
         except ValidationError:
-            with self._lock:
-                body = self._tidy_page(body)
-                self._build()
-                answer = self._pages.decode(body)
+            answer = self._learned_page(body)
         if isinstance(answer, list):
             return Page(answer, [row.id for row in answer])
         rows = answer.items if answer.items is not None else answer.results
@@ -103,15 +101,26 @@ class RecordDecoder:
         self._records: msgspec.json.Decoder[Any] = msgspec.json.Decoder(record)
         self._pages: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[record] | envelope)  # type: ignore[valid-type]
 
-    def _tidy_page(self, body: bytes) -> bytes:
+    def _learned_page(self, body: bytes) -> Any:
+        """Decode a page that has something new: most often one field, which one record is enough to learn."""
         answer = msgspec.json.decode(body, type=dict[str, Raw] | list[Raw])
-        if isinstance(answer, list):
-            return msgspec.json.encode([self._learner.tidy(row) for row in answer])
-        rows = answer.pop(ITEMS, None) or answer.get(RESULTS)
-        if rows is None or not bytes(rows).lstrip().startswith(b"["):
+        listed = answer if isinstance(answer, list) else answer.pop(ITEMS, None) or answer.get(RESULTS)
+        if isinstance(listed, Raw) and bytes(listed).lstrip().startswith(b"["):
+            listed = msgspec.json.decode(listed, type=list[Raw])
+        if not isinstance(listed, list):
             raise _no_list()
-        tidy = [self._learner.tidy(row) for row in msgspec.json.decode(rows, type=list[Raw])]
-        return msgspec.json.encode({**answer, ITEMS: tidy, RESULTS: None})
+        with self._lock:
+            tidy: list[Raw] = []
+            for row in listed:
+                known = self._learner.known()
+                tidy.append(self._learner.tidy(row))
+                if self._learner.known() > known:
+                    self._build()
+                    with contextlib.suppress(ValidationError):
+                        return self._pages.decode(body)
+            self._build()
+            body = msgspec.json.encode(tidy if isinstance(answer, list) else {**answer, ITEMS: tidy, RESULTS: None})
+            return self._pages.decode(body)
 
 
 class _Learner:
@@ -165,6 +174,15 @@ class _Learner:
             forbid_unknown_fields=True,
             gc=False,  # records hold no cycles, and there are very many of them
             namespace={"layout": Layout(self._shape.name, references, unknown, renamed, has_unknown)},
+        )
+
+    def known(self) -> int:
+        """Count what was learned."""
+        return (
+            len(self._unknown)
+            + len(self._renamed)
+            + len(self._loose)
+            + sum(part.known() for part in self._parts.values())
         )
 
     def tidy(self, record: Raw) -> Raw:

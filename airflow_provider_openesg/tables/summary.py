@@ -43,6 +43,14 @@ class Summary:
         if moment is not None and (self.high_water_mark is None or moment > self.high_water_mark):
             self.high_water_mark = moment
 
+    def add(self, other: Summary) -> None:
+        """Add what another reading came to."""
+        self.rows += other.rows
+        self.malformed += other.malformed
+        self.without_field_type += other.without_field_type
+        self.saw_change(other.high_water_mark)
+        self._examples = {**other._examples, **self._examples}
+
     def log(self) -> None:
         """Say what could not be read, a line for each field, the worst first."""
         if self.without_field_type:

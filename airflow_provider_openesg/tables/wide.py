@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_openesg.client.client import OpenESGClient
-    from airflow_provider_openesg.tables.read import Batches
+    from airflow_provider_openesg.tables.lists import Batches
 
 log = logging.getLogger(__name__)
 

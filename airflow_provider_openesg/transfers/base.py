@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_openesg.lineage import Place
     from airflow_provider_openesg.tables.layout import Table
-    from airflow_provider_openesg.tables.read import Batches
+    from airflow_provider_openesg.tables.lists import Batches
     from airflow_provider_openesg.writers.run import RunWriter
 
 

@@ -67,7 +67,10 @@ class Tables:
         rows = self.decoder.page(body if isinstance(body, bytes) else json.dumps(body).encode()).rows
         tables = {
             "reports": builders.batches("reports", rows, self.summary),
-            "field_values": builders.field_values(rows, templates, self.summary),
+            "field_values": (
+                builders.typed_values(batch, self.summary)
+                for batch in builders.field_values(rows, templates, self.summary)
+            ),
         }
         return {name: _rows(batches) for name, batches in tables.items()}
 

@@ -1,0 +1,107 @@
+"""What runs in the second process (:mod:`.beside`)."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from functools import partial
+from io import FileIO
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import requests
+
+from airflow_provider_openesg.auth.memory import MemoryCache
+from airflow_provider_openesg.client.client import OpenESGClient
+from airflow_provider_openesg.exceptions import OpenESGError
+from airflow_provider_openesg.tables.lists import Lists
+from airflow_provider_openesg.tables.pipes import Pipes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_openesg.client.paging import Query
+    from airflow_provider_openesg.settings import OpenESGSettings
+
+
+_LOGGED = ("name", "levelno", "levelname", "pathname", "filename", "module", "lineno", "funcName", "created", "msecs")
+
+
+class _Client(OpenESGClient):
+    """A client whose calls are made by the first process."""
+
+    def __init__(self, settings: OpenESGSettings, pipes: Pipes) -> None:
+        super().__init__(settings, cache=MemoryCache())
+        self._pipes = pipes
+        self._numbers = itertools.count()
+        self._answers: dict[int, tuple[Any, bytes]] = {}
+        self._receiving = threading.Lock()
+
+    def request(self, _: str, path: str, *, params: Any = None) -> requests.Response:  # type: ignore[override]
+        return self.ask(path, params)()
+
+    def ask(self, url: str, params: Query | None) -> Callable[[], requests.Response]:
+        """Ask, and give what waits for the answer: where it is put to use no other thread needs the interpreter."""
+        number = next(self._numbers)
+        self._pipes.send("call", number, url, params)
+        return partial(self._answer, number)
+
+    def _answer(self, number: int) -> requests.Response:
+        with self._receiving:
+            while number not in self._answers:
+                (other, answer), body = self._pipes.receive()
+                self._answers[other] = answer, body
+            answer, body = self._answers.pop(number)
+        if isinstance(answer, Exception):
+            raise answer
+        response = requests.Response()
+        response.status_code, response.url, headers = answer
+        response.headers.update(headers)
+        response._content = body
+        response.request = requests.Request("GET", response.url).prepare()
+        return response
+
+
+class _Told(logging.Handler):
+    """Has the first process log what is logged here."""
+
+    def __init__(self, pipes: Pipes) -> None:
+        super().__init__()
+        self._pipes = pipes
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {name: getattr(record, name) for name in _LOGGED}
+        self._pipes.send("log", {**fields, "msg": record.getMessage()})
+
+
+def main() -> None:
+    """Read the lists that the first process names, by the calls that it makes."""
+    # Whoever interrupts means the first process; this one ends with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipes = Pipes(FileIO(int(sys.argv[2])), FileIO(int(sys.argv[3]), "w"))
+    try:
+        pipes.send("ready")
+        (settings, pull, level), _ = pipes.receive()
+        logging.basicConfig(level=level, handlers=[_Told(pipes)])
+        for table, batch in Lists(_Client(settings, pipes), pull).batches():
+            pipes.send("batch", table, body=_encoded(batch))
+        pipes.send("done", pull.summary)
+    except (EOFError, OSError):
+        pass  # the first process has ended, or wants no more
+    except OpenESGError as error:
+        pipes.send("failed", error)
+    except Exception:  # not every one can be sent
+        pipes.send("failed", RuntimeError(f"The second process failed:\n{traceback.format_exc()}"))
+    os._exit(0)  # threads may still wait for answers
+
+
+def _encoded(batch: pa.RecordBatch) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
