@@ -36,7 +36,7 @@ def check_connection(settings: OpenESGSettings, on_token: Callable[[str], None] 
     )
     with OpenESGClient(quick, cache=open_cache("off"), on_token=on_token) as client:
         try:
-            page = client.get(RESOURCES["report-templates"].path, decode_records, params={LIMIT: 1, OFFSET: 0})
+            page = client.get(RESOURCES["report-templates"].path, decode_records, params={LIMIT: "1", OFFSET: "0"})
         except OpenESGNotFoundError as error:
             return False, f"The token was given, but this is not openESG's API: {error}. Check Base URL and API path."
         except OpenESGError as error:

@@ -75,9 +75,9 @@ def decode_records(body: bytes) -> Page[dict[str, Any]]:
     return Page(rows, ids, count, link or None)
 
 
-def first_page(query: Query, size: int) -> Query:
-    """Return what asks for the first rows of a list."""
-    return {**query, LIMIT: str(size), OFFSET: "0"}
+def page_query(query: Query, size: int, offset: int = 0) -> Query:
+    """Return what asks for rows of a list."""
+    return {**query, LIMIT: str(size), OFFSET: str(offset)}
 
 
 class Listing(Generic[Row]):
@@ -172,7 +172,7 @@ class Listing(Generic[Row]):
         return self._fetch_at(offset)()
 
     def _fetch_at(self, offset: int) -> Callable[[], Page[Row]]:
-        return self._fetch(self._url, {**first_page(self._query, self._size), OFFSET: str(offset)})
+        return self._fetch(self._url, page_query(self._query, self._size, offset))
 
     def _counted(self, page: Page[Row]) -> Page[Row]:
         self.pages_read += 1

@@ -123,7 +123,7 @@ class OpenESGSession(OAuth2Session):
 
     def same_origin(self, url: str) -> bool:
         """Tell whether the token may be sent to ``url``: scheme, host and port of the Base URL, and no user in it."""
-        return _origin(url) == _origin(self.settings.base_url)
+        return same_origin(url, self.settings.base_url)
 
     def _absolute(self, url: str) -> str:
         if "://" not in url.partition("?")[0]:
@@ -272,6 +272,11 @@ def _refuse_redirect(response: requests.Response, target: str, why: str) -> NoRe
         url=shown_url(response.url),
         status=response.status_code,
     )
+
+
+def same_origin(url: str, base_url: str) -> bool:
+    """Tell whether ``url`` has the scheme, host and port of ``base_url``, and no user."""
+    return _origin(url) == _origin(base_url)
 
 
 def _origin(url: str) -> tuple[str | None, str | None, int | None, str | None]:

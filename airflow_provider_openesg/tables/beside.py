@@ -161,7 +161,8 @@ class Reader:
         answer: Any
         try:
             response = self._client.ask(path, params)()
-            answer, body = (response.status_code, response.url, dict(response.headers)), response.content
+            answer = response.status_code, response.url, response.headers.get("Content-Type", "")
+            body = response.content
         except OpenESGError as error:
             answer, body = error, b""
         except Exception as error:  # not every one can be sent

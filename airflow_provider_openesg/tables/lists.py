@@ -11,8 +11,8 @@ import pyarrow as pa
 from msgspec import UNSET, Struct
 
 from airflow_provider_openesg.api import RESOURCES, UPDATED_AFTER
-from airflow_provider_openesg.client.client import quoted
 from airflow_provider_openesg.client.parallel import in_turn
+from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.columns import as_moment, as_text
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.client.reading import ReadingClient
     from airflow_provider_openesg.tables.joins import Templates
     from airflow_provider_openesg.tables.summary import Summary
 
@@ -82,7 +82,7 @@ class Sections:
     :param known: learns them.
     """
 
-    def __init__(self, client: OpenESGClient, known: Templates) -> None:
+    def __init__(self, client: ReadingClient, known: Templates) -> None:
         self._client = client
         self._known = known
         self._decoder = RecordDecoder(SECTION)
@@ -115,7 +115,7 @@ class Sections:
 class Lists:
     """Reads the lists of a pull."""
 
-    def __init__(self, client: OpenESGClient, pull: Pull) -> None:
+    def __init__(self, client: ReadingClient, pull: Pull) -> None:
         self._client = client
         self._pull = pull
         self._sections = Sections(client, pull.templates)

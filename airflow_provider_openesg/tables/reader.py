@@ -11,19 +11,20 @@ import threading
 import traceback
 from functools import partial
 from io import FileIO
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
-import requests
 
-from airflow_provider_openesg.auth.memory import MemoryCache
-from airflow_provider_openesg.client.client import OpenESGClient
+from airflow_provider_openesg.client.reading import ReadingClient
 from airflow_provider_openesg.exceptions import OpenESGError
 from airflow_provider_openesg.tables.lists import Lists
 from airflow_provider_openesg.tables.pipes import Pipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from requests import Response
 
     from airflow_provider_openesg.client.paging import Query
     from airflow_provider_openesg.settings import OpenESGSettings
@@ -32,26 +33,29 @@ if TYPE_CHECKING:
 _LOGGED = ("name", "levelno", "levelname", "pathname", "filename", "module", "lineno", "funcName", "created", "msecs")
 
 
-class _Client(OpenESGClient):
+class _Client(ReadingClient):
     """A client whose calls are made by the first process."""
 
     def __init__(self, settings: OpenESGSettings, pipes: Pipes) -> None:
-        super().__init__(settings, cache=MemoryCache())
+        self.settings = settings
         self._pipes = pipes
         self._numbers = itertools.count()
         self._answers: dict[int, tuple[Any, bytes]] = {}
         self._receiving = threading.Lock()
 
-    def request(self, _: str, path: str, *, params: Any = None) -> requests.Response:  # type: ignore[override]
-        return self.ask(path, params)()
-
-    def ask(self, url: str, params: Query | None) -> Callable[[], requests.Response]:
+    def ask(self, url: str, params: Query | None) -> Callable[[], Response]:
         """Ask, and give what waits for the answer: where it is put to use no other thread needs the interpreter."""
         number = next(self._numbers)
         self._pipes.send("call", number, url, params)
         return partial(self._answer, number)
 
-    def _answer(self, number: int) -> requests.Response:
+    def same_origin(self, url: str) -> bool:
+        """Tell whether a link may be followed with the token."""
+        from airflow_provider_openesg.client.session import same_origin
+
+        return same_origin(url, self.settings.base_url)
+
+    def _answer(self, number: int) -> Response:
         with self._receiving:
             while number not in self._answers:
                 (other, answer), body = self._pipes.receive()
@@ -59,12 +63,12 @@ class _Client(OpenESGClient):
             answer, body = self._answers.pop(number)
         if isinstance(answer, Exception):
             raise answer
-        response = requests.Response()
-        response.status_code, response.url, headers = answer
-        response.headers.update(headers)
-        response._content = body
-        response.request = requests.Request("GET", response.url).prepare()
-        return response
+        status, url, content_type = answer
+        # What is used of requests' own class, which would take as long to import as Arrow.
+        response = SimpleNamespace(status_code=status, url=url, content=body, reason="")
+        response.headers = {"Content-Type": content_type}
+        response.request = SimpleNamespace(method="GET", headers={})
+        return cast("Response", response)
 
 
 class _Told(logging.Handler):

@@ -19,7 +19,7 @@ from airflow_provider_openesg.api import (
     SUBMITTED_STATUSES,
     reference,
 )
-from airflow_provider_openesg.client.client import quoted
+from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
 from airflow_provider_openesg.updating.entries import Entry, check_entries
 from airflow_provider_openesg.updating.template import read_fields

@@ -51,6 +51,7 @@ GOALS = (
     (("ours", "duckdb"), ("download", "nothing"), "at most", 4.0, 50),
     (("ours", "postgres"), ("download", "nothing"), "at most", 6.0, 50),
     (("ours", "parquet"), ("docs_script", "jsonl"), "faster", 5.0, 50),
+    (("ours", "jsonl"), ("docs_script", "jsonl"), "faster", 5.0, 50),
     (("ours", "duckdb"), ("docs_script", "duckdb"), "faster", 5.0, 50),
     (("ours", "jsonl"), ("http_operator", "jsonl"), "faster", 8.0, 50),
     (("ours", "parquet"), ("http_operator", "jsonl"), "faster", 8.0, 50),
@@ -58,6 +59,7 @@ GOALS = (
     (("ours", "postgres"), ("dlt_rest", "postgres"), "faster", 10.0, 50),
     (("ours", "duckdb"), ("dlt_rest", "duckdb"), "faster", 8.0, 50),
     (("ours", "parquet"), ("docs_script", "jsonl"), "faster", 2.5, 0),
+    (("ours", "jsonl"), ("docs_script", "jsonl"), "faster", 2.5, 0),
     (("ours", "duckdb"), ("docs_script", "duckdb"), "faster", 2.5, 0),
 )
 
