@@ -41,7 +41,9 @@ class _Client(ReadingClient):
         self._pipes = pipes
         self._numbers = itertools.count()
         self._answers: dict[int, tuple[Any, bytes]] = {}
-        self._receiving = threading.Lock()
+        self._received = threading.Condition()
+        self._ended = False
+        threading.Thread(target=self._receive, daemon=True).start()
 
     def ask(self, url: str, params: Query | None) -> Callable[[], Response]:
         """Ask, and give what waits for the answer: where it is put to use no other thread needs the interpreter."""
@@ -55,11 +57,23 @@ class _Client(ReadingClient):
 
         return same_origin(url, self.settings.base_url)
 
+    def _receive(self) -> None:
+        try:
+            while True:
+                (number, answer), body = self._pipes.receive()
+                with self._received:
+                    self._answers[number] = answer, body
+                    self._received.notify_all()
+        finally:
+            with self._received:
+                self._ended = True
+                self._received.notify_all()
+
     def _answer(self, number: int) -> Response:
-        with self._receiving:
-            while number not in self._answers:
-                (other, answer), body = self._pipes.receive()
-                self._answers[other] = answer, body
+        with self._received:
+            self._received.wait_for(lambda: self._ended or number in self._answers)
+            if number not in self._answers:
+                raise EOFError
             answer, body = self._answers.pop(number)
         if isinstance(answer, Exception):
             raise answer
