@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_openesg.client.answers import raise_for_answer
+from airflow_provider_openesg.client.begun import Begun
 from airflow_provider_openesg.client.reading import ReadingClient
 from airflow_provider_openesg.client.session import OpenESGSession
 
@@ -42,7 +42,7 @@ class OpenESGClient(ReadingClient):
         self.session = OpenESGSession(settings, cache=cache, on_token=on_token)
         # Pages, and the details of their rows, are fetched by pools of their own; the bound holds for all together.
         self._slots = threading.BoundedSemaphore(settings.parallel_requests)
-        self._begun: dict[tuple[str, str], Future[Response]] = {}
+        self._begun: list[Begun] = []
 
     def __enter__(self) -> Self:
         return self
@@ -78,24 +78,32 @@ class OpenESGClient(ReadingClient):
         return response
 
     @contextmanager
-    def begun(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Iterator[Future[Response]]:
+    def begun(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Iterator[Begun]:
         """Fetch a list's first page while something else is done; it is kept for :meth:`ask` until the end of this.
 
         :param resource: a name of :data:`~airflow_provider_openesg.api.RESOURCES`.
         """
-        url, first = self.first_page(resource, filters or {})
-        pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-first")
-        call = self._begun[url, str(first)] = pool.submit(self.request, "GET", url, params=first)
+        url, query, size = self.list_call(resource, filters or {})
+        begun = Begun(
+            lambda url, params: self.request("GET", url, params=params),
+            url,
+            query,
+            size=size,
+            parallel=self.settings.parallel_requests,
+        )
+        self._begun.append(begun)
         try:
-            yield call
+            yield begun
         finally:
-            self._begun.pop((url, str(first)), None)
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._begun.remove(begun)
+            begun.close()
 
     def ask(self, url: str, params: Query | None) -> Callable[[], Response]:
         """Make a GET call, where it is not begun already, and give what gives the answer."""
-        begun = self._begun.pop((url, str(params)), None)
-        response = begun.result() if begun else self.request("GET", url, params=params)
+        for begun in self._begun:
+            if call := begun.take(url, params):
+                return call.result
+        response = self.request("GET", url, params=params)
         return lambda: response
 
     def same_origin(self, url: str) -> bool:

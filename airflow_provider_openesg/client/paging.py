@@ -80,6 +80,11 @@ def page_query(query: Query, size: int, offset: int = 0) -> Query:
     return {**query, LIMIT: str(size), OFFSET: str(offset)}
 
 
+def later_offsets(size: int, total: int) -> range:
+    """Return where the pages after the first begin: at the last row of the one before."""
+    return range(size - 1, total - 1, size - 1)
+
+
 class Listing(Generic[Row]):
     """One reading of one list.
 
@@ -186,7 +191,7 @@ class Listing(Generic[Row]):
         yield first
         previous, end, total = first, len(first.rows), first.count or 0
         # A page that has all rows, however many were asked for, is the whole list.
-        offsets = range(self._size - 1, 0 if end == total else total - 1, self._size - 1)
+        offsets = later_offsets(self._size, 0 if end == total else total)
         with closing(ordered((partial(self._fetch_at, offset) for offset in offsets), self._parallel)) as answers:
             for offset, decoded in zip(offsets, answers, strict=True):
                 page = decoded()

@@ -15,7 +15,7 @@ import msgspec
 
 from airflow_provider_openesg.api import ID, ITEMS, LIMIT, OFFSET, RESOURCES
 from airflow_provider_openesg.client.answers import platform_message, shown_url
-from airflow_provider_openesg.client.paging import Listing, Page, Query, decode_records, page_query
+from airflow_provider_openesg.client.paging import Listing, Page, Query, decode_records
 from airflow_provider_openesg.client.parallel import ordered
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError, OpenESGNotFoundError
@@ -100,11 +100,9 @@ class ReadingClient(ABC):
         )
         return _logged(resource, listing) if resource in RESOURCES else listing.pages()
 
-    def first_page(self, resource: str, filters: Mapping[str, Any]) -> tuple[str, Query]:
-        """Return URL and query of the first call that :meth:`iter_pages` makes for a resource."""
-        return self._list_url(_resource_path(resource)), page_query(
-            _query(resource, filters), self._most_rows(resource)
-        )
+    def list_call(self, resource: str, filters: Mapping[str, Any]) -> tuple[str, Query, int]:
+        """Return URL, query and rows of a page, as :meth:`iter_pages` reads a resource."""
+        return self._list_url(_resource_path(resource)), _query(resource, filters), self._most_rows(resource)
 
     def _list_url(self, path: str) -> str:
         return f"{self.settings.api_url}/{path.lstrip('/')}"

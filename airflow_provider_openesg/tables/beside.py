@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
+    from airflow_provider_openesg.client.begun import Begun
     from airflow_provider_openesg.client.client import OpenESGClient
     from airflow_provider_openesg.client.paging import Query
     from airflow_provider_openesg.tables.lists import Batches, Pull
@@ -60,9 +61,9 @@ def reader_of(client: OpenESGClient, pull: Pull) -> Iterator[Callable[[], Lists 
     if len(usable) < 2 or ID in filters:
         yield lambda: Lists(client, pull)
         return
-    with client.begun("reports", filters=filters) as first:
+    with client.begun("reports", filters=filters) as begun:
         pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-second")
-        reader = pool.submit(_reader, client, pull, first)
+        reader = pool.submit(_reader, client, pull, begun)
         try:
             yield lambda: reader.result() or Lists(client, pull)
         finally:
@@ -70,12 +71,13 @@ def reader_of(client: OpenESGClient, pull: Pull) -> Iterator[Callable[[], Lists 
             reader.add_done_callback(_closed)
 
 
-def _expected_bytes(first: Response) -> int:
-    """Estimate a list by its first page; what is no page is for its reader to find out."""
+def _rows_of_long_list(first: Response) -> int:
+    """Return the rows of a list that is worth a second process, by its first page; else 0."""
     with contextlib.suppress(msgspec.MsgspecError, KeyError, ValueError, TypeError, ZeroDivisionError):
         page = msgspec.json.decode(first.content, type=dict[str, Raw])
         rows = msgspec.json.decode(page.get(ITEMS) or page[RESULTS], type=list[Raw])
-        return len(first.content) * int(bytes(page[COUNT])) // len(rows)
+        total = int(bytes(page[COUNT]))
+        return total if len(first.content) * total // len(rows) >= WORTH_BYTES else 0
     return 0
 
 
@@ -172,14 +174,17 @@ class Reader:
             self._pipes.send(number, answer, body=body)
 
 
-def _reader(client: OpenESGClient, pull: Pull, first: Future[Response]) -> Reader | None:
-    if _expected_bytes(first.result()) < WORTH_BYTES:
+def _reader(client: OpenESGClient, pull: Pull, begun: Begun) -> Reader | None:
+    total = _rows_of_long_list(begun.first.result())
+    if not total:
         return None
     try:
-        return Reader(client, pull)
+        reader = Reader(client, pull)
     except OSError as error:
         log.warning("No second process can be started (%s): this one decodes the pages alone.", error)
         return None
+    begun.go_on(total)
+    return reader
 
 
 def _closed(reader: Future[Reader | None]) -> None:

@@ -192,3 +192,10 @@ def test_large_bodies_pass_whole_and_in_any_order() -> None:
     with pytest.raises(ValueError, match="closed"):
         one.send(1)
     other.close()
+
+
+def test_it_is_there_without_what_makes_calls() -> None:
+    script = (
+        "import sys, airflow_provider_openesg.tables.reader;print({'requests', 'airflow', 'tenacity'} & {*sys.modules})"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "set()\n"
