@@ -57,11 +57,11 @@ def reader_of(client: OpenESGClient, pull: Pull) -> Iterator[Callable[[], Lists 
     :raises OpenESGError: the list cannot be read; not before it is asked who reads.
     """
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    filters = pull.queries("reports")[0][0] if "reports" in pull.lists() else {ID: ""}
-    if len(usable) < 2 or ID in filters:
+    queries = [query for query, _ in pull.queries("reports")] if "reports" in pull.lists() else []
+    if len(usable) < 2 or not queries or ID in queries[0]:
         yield lambda: Lists(client, pull)
         return
-    with client.begun("reports", filters=filters) as begun:
+    with client.begun("reports", filters=queries[0]) as begun:
         pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-second")
         reader = pool.submit(_reader, client, pull, begun)
         try:
@@ -139,8 +139,8 @@ class Reader:
                     return
         except (EOFError, BrokenPipeError):
             raise OpenESGError(
-                f"The second process, which decodes the pages, was ended ({self._ended()}): most often for want of"
-                " memory, which the system's log tells. Nothing of this run counts; it can be run again."
+                f"The second process, which decodes the pages, was ended ({self._ended()}). By -9, it is most often"
+                " for want of memory, which the system's log tells. Nothing of this run counts; it can be run again."
             ) from None
         finally:
             # Not waited for: a call that is in the middle of its retries could take minutes.

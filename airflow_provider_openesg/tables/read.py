@@ -89,7 +89,7 @@ class _Reading:
     def _all(self) -> Batches:
         with ExitStack() as opened:
             # Lists that are asked for one template have to wait until its id is known.
-            reader = None if self._selected else opened.enter_context(reader_of(self._client, self._pull))
+            reader = None if self._selected is not None else opened.enter_context(reader_of(self._client, self._pull))
             if "organizations" in self._pull.wanted:
                 yield from self._organizations()
             if self._selected is not None or _TEMPLATE_TABLES & {*self._pull.wanted}:

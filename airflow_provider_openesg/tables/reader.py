@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -58,16 +59,15 @@ class _Client(ReadingClient):
         return same_origin(url, self.settings.base_url)
 
     def _receive(self) -> None:
-        try:
+        with contextlib.suppress(EOFError):
             while True:
                 (number, answer), body = self._pipes.receive()
                 with self._received:
                     self._answers[number] = answer, body
                     self._received.notify_all()
-        finally:
-            with self._received:
-                self._ended = True
-                self._received.notify_all()
+        with self._received:
+            self._ended = True
+            self._received.notify_all()
 
     def _answer(self, number: int) -> Response:
         with self._received:
