@@ -155,6 +155,27 @@ def test_it_is_told_no_secret(sandbox, client_for, started, monkeypatch) -> None
         assert not [said for said in told if secret.encode() in said]
 
 
+def list_calls(sandbox) -> int:
+    return sandbox.state()["calls"]["GET /api/v1/reports"]
+
+
+@pytest.mark.parametrize("worth", [0, 10**12])
+def test_what_was_begun_is_not_asked_for_again(sandbox, client_for, started, monkeypatch, worth) -> None:
+    monkeypatch.setattr(beside, "WORTH_BYTES", worth)
+    list(iter_tables(client_for(sandbox, page_size=50), ["reports"]))
+    assert list_calls(sandbox) == 5  # of 200 rows, each page but the first with a row of the one before
+
+
+def test_what_was_begun_for_one_pull_is_not_for_the_next(sandbox, client_for, started) -> None:
+    client = client_for(sandbox, page_size=200)
+    sandbox.fault("answer", path=r"/report-templates$", status=403, times=1)
+    with pytest.raises(OpenESGApiError):
+        list(iter_tables(client, VALUES))
+    assert list_calls(sandbox) == 1
+    list(iter_tables(client, VALUES))
+    assert list_calls(sandbox) == 2
+
+
 def test_what_fails_there_fails_here(sandbox, client_for, started) -> None:
     sandbox.fault("answer", path=r"/reports$", after=3, status=403)
     with pytest.raises(OpenESGApiError, match=r"/api/v1/reports.*HTTP 403") as failed:
