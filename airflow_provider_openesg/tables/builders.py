@@ -126,7 +126,7 @@ def field_values(reports: Iterable[Any], templates: Templates, summary: Summary)
 
 
 def typed_values(batch: pa.RecordBatch, summary: Summary) -> pa.RecordBatch:
-    """Type values that :func:`field_values` made: by Arrow alone, so that it needs no interpreter of its own."""
+    """Type values that :func:`field_values` made, by Arrow, which lets go of the interpreter meanwhile."""
     text, keys = batch.column("value"), batch.column("field_key")
     read, malformed = typed(text, batch.column("datatype"))
     if malformed:
