@@ -60,7 +60,7 @@ def _duckdb(connection: Connection, schema: str | None) -> Database:
     if database == IN_MEMORY_DATABASE or hook.read_only:
         what = "is read-only" if hook.read_only else "is an in-memory database, which would end with the task"
         raise OpenESGConfigError(f"{what}. Give the path of a file in the Connection's host.")
-    return DuckDBDatabase(hook.get_conn, database, schema)
+    return DuckDBDatabase(hook.get_conn, database, schema, has_limit="memory_limit" in (hook.settings or {}))
 
 
 def _postgres(connection: Connection, schema: str | None) -> Database:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_fixed
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.writers.sql import Database, TableFound
+from airflow_provider_openesg.writers.sql import RUN_ID, Database, TableFound
 from airflow_provider_openesg.writers.statements import StatementSession, names, quoted
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.writers.stage import StagedTable
 
 log = logging.getLogger(__name__)
+
+_THREAD_MB = 128
+"""Memory that a thread of DuckDB needs (its documentation has 125 MB), beside a megabyte for each column: a row group
+is put together column by column, in blocks of 256 KiB."""
 
 LOCK_WAIT = 60.0
 """Seconds to wait for another process to let go of the file: two tasks may well load into the same one."""
@@ -35,13 +39,22 @@ class DuckDBDatabase(Database):
 
     :param connect: opens the database, such as ``DuckDBHook.get_conn``.
     :param name: its file, for messages and the result.
+    :param has_limit: the Connection has a ``memory_limit``, which then holds.
     """
 
     way = "DuckDB, by Arrow"
 
-    def __init__(self, connect: Callable[[], duckdb.DuckDBPyConnection], name: str, schema: str | None) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], duckdb.DuckDBPyConnection],
+        name: str,
+        schema: str | None,
+        *,
+        has_limit: bool = False,
+    ) -> None:
         super().__init__(name, schema)
         self._connect = connect
+        self._has_limit = has_limit
 
     @contextmanager
     def opened(self) -> Iterator[DuckDBSession]:
@@ -63,7 +76,7 @@ class DuckDBDatabase(Database):
             )
             raise OpenESGConfigError(f"DuckDB database {self.name}: cannot be opened. {todo} ({error})") from error
         with connection:
-            yield DuckDBSession(connection, self.name, self.schema or "main")
+            yield DuckDBSession(connection, self.name, self.schema or "main", has_limit=self._has_limit)
 
 
 class DuckDBSession(StatementSession):
@@ -81,8 +94,11 @@ class DuckDBSession(StatementSession):
     decimal = "DECIMAL({0.precision},{0.scale})"
     json = "JSON"
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, schema: str) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, name: str, schema: str, *, has_limit: bool = False
+    ) -> None:
         self._connection = connection
+        self._has_limit = has_limit
         self._name = name
         self.schema = schema
         ((self._catalog,),) = self.execute("SELECT current_database()")
@@ -119,8 +135,19 @@ class DuckDBSession(StatementSession):
         """Return a table's name for messages."""
         return f"{self.schema}.{table} in DuckDB database {self._name}"
 
+    def constraints(self, wanted: Table) -> list[str]:
+        """Return the primary key, but not of what stands in reports.
+
+        There may be many millions of those rows, and DuckDB's index of a key takes more room than they do, all of which
+        has to fit into memory. A load replaces whole reports, which needs no index, and tells the rows apart itself.
+        """
+        return [] if _in_reports(wanted) else super().constraints(wanted)
+
     def found(self, wanted: Table) -> TableFound | None:
-        """Look a table up. DuckDB compares names without case."""
+        """Look a table up. DuckDB compares names without case.
+
+        Where no key has to be enforced, columns that take no null tell which it is.
+        """
         here = "database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)"
         columns = self._connection.execute(
             f"SELECT lower(column_name), data_type, is_nullable, column_default FROM duckdb_columns() WHERE {here}",
@@ -128,59 +155,77 @@ class DuckDBSession(StatementSession):
         ).fetchall()
         if not columns:
             return None
-        key = self._connection.execute(
+        enforced = self._connection.execute(
             "SELECT constraint_column_names FROM duckdb_constraints()"
             f" WHERE {here} AND constraint_type = 'PRIMARY KEY'",
             [self.schema, wanted.name],
         ).fetchall()
+        key = tuple(name.lower() for name in enforced[0][0]) if enforced else ()
+        filled = {name for name, _, nullable, _ in columns if not nullable}
+        if _in_reports(wanted) and not enforced:
+            key = tuple(name for name in dict.fromkeys((RUN_ID.name, *wanted.key)) if name in filled)
         return TableFound(
             types={name: type_ for name, type_, _, _ in columns},
-            required=frozenset(name for name, _, nullable, default in columns if not nullable and default is None),
-            key=tuple(name.lower() for name in key[0][0]) if key else (),
+            required=frozenset(name for name, _, _, default in columns if name in filled and default is None),
+            key=key,
         )
 
     def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:
-        """Take away the rows that do not come again."""
-        self._delete_absent(wanted, rows, self.of_run(run))
-
-    def insert(self, wanted: Table, rows: StagedTable) -> int:
-        """Insert; what is there is updated where it differs: an update that changes nothing would cost as much."""
-        target, columns = self.target(wanted.name), names(wanted.schema.names)
-        with self.queryable(rows) as staged:
-            if self._is_empty(wanted):
-                ((written,),) = self.execute(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {staged}")
-                return int(written)
-            others = [quoted(name) for name in wanted.schema.names if name not in wanted.key]
-            there, new = (", ".join(f"{each}.{name}" for name in others) for each in ("there", "new"))
-            updates = ", ".join(f"{name} = new.{name}" for name in others)
-            self.execute(
-                f"MERGE INTO {target} AS there USING {staged} AS new USING ({names(wanted.key)})"
-                f" WHEN MATCHED AND ({there}) IS DISTINCT FROM ({new}) THEN UPDATE SET {updates}"
-                " WHEN NOT MATCHED THEN INSERT BY NAME"
-            )
-        # Of two rows for one that is there, DuckDB may take either.
-        return rows.distinct(wanted.key)
-
-    def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
-        """Insert, and take away what the owners no longer have."""
-        if owners is not None:
-            assert wanted.owner is not None
-            with self.queryable(owners, ["id"]) as ids:
-                self._delete_absent(wanted, rows, f"{quoted(wanted.owner[1])} IN (SELECT id FROM {ids})")
-        return self.insert(wanted, rows)
-
-    def _delete_absent(self, wanted: Table, rows: StagedTable, which: str) -> None:
-        """Take away rows, but not those that the next insert replaces.
+        """Take away rows; of those with a key in an index not the ones that the next insert replaces.
 
         To take a key out of its index and in again costs DuckDB several times as much.
         """
-        if self._is_empty(wanted):
+        if _in_reports(wanted):
+            super().delete(wanted, rows, run)
+        elif not self._is_empty(wanted):
+            key = names(wanted.key)
+            with self.queryable(rows, wanted.key) as keys:
+                self.execute(
+                    f"DELETE FROM {self.target(wanted.name)}"
+                    f" WHERE {self.of_run(run)} AND ({key}) NOT IN (SELECT ({key}) FROM {keys})"
+                )
+
+    def insert(self, wanted: Table, rows: StagedTable) -> int:
+        """Insert; what is there with a key in an index is updated where it differs.
+
+        An update that changes nothing would cost as much.
+        """
+        target, columns, key = self.target(wanted.name), names(wanted.schema.names), names(wanted.key)
+        with self._bounded(wanted):
+            with self.queryable(rows) as staged:
+                if _in_reports(wanted) or self._is_empty(wanted):
+                    self.execute(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {staged}")
+                else:
+                    others = [quoted(name) for name in wanted.schema.names if name not in wanted.key]
+                    there, new = (", ".join(f"{each}.{name}" for name in others) for each in ("there", "new"))
+                    updates = ", ".join(f"{name} = new.{name}" for name in others)
+                    self.execute(
+                        f"MERGE INTO {target} AS there USING {staged} AS new USING ({key})"
+                        f" WHEN MATCHED AND ({there}) IS DISTINCT FROM ({new}) THEN UPDATE SET {updates}"
+                        " WHEN NOT MATCHED THEN INSERT BY NAME"
+                    )
+            # No index refuses rows that have one key; and of two for one that is there, a merge may take either.
+            with self.queryable(rows, wanted.key) as keys:
+                ((different,),) = self.execute(f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM {keys})")
+        return int(different)
+
+    def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
+        """Write by key: rows of owners are taken away and inserted, others updated where they are there."""
+        return super().merge(wanted, rows, owners) if wanted.owner else self.insert(wanted, rows)
+
+    @contextmanager
+    def _bounded(self, wanted: Table) -> Iterator[None]:
+        """Keep memory within what a load into a table needs, however many rows it has: more than that is mere cache.
+
+        Not for tables with an index: they have few rows, but a merge holds all of them.
+        """
+        if self._has_limit or not _in_reports(wanted):
+            yield
             return
-        key = names(wanted.key)
-        with self.queryable(rows, wanted.key) as keys:
-            self.execute(
-                f"DELETE FROM {self.target(wanted.name)} WHERE {which} AND ({key}) NOT IN (SELECT ({key}) FROM {keys})"
-            )
+        ((threads, before),) = self.execute("SELECT current_setting('threads'), current_setting('memory_limit')")
+        self.execute(f"SET memory_limit = '{threads * (_THREAD_MB + len(wanted.schema))}MB'")
+        yield
+        self.execute(f"SET memory_limit = '{before}'")  # not after an error: the session ends with it
 
     def _is_empty(self, wanted: Table) -> bool:
         return not self.execute(f"SELECT 1 FROM {self.target(wanted.name)} LIMIT 1")
@@ -188,6 +233,11 @@ class DuckDBSession(StatementSession):
     def _in_catalog(self) -> str:
         """Return the schema with its database before it: in ``esg.duckdb``, ``esg`` alone is ambiguous."""
         return f"{quoted(self._catalog)}.{quoted(self.schema)}"
+
+
+def _in_reports(wanted: Table) -> bool:
+    """Tell whether a table has many rows for each report."""
+    return wanted.owner is not None and wanted.owner[1] == "report_id"
 
 
 def _is_locked(error: BaseException) -> bool:

@@ -257,10 +257,11 @@ def test_a_table_without_the_key_in_the_way_is_named_before_anything_is_pulled(r
     refuses(statement, message)
 
 
-def test_modes_do_not_mix_in_one_table(write, pull):
-    write(pull(range(3)), "append")
-    with pytest.raises(OpenESGConfigError, match=r"primary key is \(run_id, id\) there, and has to be \(id\)"):
-        write(pull(range(3)), "merge")
+@pytest.mark.parametrize("table", ["reports", "field_values"])
+def test_modes_do_not_mix_in_one_table(write, pull, table):
+    write(pull(range(3)), "append", [table])
+    with pytest.raises(OpenESGConfigError, match=rf"{table} .* key is \(run_id, id\) there, and has to be \(id\)"):
+        write(pull(range(3)), "merge", [table])
 
 
 @pytest.mark.parametrize("report", ["0", "3"], ids=["there already", "new"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from contextlib import closing
@@ -10,8 +11,10 @@ import pytest
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.tables.schemas import SCHEMAS
+from airflow_provider_openesg.transfers.databases import database_of
 from airflow_provider_openesg.writers import duckdb as writer_module
-from airflow_provider_openesg.writers.duckdb import DuckDBDatabase
+from airflow_provider_openesg.writers.duckdb import DuckDBDatabase, DuckDBSession
 from airflow_provider_openesg.writers.sql import SqlRunWriter
 
 
@@ -59,7 +62,9 @@ def test_tables_have_types_keys_and_comments(write, query, pull, rows, database)
             "SELECT table_name, constraint_column_names FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'"
         )
     )
-    assert keys == {table: list(key) for table, key in TABLES.items()}
+    assert keys == {table: list(key) for table, key in TABLES.items() if table != "field_values"}
+    required = "SELECT column_name FROM duckdb_columns() WHERE table_name = 'field_values' AND NOT is_nullable"
+    assert query(required) == [("id",)]
     [(comment,)] = query(
         "SELECT comment FROM duckdb_columns() WHERE table_name = 'reports' AND column_name = 'progress'"
     )
@@ -103,3 +108,55 @@ def test_a_database_that_cannot_be_opened_is_named(make_run, tmp_path):
         writer = SqlRunWriter(there, ["reports"], "merge", make_run())
         with closing(writer), pytest.raises(OpenESGConfigError, match=rf"{path}: cannot be opened"):
             writer.check()
+
+
+def test_a_key_that_was_added_to_the_values_stays_and_holds(write, query, pull):
+    write(pull(range(3)))
+    query("ALTER TABLE field_values ADD PRIMARY KEY (id)")
+    write(pull(range(1, 4), value="2.00"))
+    write(pull(range(1, 5), value="3.00"), "replace")
+    assert query("SELECT value, count(*) FROM field_values GROUP BY 1") == [("3.00", 12)]
+    with pytest.raises(duckdb.ConstraintException, match="Duplicate key"):
+        query("INSERT INTO field_values (id) SELECT id FROM field_values LIMIT 1")
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    """What DuckDB may hold while each table is written."""
+    seen = []
+
+    def noted(session, statement):
+        if statement.startswith(("INSERT", "MERGE")) and "WHERE false" not in statement:
+            [(limit,)] = execute(session, "SELECT current_setting('memory_limit')")
+            seen.append((statement.partition(" (")[0].partition(" AS ")[0].rpartition(".")[2], limit))
+        return execute(session, statement)
+
+    execute = DuckDBSession.execute
+    monkeypatch.setattr(DuckDBSession, "execute", noted)
+    return seen
+
+
+def test_values_are_loaded_within_what_that_needs(write, pull, limits):
+    with duckdb.connect() as connection:
+        [(threads,)] = connection.execute("SELECT current_setting('threads')").fetchall()
+        connection.execute(f"SET memory_limit = '{threads * (128 + len(SCHEMAS['field_values']))}MB'")
+        [(least,)] = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    for _ in range(2):
+        write(pull(range(3)), tables=["field_values", "reports"])
+        (values, at_values), (reports, at_reports) = limits
+        assert (values, reports) == ('"field_values"', '"reports"')
+        assert at_values == least != at_reports
+        limits.clear()
+
+
+def test_a_memory_limit_of_the_connection_holds(pull, limits, make_run, monkeypatch, database):
+    extra = {"settings": {"memory_limit": "2GiB"}}
+    connection = {"conn_type": "duckdb", "host": database, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    with closing(SqlRunWriter(database_of("warehouse", None), ["field_values"], "merge", make_run())) as writer:
+        writer.check()
+        for table, batch in pull(range(3)):
+            if table in writer.pulls:
+                writer.write(table, batch)
+        writer.commit(None)
+    assert limits == [('"field_values"', "2.0 GiB")]
