@@ -88,11 +88,14 @@ class _Reading:
 
     def _all(self) -> Batches:
         with ExitStack() as opened:
+            reads_templates = self._selected is not None or bool(_TEMPLATE_TABLES & {*self._pull.wanted})
+            if reads_templates:  # while organizations are read
+                opened.enter_context(self._client.begun("report-templates"))
             # Lists that are asked for one template have to wait until its id is known.
             reader = None if self._selected is not None else opened.enter_context(reader_of(self._client, self._pull))
             if "organizations" in self._pull.wanted:
                 yield from self._organizations()
-            if self._selected is not None or _TEMPLATE_TABLES & {*self._pull.wanted}:
+            if reads_templates:
                 yield from self._of_templates()
             reader = reader or opened.enter_context(reader_of(self._client, self._pull))
             yield from ahead(reader().batches(), 4)

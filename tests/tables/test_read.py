@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -55,6 +56,17 @@ def test_all_tables_once(sandbox, read) -> None:
         assert row["field_key"] == joined[row["template_id"], row["field_type_id"]]
     assert summary.malformed.total() > 0
     assert summary.without_field_type == 0
+
+
+def test_templates_are_asked_for_while_organizations_are_read(sandbox, client_for) -> None:
+    batches = iter_tables(client_for(sandbox), ["organizations", "report_templates"])
+    assert next(batches)[0] == "organizations"
+    ends = time.monotonic() + 10
+    while not calls(sandbox)["report-templates"] and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert calls(sandbox)["report-templates"] == 1
+    assert {table for table, _ in batches} >= {"report_templates"}
+    assert calls(sandbox)["report-templates"] == 1
 
 
 def test_the_same_rows_in_batches_of_a_page_and_of_several(sandbox, read, monkeypatch) -> None:
