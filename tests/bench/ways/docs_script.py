@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import measured
+import psycopg
+import pyarrow as pa
 from oauthlib.oauth2 import BackendApplicationClient
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
@@ -43,9 +46,6 @@ def pull(base: str, target: str, place: str) -> None:
     columns = """id BIGINT PRIMARY KEY, report_id BIGINT, section INT, field_type INT, value TEXT, measurement INT,
         comment TEXT, rest TEXT"""
     if target == "duckdb":
-        import duckdb
-        import pyarrow as pa
-
         connection = duckdb.connect(place)
         connection.execute(f"CREATE TABLE field_values ({columns})")
         for page in values(base):  # row by row it would take DuckDB half an hour
@@ -53,8 +53,6 @@ def pull(base: str, target: str, place: str) -> None:
             connection.register("page", table).execute("INSERT INTO field_values SELECT * FROM page")
         connection.close()
         return
-    import psycopg
-
     user, host, port, database, schema = place.split()
     with psycopg.connect(f"host={host} port={port} user={user} dbname={database}") as connection:
         connection.execute(f"CREATE TABLE {schema}.field_values ({columns})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -22,14 +23,21 @@ os.environ.update(
 from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector  # noqa: E402
 from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath  # noqa: E402
 
-# Of no way the imports are measured: ours are made where they are used, so they are made here.
-import airflow_provider_openesg.client.client  # noqa: E402
-import airflow_provider_openesg.client.session  # noqa: E402
-import airflow_provider_openesg.tables.read  # noqa: E402
-import airflow_provider_openesg.writers.duckdb  # noqa: E402
-import airflow_provider_openesg.writers.files  # noqa: E402, F401
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator  # noqa: E402
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator  # noqa: E402
+
+# Of no way the imports are measured: ours are made where they are used, so they are made here.
+for module in (
+    "adbc_driver_postgresql.dbapi",
+    "airflow.providers.duckdb.hooks.duckdb",
+    "airflow_provider_openesg.client.client",
+    "airflow_provider_openesg.client.session",
+    "airflow_provider_openesg.tables.read",
+    "airflow_provider_openesg.writers.duckdb",
+    "airflow_provider_openesg.writers.files",
+    "airflow_provider_openesg.writers.postgres",
+):
+    importlib.import_module(module)
 
 # What Airflow loads for the first Connection, path and lineage: boto3, where the Amazon provider is there, and plugins.
 get_hook_lineage_collector()
