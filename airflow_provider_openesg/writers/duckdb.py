@@ -28,6 +28,9 @@ _THREAD_MB = 128
 """Memory that a thread of DuckDB needs (its documentation has 125 MB), beside a megabyte for each column: a row group
 is put together column by column, in blocks of 256 KiB."""
 
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+"""What DuckDB shows sizes in."""
+
 LOCK_WAIT = 60.0
 """Seconds to wait for another process to let go of the file: two tasks may well load into the same one."""
 
@@ -223,7 +226,10 @@ class DuckDBSession(StatementSession):
             yield
             return
         ((threads, before),) = self.execute("SELECT current_setting('threads'), current_setting('memory_limit')")
-        self.execute(f"SET memory_limit = '{threads * (_THREAD_MB + len(wanted.schema))}MB'")
+        needed = threads * (_THREAD_MB + len(wanted.schema))
+        size, unit = before.split()
+        if float(size) * 1024 ** _UNITS.index(unit) > needed * 10**6:  # a small machine's own limit is not raised
+            self.execute(f"SET memory_limit = '{needed}MB'")
         yield
         self.execute(f"SET memory_limit = '{before}'")  # not after an error: the session ends with it
 

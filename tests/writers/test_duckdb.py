@@ -160,3 +160,13 @@ def test_a_memory_limit_of_the_connection_holds(pull, limits, make_run, monkeypa
                 writer.write(table, batch)
         writer.commit(None)
     assert limits == [('"field_values"', "2.0 GiB")]
+
+
+def test_a_small_machines_limit_is_not_raised(pull, limits, make_run, database):
+    small = DuckDBDatabase(lambda: duckdb.connect(database, config={"memory_limit": "100MiB"}), database, None)
+    with closing(SqlRunWriter(small, ["field_values"], "merge", make_run())) as writer:
+        for table, batch in pull(range(3)):
+            if table in writer.pulls:
+                writer.write(table, batch)
+        writer.commit(None)
+    assert limits == [('"field_values"', "100.0 MiB")]
