@@ -76,10 +76,19 @@ class DuckDBDatabase(Database):
                 "Stop that process, or wait until it is done: DuckDB lets one process at a time write."
                 if _is_locked(error)
                 else "Give a path that the worker's user may write, in a directory that exists."
+                if isinstance(error, duckdb.IOException)
+                else "Correct the settings in the Connection's extra."
             )
             raise OpenESGConfigError(f"DuckDB database {self.name}: cannot be opened. {todo} ({error})") from error
         with connection:
-            yield DuckDBSession(connection, self.name, self.schema or "main", has_limit=self._has_limit)
+            try:
+                yield DuckDBSession(connection, self.name, self.schema or "main", has_limit=self._has_limit)
+            except duckdb.OutOfMemoryException as error:
+                example = '{"settings": {"memory_limit": "4GB"}}'
+                raise OpenESGConfigError(
+                    f"DuckDB database {self.name}: needs more memory than it may take. Nothing was written."
+                    f" Give it more in the Connection's extra, such as {example}. ({error})"
+                ) from error
 
 
 class DuckDBSession(StatementSession):
@@ -125,10 +134,8 @@ class DuckDBSession(StatementSession):
         """Let DuckDB read the stage itself."""
         stage = f"openesg_stage_{rows.name}"
         self._connection.register(stage, rows.reader(columns))
-        try:
-            yield quoted(stage)
-        finally:
-            self._connection.unregister(stage)
+        yield quoted(stage)
+        self._connection.unregister(stage)  # not after an error, which it would hide: the session ends with it
 
     def target(self, table: str) -> str:
         """Return a table's name."""

@@ -25,8 +25,10 @@ def database(tmp_path):
 
 @pytest.fixture
 def write(database, make_run):
-    def load(batches, mode="merge", tables=("report_templates", "reports", "field_values"), schema=None, run=None):
-        there = DuckDBDatabase(lambda: duckdb.connect(database), database, schema)
+    def load(
+        batches, mode="merge", tables=("report_templates", "reports", "field_values"), schema=None, run=None, there=None
+    ):
+        there = there or DuckDBDatabase(lambda: duckdb.connect(database), database, schema)
         writer = SqlRunWriter(there, tables, mode, run or make_run())
         with closing(writer):
             writer.check()
@@ -149,24 +151,37 @@ def test_values_are_loaded_within_what_that_needs(write, pull, limits):
         limits.clear()
 
 
-def test_a_memory_limit_of_the_connection_holds(pull, limits, make_run, monkeypatch, database):
-    extra = {"settings": {"memory_limit": "2GiB"}}
-    connection = {"conn_type": "duckdb", "host": database, "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
-    with closing(SqlRunWriter(database_of("warehouse", None), ["field_values"], "merge", make_run())) as writer:
-        writer.check()
-        for table, batch in pull(range(3)):
-            if table in writer.pulls:
-                writer.write(table, batch)
-        writer.commit(None)
+@pytest.fixture
+def connected(database, monkeypatch):
+    """The database by a Connection with these settings."""
+
+    def with_settings(**settings):
+        connection = {"conn_type": "duckdb", "host": database, "extra": {"settings": settings}}
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+        return database_of("warehouse", None)
+
+    return with_settings
+
+
+def test_a_memory_limit_of_the_connection_holds(write, pull, limits, connected):
+    write(pull(range(3)), tables=["field_values"], there=connected(memory_limit="2GiB"))
     assert limits == [('"field_values"', "2.0 GiB")]
 
 
-def test_a_small_machines_limit_is_not_raised(pull, limits, make_run, database):
+def test_a_small_machines_limit_is_not_raised(write, pull, limits, database):
     small = DuckDBDatabase(lambda: duckdb.connect(database, config={"memory_limit": "100MiB"}), database, None)
-    with closing(SqlRunWriter(small, ["field_values"], "merge", make_run())) as writer:
-        for table, batch in pull(range(3)):
-            if table in writer.pulls:
-                writer.write(table, batch)
-        writer.commit(None)
+    write(pull(range(3)), tables=["field_values"], there=small)
     assert limits == [('"field_values"', "100.0 MiB")]
+
+
+def test_a_load_that_needs_more_memory_than_it_may_take_says_so(write, pull, query, connected):
+    write(pull(range(3)))
+    with pytest.raises(OpenESGConfigError, match=r"needs more memory .* Nothing was written\. .*memory_limit.*Memory"):
+        write(pull(range(4000)), there=connected(memory_limit="4MB"))
+    assert query("SELECT count(*) FROM reports") == [(3,)]
+
+
+@pytest.mark.parametrize("settings", [{"memory_limit": "lots"}, {"memory_limitt": "1GB"}])
+def test_settings_that_duckdb_does_not_take_are_named(write, pull, connected, settings):
+    with pytest.raises(OpenESGConfigError, match=r"cannot be opened\. Correct the settings in the Connection's extra"):
+        write(pull(range(1)), there=connected(**settings))
