@@ -29,7 +29,6 @@ bench: $(READY) ## what it costs: JSON to Arrow, 2,000 waits, pulls beside other
 	@$(BIN)/python tests/bench/decode.py
 	@$(BIN)/python tests/bench/waits.py
 	@$(BIN)/python tests/bench/requesting.py
-	@$(BIN)/python tests/bench/waits.py
 	@$(BIN)/python tests/bench/pull.py $(ARGS)
 
 docs: $(READY) ## the documentation, into site/

@@ -63,6 +63,8 @@ def iter_tables(
         if templates is None
         else [str(each) for each in ([templates] if isinstance(templates, str) else templates)]
     )
+    if selected == []:
+        raise OpenESGConfigError("Templates: none given; leave it out for all, or name some by key or id.")
     given = dict(filters or {})
     _check_filters(given, wanted, selected)
     pull = Pull(wanted, given, _moment(updated_after), Summary() if summary is None else summary, Templates())

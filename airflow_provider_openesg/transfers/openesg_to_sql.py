@@ -61,9 +61,10 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
     def open_writer(self, tables: Sequence[Table], run: Run) -> RunWriter:
         """Find the way into the database."""
         self._check_beginning()
-        if self.schema is not None and not isinstance(self.schema, str):
+        if self.schema is not None and (not isinstance(self.schema, str) or "." in self.schema):
             raise OpenESGConfigError(
-                f"schema: {self.schema!r:.100} given; allowed: a name, or None for the database's own."
+                f"schema: {self.schema!r:.100} given; allowed: the name of a schema alone (its database is the"
+                " Connection's), or None for the database's own."
             )
         try:
             from airflow_provider_openesg.writers.sql import SqlRunWriter

@@ -249,6 +249,7 @@ def test_filters_that_a_list_does_not_take(sandbox, read, caplog) -> None:
         ({"tables": ["report"]}, "Table 'report': not known. Known: organizations, "),
         ({"tables": ["field_value"]}, "Did you mean 'field_values'?"),
         ({"tables": []}, "Tables: none given"),
+        ({"templates": []}, "Templates: none given"),
         ({"updated_after": "gestern"}, "updated_after: 'gestern' is not a time"),
         ({"filters": {"statuss": "submitted"}}, "Did you mean 'status'?"),
         ({"tables": ["organizations"], "filters": {"status": "x"}}, "Known: none."),

@@ -127,8 +127,9 @@ def test_an_unknown_connection(openesg_connection, sandbox):
     refused("sql_conn_id None: no such Connection is there", sandbox, sql_conn_id=None)
 
 
-def test_a_schema_that_is_no_name(openesg_connection, sandbox):
-    refused("schema: 5 given; allowed: a name, or None", sandbox, sql_conn_id="nowhere", schema=5)
+@pytest.mark.parametrize("schema", [5, "dwh.esg"])
+def test_a_schema_that_is_no_name(openesg_connection, sandbox, schema):
+    refused(f"schema: {schema!r} given; allowed: the name of a schema", sandbox, sql_conn_id="nowhere", schema=schema)
 
 
 @pytest.mark.parametrize("missing", ["", "adbc_driver_sqlite"])
