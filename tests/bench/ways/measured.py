@@ -23,7 +23,7 @@ def run(work: Callable[[str, str, str], None]) -> None:
     base, target, place = sys.argv[1:4]
     peaks: dict[str, float] = {}
     done = threading.Event()
-    watch = threading.Thread(target=_watch_children, args=(peaks, done))
+    watch = threading.Thread(target=_watch_children, args=(peaks, done), daemon=True)  # ends with work that fails
     watch.start()
     started, used = time.monotonic(), sum(os.times()[:4])
     work(base, target, place)
