@@ -20,10 +20,10 @@ test: $(READY) ## all tests (ARGS="tests/tables -x" for some)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 demo: $(READY) ## sandbox -> Airflow DAG -> DuckDB and Parquet, and what came of it
-	@$(BIN)/python .ci/demo.py
+	@$(BIN)/python -m airflow_provider_openesg.sandbox.local_airflow.demo
 
 airflow: $(READY) ## Airflow's UI with the sandbox, Connections and example DAGs in place
-	@$(BIN)/python .ci/airflow_ui.py
+	@$(BIN)/python -m airflow_provider_openesg.sandbox.local_airflow.ui
 
 bench: $(READY) ## what it costs: JSON to Arrow, 2,000 waits, pulls beside other ways (half an hour; ARGS="--help")
 	@$(BIN)/python tests/bench/decode.py

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg import exceptions
 from airflow_provider_openesg.get_provider_info import UI_FIELD_BEHAVIOUR, get_provider_info
-from airflow_provider_openesg.requesting.columns import COLUMNS
+from airflow_provider_openesg.reports.requests.columns import COLUMNS
 from airflow_provider_openesg.settings import FIELDS
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.schemas import SCHEMAS

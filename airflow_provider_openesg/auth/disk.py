@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.auth.memory import PROCESS_CACHE
+from airflow_provider_openesg.auth.private_files import cache_directory, must_be_private, private_directory
 from airflow_provider_openesg.auth.token import Identity, Token
 
 if TYPE_CHECKING:
@@ -134,44 +135,13 @@ class _TokenFile:
             found = os.fstat(handle)
             if not stat.S_ISREG(found.st_mode):
                 raise PermissionError("not a regular file")
-            _must_be_private(found)
+            must_be_private(found)
             return stream.read(_MAX_BYTES)
 
     def _fernet(self) -> Fernet:
         from cryptography.fernet import Fernet
 
         return Fernet(self._key)
-
-
-def cache_directory(given: str | None) -> Path:
-    """Return where files that the tasks of this user share are kept: ``given``, or the default."""
-    return Path(given).expanduser() if given else _default_directory()
-
-
-def _default_directory() -> Path:
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or os.devnull)
-    # A task that runs as another user (run_as_user) inherits a variable that names somebody else's directory.
-    usable = runtime.is_dir() and runtime.stat().st_uid == os.geteuid()
-    return (runtime if usable else Path(tempfile.gettempdir())) / f"airflow-openesg-{os.geteuid()}"
-
-
-def private_directory(directory: Path) -> None:
-    """Make ``directory`` where it is missing.
-
-    :raises OSError: where it is not a real directory that this user alone can enter.
-    """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise PermissionError("not a directory, or a symbolic link")
-    _must_be_private(found)
-
-
-def _must_be_private(found: os.stat_result) -> None:
-    if found.st_uid != os.geteuid():
-        raise PermissionError(f"it belongs to user {found.st_uid}, not to user {os.geteuid()}")
-    if found.st_mode & 0o077:
-        raise PermissionError(f"its mode {stat.S_IMODE(found.st_mode):04o} lets others in; use 0700 (files: 0600)")
 
 
 @lru_cache(maxsize=32)

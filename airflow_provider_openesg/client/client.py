@@ -6,9 +6,9 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_openesg.client.answers import raise_for_answer
-from airflow_provider_openesg.client.begun import Begun
+from airflow_provider_openesg.client.prefetch import Begun
 from airflow_provider_openesg.client.reading import ReadingClient
+from airflow_provider_openesg.client.responses import raise_for_answer
 from airflow_provider_openesg.client.session import OpenESGSession
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from requests import Response
 
     from airflow_provider_openesg.auth.cache import CredentialCache
-    from airflow_provider_openesg.client.paging import Query
+    from airflow_provider_openesg.client.pagination import Query
     from airflow_provider_openesg.settings import OpenESGSettings
 
 

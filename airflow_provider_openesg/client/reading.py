@@ -14,10 +14,10 @@ from urllib.parse import quote
 import msgspec
 
 from airflow_provider_openesg.api import ID, ITEMS, LIMIT, OFFSET, RESOURCES
-from airflow_provider_openesg.client.answers import platform_message, shown_url
-from airflow_provider_openesg.client.paging import Listing, Page, Query, decode_records
+from airflow_provider_openesg.client.pagination import Listing, Page, Query, decode_records
 from airflow_provider_openesg.client.parallel import ordered
 from airflow_provider_openesg.client.progress import Progress
+from airflow_provider_openesg.client.responses import platform_message, shown_url
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError, OpenESGNotFoundError
 
 if TYPE_CHECKING:

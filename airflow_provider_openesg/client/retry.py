@@ -12,7 +12,7 @@ import requests
 import tenacity
 
 from airflow_provider_openesg import clock
-from airflow_provider_openesg.client.answers import shown_url
+from airflow_provider_openesg.client.responses import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

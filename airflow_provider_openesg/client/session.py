@@ -23,10 +23,10 @@ from airflow_provider_openesg.auth.token import (
     Token,
     read_token_answer,
 )
-from airflow_provider_openesg.client.answers import platform_message, raise_for_answer, shown_url
-from airflow_provider_openesg.client.failures import no_answer
-from airflow_provider_openesg.client.pace import PACE
+from airflow_provider_openesg.client.rate_limit import PACE
+from airflow_provider_openesg.client.responses import platform_message, raise_for_answer, shown_url
 from airflow_provider_openesg.client.retry import Budget, NoAnswer, Outcome, repeat
+from airflow_provider_openesg.client.transport_errors import no_answer
 from airflow_provider_openesg.exceptions import (
     OpenESGApiError,
     OpenESGAuthError,

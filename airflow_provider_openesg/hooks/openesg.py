@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_openesg.auth.cache import CredentialCache
     from airflow_provider_openesg.client.client import OpenESGClient
-    from airflow_provider_openesg.requesting.run import Result
+    from airflow_provider_openesg.reports.requests.run import Result
+    from airflow_provider_openesg.reports.updates.run import Update
     from airflow_provider_openesg.tables.summary import Summary
     from airflow_provider_openesg.tables.wide import Wide
-    from airflow_provider_openesg.updating.run import Update
 
 
 class OpenESGHook(BaseHook):
@@ -50,14 +50,14 @@ class OpenESGHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's extra fields for Airflow 2; Airflow 3 reads the provider's manifest."""
-        from airflow_provider_openesg.hooks.form import connection_form_widgets
+        from airflow_provider_openesg.hooks.connection_form import connection_form_widgets
 
         return connection_form_widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return labels, placeholders and hidden fields for Airflow 2; Airflow 3 reads the provider's manifest."""
-        from airflow_provider_openesg.hooks.form import ui_field_behaviour
+        from airflow_provider_openesg.hooks.connection_form import ui_field_behaviour
 
         return ui_field_behaviour()
 
@@ -192,7 +192,7 @@ class OpenESGHook(BaseHook):
         :raises OpenESGConfigError: rows at fault, each named.
         :raises OpenESGUntraceableError: the platform does not show what was sent; do not retry.
         """
-        from airflow_provider_openesg.requesting.run import request_reports
+        from airflow_provider_openesg.reports.requests.run import request_reports
 
         return request_reports(
             self.client,
@@ -224,8 +224,8 @@ class OpenESGHook(BaseHook):
         :raises OpenESGConfigError: values at fault, each named by field key; nothing was sent.
         :raises OpenESGApiError: the platform refuses, or does not come back.
         """
-        from airflow_provider_openesg.object_storage import object_storage_path
-        from airflow_provider_openesg.updating.run import update_report
+        from airflow_provider_openesg.reports.updates.run import update_report
+        from airflow_provider_openesg.utils.object_storage import object_storage_path
 
         def open_file(path: Any) -> Any:
             return object_storage_path(path, object_storage_conn_id) if isinstance(path, str) else path
@@ -237,7 +237,7 @@ class OpenESGHook(BaseHook):
 
         :returns: whether it worked, and in plain words what was seen or what is wrong.
         """
-        from airflow_provider_openesg.client.check import check_connection
+        from airflow_provider_openesg.client.connection_test import check_connection
 
         try:
             settings = self._masked_settings()

@@ -9,9 +9,9 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.operators.checks import check_choice
 from airflow_provider_openesg.operators.request_reports import OpenESGRequestReportsOperator
 from airflow_provider_openesg.operators.update_report import OpenESGUpdateReportOperator
+from airflow_provider_openesg.parameters import check_choice
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -11,12 +11,12 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGUntraceableError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
-from airflow_provider_openesg.operators.checks import check_choice, is_template
+from airflow_provider_openesg.parameters import check_choice, is_template
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_openesg.requesting.run import Outcome, Result
+    from airflow_provider_openesg.reports.requests.run import Outcome, Result
 
 MAX_LISTED = 1000
 """Rows in the XCom."""
@@ -145,8 +145,8 @@ class OpenESGRequestReportsOperator(BaseOperator):
         return [dict(zip(names, record, strict=True)) for record in records]
 
     def _rows_of_file(self) -> Mapping[int, Mapping[str, Any]]:
-        from airflow_provider_openesg.object_storage import object_storage_path
-        from airflow_provider_openesg.requesting.reading import read_csv
+        from airflow_provider_openesg.reports.requests.csv_file import read_csv
+        from airflow_provider_openesg.utils.object_storage import object_storage_path
 
         path = str(self.requests).strip()
         if path[:1] in ("[", "{"):

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
-from airflow_provider_openesg.operators.checks import is_template
+from airflow_provider_openesg.parameters import is_template
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

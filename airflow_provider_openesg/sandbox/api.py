@@ -20,12 +20,12 @@ from pydantic import AwareDatetime
 
 from airflow_provider_openesg.sandbox import schemas
 from airflow_provider_openesg.sandbox.encode import Encoder
-from airflow_provider_openesg.sandbox.filling import attach, change_report, submit
 from airflow_provider_openesg.sandbox.oauth import scopes_of
+from airflow_provider_openesg.sandbox.report_requests import create_request
+from airflow_provider_openesg.sandbox.report_updates import attach, change_report, submit
 from airflow_provider_openesg.sandbox.reports import seconds
+from airflow_provider_openesg.sandbox.state import World
 from airflow_provider_openesg.sandbox.templates import TEMPLATES
-from airflow_provider_openesg.sandbox.world import World
-from airflow_provider_openesg.sandbox.writing import create_request
 
 ERRORS = {401: schemas.Detail, 403: schemas.Detail, 404: schemas.Detail}
 JSON = "application/json; charset=utf-8"

@@ -11,7 +11,7 @@ from airflow_provider_openesg.sandbox.reports import Report, values_of
 from airflow_provider_openesg.sandbox.templates import TEMPLATES, Section
 
 if TYPE_CHECKING:
-    from airflow_provider_openesg.sandbox.world import World
+    from airflow_provider_openesg.sandbox.state import World
 
 CACHED_REPORTS = 1000
 _encode = msgspec.json.Encoder().encode

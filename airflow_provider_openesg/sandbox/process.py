@@ -197,7 +197,7 @@ class SandboxProcess:
         self.control("faults/clear", {})
 
     def options(self, **changes: Any) -> dict[str, Any]:
-        """Change options (see :class:`airflow_provider_openesg.sandbox.world.Options`) and return all of them."""
+        """Change options (see :class:`airflow_provider_openesg.sandbox.state.Options`) and return all of them."""
         answer: dict[str, Any] = self.control("options", changes)
         return answer
 

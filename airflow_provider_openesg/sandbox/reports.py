@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow_provider_openesg.sandbox.facts import answer, facts_of
+from airflow_provider_openesg.sandbox.company_answers import answer, facts_of
 from airflow_provider_openesg.sandbox.organizations import Organization
 from airflow_provider_openesg.sandbox.templates import TEMPLATES, FieldType, Section, Template
 

@@ -84,10 +84,10 @@ def build(config: ServerConfig) -> Any:
 
     from airflow_provider_openesg.sandbox import oauth
     from airflow_provider_openesg.sandbox.api import build_api, media_view
-    from airflow_provider_openesg.sandbox.control import build_control
+    from airflow_provider_openesg.sandbox.control_api import build_control
     from airflow_provider_openesg.sandbox.faults import Faults
-    from airflow_provider_openesg.sandbox.traffic import Traffic
-    from airflow_provider_openesg.sandbox.world import World
+    from airflow_provider_openesg.sandbox.request_log import Traffic
+    from airflow_provider_openesg.sandbox.state import World
 
     world = World(config.reports, config.seed, config.token_lifetime)
     clients = oauth.Clients(config.clients, config.seed)

@@ -14,13 +14,13 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_openesg.airflow_version import AIRFLOW_3_3
 from airflow_provider_openesg.api import SUBMITTED_STATUSES
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
-from airflow_provider_openesg.operators.checks import check_filters, check_poke_interval, check_statuses, is_template
-from airflow_provider_openesg.sensors.waiting import GONE, SELECTORS, Decision, Expected, ReportSelector, decide
+from airflow_provider_openesg.parameters import check_filters, check_poke_interval, check_statuses, is_template
+from airflow_provider_openesg.reports.waiting import GONE, SELECTORS, Decision, Expected, ReportSelector, decide
+from airflow_provider_openesg.version_compat import AIRFLOW_3_3
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_openesg.tables.columns import Columns, as_text
-from airflow_provider_openesg.tables.joins import Lookup, Templates, datatype, unit, units
-from airflow_provider_openesg.tables.records import field_of
+from airflow_provider_openesg.tables.decoder import field_of
 from airflow_provider_openesg.tables.schemas import INTEGER, SCHEMAS, TEXT
-from airflow_provider_openesg.tables.values import TYPED, typed
+from airflow_provider_openesg.tables.template_lookup import Lookup, Templates, datatype, unit, units
+from airflow_provider_openesg.tables.typed_values import TYPED, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from msgspec import Raw, Struct, ValidationError
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
-from airflow_provider_openesg.tables.records import REST, Layout
+from airflow_provider_openesg.tables.decoder import REST, Layout
 from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, EXTRA, TEXT, TIMESTAMP, is_json
-from airflow_provider_openesg.tables.values import fitting
+from airflow_provider_openesg.tables.typed_values import fitting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

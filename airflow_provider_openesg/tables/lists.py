@@ -16,16 +16,16 @@ from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.columns import as_moment, as_text
-from airflow_provider_openesg.tables.records import RecordDecoder, field_of
-from airflow_provider_openesg.tables.shapes import REPORT, REPORT_REQUEST, SECTION
+from airflow_provider_openesg.tables.decoder import RecordDecoder, field_of
+from airflow_provider_openesg.tables.record_types import REPORT, REPORT_REQUEST, SECTION
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from airflow_provider_openesg.client.reading import ReadingClient
-    from airflow_provider_openesg.tables.joins import Templates
     from airflow_provider_openesg.tables.summary import Summary
+    from airflow_provider_openesg.tables.template_lookup import Templates
 
     Batches = Generator[tuple[str, pa.RecordBatch]]
 

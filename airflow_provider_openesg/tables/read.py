@@ -14,14 +14,14 @@ from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.client.parallel import ahead
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGNotFoundError
 from airflow_provider_openesg.tables import TABLES, builders
-from airflow_provider_openesg.tables.beside import reader_of
 from airflow_provider_openesg.tables.columns import as_text
-from airflow_provider_openesg.tables.joins import Templates
+from airflow_provider_openesg.tables.decoder import RecordDecoder
 from airflow_provider_openesg.tables.lists import TEMPLATE_FILTER, Pull, Sections
-from airflow_provider_openesg.tables.records import RecordDecoder
+from airflow_provider_openesg.tables.record_types import ORGANIZATION, TEMPLATE
 from airflow_provider_openesg.tables.schemas import SCHEMAS
-from airflow_provider_openesg.tables.shapes import ORGANIZATION, TEMPLATE
 from airflow_provider_openesg.tables.summary import Summary
+from airflow_provider_openesg.tables.template_lookup import Templates
+from airflow_provider_openesg.tables.worker import reader_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from airflow_provider_openesg.tables import TABLES
-from airflow_provider_openesg.value_text import PRECISION, SCALE
+from airflow_provider_openesg.tables.value_format import PRECISION, SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

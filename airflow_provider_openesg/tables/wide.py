@@ -25,7 +25,7 @@ from airflow_provider_openesg.tables.layout import Table
 from airflow_provider_openesg.tables.read import iter_tables
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS, TEXT
 from airflow_provider_openesg.tables.summary import Summary
-from airflow_provider_openesg.tables.values import TYPED
+from airflow_provider_openesg.tables.typed_values import TYPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -14,8 +14,7 @@ from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 from airflow_provider_openesg.client.parallel import ahead
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.lineage import TransferLineage
-from airflow_provider_openesg.operators.checks import (
+from airflow_provider_openesg.parameters import (
     LAST_RUN,
     check_choice,
     check_filters,
@@ -25,9 +24,10 @@ from airflow_provider_openesg.operators.checks import (
     is_template,
     plain_filters,
 )
+from airflow_provider_openesg.runs import Run, seen_up_to
 from airflow_provider_openesg.tables import SHAPES, TABLES, pyarrow_needed
 from airflow_provider_openesg.tables.summary import Summary
-from airflow_provider_openesg.writers.run import Run, seen_up_to
+from airflow_provider_openesg.utils.openlineage import TransferLineage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_openesg.lineage import Place
+    from airflow_provider_openesg.runs import RunWriter
     from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.tables.lists import Batches
-    from airflow_provider_openesg.writers.run import RunWriter
+    from airflow_provider_openesg.utils.openlineage import Place
 
 
 BATCHES_AHEAD = 8

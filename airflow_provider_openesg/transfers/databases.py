@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.providers.apache.arrow.hooks.adbc import AdbcHook
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_openesg.writers.sql import Database
+    from airflow_provider_openesg.sql.session import Database
 
 _LOGS_IN = {"iam", "redshift", "redshift-serverless", "azure_conn_id"}
 """Extra fields of a ``postgres`` Connection that its hook logs in with."""
@@ -51,7 +51,7 @@ def _duckdb(connection: Connection, schema: str | None) -> Database:
     try:
         from airflow.providers.duckdb.hooks.duckdb import IN_MEMORY_DATABASE, DuckDBHook
 
-        from airflow_provider_openesg.writers.duckdb import DuckDBDatabase
+        from airflow_provider_openesg.sql.duckdb import DuckDBDatabase
     except ModuleNotFoundError as error:
         raise _not_installed("DuckDB", error.name, "duckdb") from None
     hook = DuckDBHook(duckdb_conn_id=connection.conn_id)
@@ -70,7 +70,7 @@ def _postgres(connection: Connection, schema: str | None) -> Database:
         return _other(connection, schema)
     from adbc_driver_postgresql import dbapi
 
-    from airflow_provider_openesg.writers.postgres import PostgresDatabase
+    from airflow_provider_openesg.sql.postgres import PostgresDatabase
 
     options = {name: value for name, value in extra.items() if name not in _NOT_LIBPQ}
     dsn = _dsn(connection, options)
@@ -84,7 +84,7 @@ def _sqlite(connection: Connection, schema: str | None) -> Database:
         return _other(connection, None, path)
     from adbc_driver_sqlite import dbapi
 
-    from airflow_provider_openesg.writers.sqlite import SqliteDatabase
+    from airflow_provider_openesg.sql.sqlite import SqliteDatabase
 
     options = options or "&".join(f"{name}={value}" for name, value in connection.extra_dejson.items())
     uri = f"file:{quote(path)}?{options}"
@@ -95,10 +95,10 @@ def _adbc(connection: Connection, schema: str | None) -> Database:
     try:
         from airflow.providers.apache.arrow.hooks.adbc import AdbcHook
 
-        from airflow_provider_openesg.writers.bigquery import BigQueryDatabase
-        from airflow_provider_openesg.writers.postgres import PostgresDatabase
-        from airflow_provider_openesg.writers.snowflake import SnowflakeDatabase
-        from airflow_provider_openesg.writers.sqlite import SqliteDatabase
+        from airflow_provider_openesg.sql.bigquery import BigQueryDatabase
+        from airflow_provider_openesg.sql.postgres import PostgresDatabase
+        from airflow_provider_openesg.sql.snowflake import SnowflakeDatabase
+        from airflow_provider_openesg.sql.sqlite import SqliteDatabase
     except ModuleNotFoundError as error:
         raise _not_installed("A Connection of type adbc", error.name, "adbc") from None
     hook = AdbcHook(adbc_conn_id=connection.conn_id)
@@ -164,7 +164,7 @@ def _other(connection: Connection, schema: str | None, name: str | None = None) 
             f"a Connection of type {connection.conn_type!r}, which is no SQL database. Give one of type postgres,"
             " mysql, sqlite, duckdb, adbc or of another database."
         )
-    from airflow_provider_openesg.writers.dbapi import DbApiDatabase
+    from airflow_provider_openesg.sql.dbapi import DbApiDatabase
 
     return DbApiDatabase(hook, name or _url(connection), schema, list(_secrets(connection)))
 

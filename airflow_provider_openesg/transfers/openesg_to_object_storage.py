@@ -13,18 +13,18 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.lineage import Place, add_events
-from airflow_provider_openesg.operators.checks import check_choice
+from airflow_provider_openesg.lake import FILE_FORMATS, PARTITIONS
+from airflow_provider_openesg.parameters import check_choice
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
-from airflow_provider_openesg.writers import FILE_FORMATS, PARTITIONS
+from airflow_provider_openesg.utils.openlineage import Place, add_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_openesg.runs import Run, RunWriter
     from airflow_provider_openesg.tables.layout import Table
-    from airflow_provider_openesg.writers.run import Run, RunWriter
 
 _PROVIDERS = {
     **dict.fromkeys(("s3", "s3a"), "apache-airflow-providers-amazon[s3fs]"),
@@ -38,7 +38,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
     """Writes tidy tables of the openESG platform as files, on local disk or in an object store.
 
     Files stand in ``{path}/{table}/`` and count once the run's manifest ``{path}/_openesg/runs/{run}.json`` names them:
-    :func:`airflow_provider_openesg.writers.manifest.read_manifest` reads it. A retry replaces the files of its own run;
+    :func:`airflow_provider_openesg.lake.manifest.read_manifest` reads it. A retry replaces the files of its own run;
     other DAG runs, and other mapped tasks, keep theirs.
 
     :param path: directory, as ``ObjectStoragePath`` takes it: ``/data/esg``, ``s3://bucket/esg``. (templated)
@@ -96,7 +96,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
 
     def open_writer(self, tables: Sequence[Table], run: Run) -> RunWriter:
         """Open the path."""
-        from airflow_provider_openesg.writers.files import FileRunWriter
+        from airflow_provider_openesg.lake.writer import FileRunWriter
 
         if not self.commit and run.map_index >= 0 and self.tables is None and self.shape == "tidy":
             raise OpenESGConfigError(
@@ -154,9 +154,9 @@ class OpenESGCommitRunOperator(BaseOperator):
         :returns: as the transfers do: ``run``, ``tables``, ``malformed_values``, ``high_water_mark``, ``path`` and
             ``manifest``.
         """
-        from airflow_provider_openesg.writers.commit import commit, read_parts
-        from airflow_provider_openesg.writers.lake import Lake
-        from airflow_provider_openesg.writers.parts import merge
+        from airflow_provider_openesg.lake.commit import commit, read_parts
+        from airflow_provider_openesg.lake.parts import merge
+        from airflow_provider_openesg.lake.storage import Lake
 
         parts = {part["run"]: part for part in _flat(self.parts)}
         if not parts:
@@ -200,7 +200,7 @@ def _check_keep_runs(keep_runs: Any) -> None:
 def _open(path: Any, conn_id: str | None) -> ObjectStoragePath:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_openesg.writers.lake import connection_of
+    from airflow_provider_openesg.lake.storage import connection_of
 
     _check_path(path)
     text = str(path).strip()

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.lineage import Place
-from airflow_provider_openesg.operators.checks import LAST_RUN, check_choice
+from airflow_provider_openesg.parameters import LAST_RUN, check_choice
+from airflow_provider_openesg.sql import WRITE_MODES
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
 from airflow_provider_openesg.transfers.databases import database_of
-from airflow_provider_openesg.writers import WRITE_MODES
+from airflow_provider_openesg.utils.openlineage import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_openesg.runs import Run, RunWriter
     from airflow_provider_openesg.tables.layout import Table
-    from airflow_provider_openesg.writers.run import Run, RunWriter
 
 
 class OpenESGToSqlOperator(OpenESGTransferOperator):
@@ -67,7 +67,7 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
                 " Connection's), or None for the database's own."
             )
         try:
-            from airflow_provider_openesg.writers.sql import SqlRunWriter
+            from airflow_provider_openesg.sql.writer import SqlRunWriter
         except ModuleNotFoundError as error:
             raise OpenESGConfigError(
                 f"Databases need {error.name}, which is not installed: pip install 'airflow-provider-openesg[parquet]'."

@@ -10,9 +10,9 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGError
-from airflow_provider_openesg.sensors.waiting import GONE, Decision, Expected, ReportSelector, decide
-from airflow_provider_openesg.triggers.polls import shared_polls
+from airflow_provider_openesg.reports.waiting import GONE, Decision, Expected, ReportSelector, decide
 from airflow_provider_openesg.triggers.report_events import OpenESGReportEventTrigger
+from airflow_provider_openesg.triggers.shared_polling import shared_polls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

@@ -11,18 +11,24 @@ from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_openesg.airflow_version import AIRFLOW, AIRFLOW_3
 from airflow_provider_openesg.api import SUBMITTED_STATUSES, reference
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.operators.checks import (
+from airflow_provider_openesg.parameters import (
     check_filters,
     check_poke_interval,
     check_statuses,
     plain_filters,
 )
-from airflow_provider_openesg.sensors.waiting import with_template_id
-from airflow_provider_openesg.triggers.seen import WATCHER, AssetStore, SeenReports, VariableStore, in_asset_store
+from airflow_provider_openesg.reports.source import with_template_id
+from airflow_provider_openesg.triggers.event_store import (
+    WATCHER,
+    AssetStore,
+    SeenReports,
+    VariableStore,
+    in_asset_store,
+)
+from airflow_provider_openesg.version_compat import AIRFLOW, AIRFLOW_3
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

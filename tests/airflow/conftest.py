@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Page
-    from running_airflow import RunningAirflow
 
+    from airflow_provider_openesg.sandbox.local_airflow.processes import RunningAirflow
     from airflow_provider_openesg.settings import OpenESGSettings
 
 EXAMPLES = Path(__file__).parents[2] / "dags_examples"
@@ -41,7 +41,7 @@ def airflow(platform: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) 
 
     Its database and logs stay in pytest's temporary directory, beside the DuckDB file and the lake.
     """
-    from running_airflow import RunningAirflow
+    from airflow_provider_openesg.sandbox.local_airflow.processes import RunningAirflow
 
     place = tmp_path_factory.mktemp("airflow")
     dags = place / "dags"
@@ -71,7 +71,7 @@ def triggering(
     platform: SandboxProcess, watched_platform: SandboxProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningAirflow]:
     """Airflow 3 with a triggerer that is missed soon after its end, and DAGs that assets start."""
-    from running_airflow import COMPONENTS, RunningAirflow
+    from airflow_provider_openesg.sandbox.local_airflow.processes import COMPONENTS, RunningAirflow
 
     place = tmp_path_factory.mktemp("triggering")
     dags = place / "dags"

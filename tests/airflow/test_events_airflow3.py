@@ -11,8 +11,7 @@ import pytest
 import requests
 
 if TYPE_CHECKING:
-    from running_airflow import RunningAirflow
-
+    from airflow_provider_openesg.sandbox.local_airflow.processes import RunningAirflow
     from airflow_provider_openesg.sandbox.process import SandboxProcess
 
 pytestmark = [

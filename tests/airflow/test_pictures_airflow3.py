@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Page
-    from running_airflow import RunningAirflow
 
+    from airflow_provider_openesg.sandbox.local_airflow.processes import RunningAirflow
     from airflow_provider_openesg.sandbox.process import SandboxProcess
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.xdist_group("triggering-airflow")]

@@ -13,14 +13,13 @@ import pytest
 from airflow_provider_openesg.auth.cache import open_cache
 from airflow_provider_openesg.auth.token import Identity, Token
 from airflow_provider_openesg.client.client import OpenESGClient
+from airflow_provider_openesg.lake.manifest import read_manifest, read_manifests
 from airflow_provider_openesg.settings import OpenESGSettings
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.read import iter_tables
-from airflow_provider_openesg.writers.manifest import read_manifest, read_manifests
 
 if TYPE_CHECKING:
-    from running_airflow import RunningAirflow
-
+    from airflow_provider_openesg.sandbox.local_airflow.processes import RunningAirflow
     from airflow_provider_openesg.sandbox.process import SandboxProcess
 
 pytestmark = [pytest.mark.airflow, pytest.mark.processes, pytest.mark.xdist_group("running-airflow")]

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_openesg.airflow_version import AIRFLOW_3_3
+from airflow_provider_openesg.version_compat import AIRFLOW_3_3
 
 if TYPE_CHECKING:
-    from running_airflow import RunningAirflow
-
+    from airflow_provider_openesg.sandbox.local_airflow.processes import RunningAirflow
     from airflow_provider_openesg.sandbox.process import SandboxProcess
 
 pytestmark = [pytest.mark.airflow, pytest.mark.processes, pytest.mark.xdist_group("triggering-airflow")]

@@ -22,10 +22,10 @@ import data
 import pyarrow as pa
 
 from airflow_provider_openesg.tables import builders
-from airflow_provider_openesg.tables.joins import Templates
-from airflow_provider_openesg.tables.records import RecordDecoder
-from airflow_provider_openesg.tables.shapes import REPORT, SECTION
+from airflow_provider_openesg.tables.decoder import RecordDecoder
+from airflow_provider_openesg.tables.record_types import REPORT, SECTION
 from airflow_provider_openesg.tables.summary import Summary
+from airflow_provider_openesg.tables.template_lookup import Templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from airflow_provider_openesg.auth.cache import open_cache
 from airflow_provider_openesg.client.client import OpenESGClient
-from airflow_provider_openesg.requesting.run import request_reports
+from airflow_provider_openesg.reports.requests.run import request_reports
 from airflow_provider_openesg.sandbox.process import SandboxProcess
 from airflow_provider_openesg.settings import OpenESGSettings
 

@@ -11,8 +11,8 @@ import duckdb
 import pytest
 from s3_server import S3Server
 
+from airflow_provider_openesg.lake.manifest import read_manifests
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
-from airflow_provider_openesg.writers.manifest import read_manifests
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 

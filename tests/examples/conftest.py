@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "dags_examples"
-RUNNER = ROOT / "tests" / "helpers" / "run_dag_file.py"
+RUNNER = ROOT / "airflow_provider_openesg" / "sandbox" / "local_airflow" / "run_dag_file.py"
 
 
 def options(home: Path) -> dict[str, str]:

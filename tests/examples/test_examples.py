@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "dags_examples"
-RUNNER = ROOT / "tests" / "helpers" / "run_dag_file.py"
+RUNNER = ROOT / "airflow_provider_openesg" / "sandbox" / "local_airflow" / "run_dag_file.py"
 
 pytestmark = pytest.mark.airflow
 
@@ -94,7 +94,7 @@ def test_nightly_extract(examples: Examples, sandbox: SandboxProcess) -> None:
 
 
 def test_scaled_extract(examples: Examples, sandbox: SandboxProcess) -> None:
-    from airflow_provider_openesg.writers.manifest import read_manifest
+    from airflow_provider_openesg.lake.manifest import read_manifest
 
     finish(examples.start("openesg_scaled_extract.py"))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_openesg.writers.duckdb import DuckDBSession
-from airflow_provider_openesg.writers.warehouse import WarehouseDatabase, WarehouseSession
+from airflow_provider_openesg.sql.duckdb import DuckDBSession
+from airflow_provider_openesg.sql.warehouse import WarehouseDatabase, WarehouseSession
 
 if TYPE_CHECKING:
     import adbc_driver_manager.dbapi as adbc

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from airflow_provider_openesg.airflow_version import AIRFLOW_3
-from airflow_provider_openesg.hooks import plugin
+from airflow_provider_openesg.plugins import openesg as plugin
+from airflow_provider_openesg.version_compat import AIRFLOW_3
 
 TEST = "/api/v2/connections/test"
 OURS = {"conn_type": "openesg", "host": "https://app.openesg.de", "password": "***", "port": 0}
@@ -73,4 +73,4 @@ def test_only_the_versions_that_need_it(version: str, count: int, monkeypatch: p
 
 def test_events_of_reports_are_attended_to_where_assets_have_watchers():
     listeners = [listener.__name__ for listener in plugin.OpenESGPlugin.listeners]
-    assert listeners == (["airflow_provider_openesg.triggers.delivered"] if AIRFLOW_3 else [])
+    assert listeners == (["airflow_provider_openesg.listeners.asset_events"] if AIRFLOW_3 else [])

@@ -9,8 +9,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGAuthError, OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.reports.waiting import ReportSelector
 from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
-from airflow_provider_openesg.sensors.waiting import ReportSelector
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 
@@ -129,7 +129,7 @@ def test_a_share_and_a_number(reports, sandbox):
 
 
 def test_ids_are_capped_and_no_details_are_fetched(sandbox, monkeypatch, reports):
-    monkeypatch.setattr("airflow_provider_openesg.sensors.waiting.MAX_IDS", 5)
+    monkeypatch.setattr("airflow_provider_openesg.reports.waiting.MAX_IDS", 5)
     sandbox.options(list_field_values=False)
     before = sandbox.state()["requests"]
     result = poke(filters={"status": "submitted"})

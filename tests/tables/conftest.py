@@ -10,11 +10,12 @@ import pytest
 
 from airflow_provider_openesg.auth.cache import open_cache
 from airflow_provider_openesg.client.client import OpenESGClient
-from airflow_provider_openesg.tables import builders, shapes
-from airflow_provider_openesg.tables.joins import Templates
+from airflow_provider_openesg.tables import builders
+from airflow_provider_openesg.tables import record_types as shapes
+from airflow_provider_openesg.tables.decoder import RecordDecoder
 from airflow_provider_openesg.tables.read import iter_tables
-from airflow_provider_openesg.tables.records import RecordDecoder
 from airflow_provider_openesg.tables.summary import Summary
+from airflow_provider_openesg.tables.template_lookup import Templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

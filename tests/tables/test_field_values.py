@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_openesg.tables.values import TYPED
+from airflow_provider_openesg.tables.typed_values import TYPED
 
 TYPED_BY = {
     1: ("decimal", "1.00", {"value_decimal": Decimal("1.00")}),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_openesg.tables.shapes import OTHER_NAMES
-from airflow_provider_openesg.value_text import number
+from airflow_provider_openesg.tables.record_types import OTHER_NAMES
+from airflow_provider_openesg.tables.value_format import number
 
 REPORT_COLUMNS = {
     "id": "id",

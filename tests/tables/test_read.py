@@ -24,7 +24,7 @@ from airflow_provider_openesg.tables.summary import Summary
 def who_decodes(request, monkeypatch) -> None:
     """Read everything twice: in this process alone, and by a second one, which else is for long lists."""
     monkeypatch.setattr(
-        "airflow_provider_openesg.tables.beside.WORTH_BYTES", 0 if request.param == "beside" else 10**12
+        "airflow_provider_openesg.tables.worker.WORTH_BYTES", 0 if request.param == "beside" else 10**12
     )
 
 
@@ -189,7 +189,7 @@ def test_updated_after_leaves_out_unchanged_reports_before_their_details(sandbox
 
 def test_updated_after_is_the_lists_own_filter_where_it_has_one(sandbox, read, caplog, monkeypatch) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr("airflow_provider_openesg.tables.beside.WORTH_BYTES", 10**12)  # another would not know this API
+    monkeypatch.setattr("airflow_provider_openesg.tables.worker.WORTH_BYTES", 10**12)  # another would not know this API
     mark = sorted(row["updated_at"] for row in read(sandbox, ["reports"])["reports"])[-20]
     expected = read(sandbox, ["reports", "report_requests"], updated_after=mark)
     for name in ("reports", "report-requests"):

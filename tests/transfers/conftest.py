@@ -9,7 +9,7 @@ import pytest
 from databases import NO_MYSQL, DatabaseUnderTest, database_under_test, mysql_is_there
 from duckdb_warehouse import DuckDBWarehouse
 
-from airflow_provider_openesg.writers import snowflake
+from airflow_provider_openesg.sql import snowflake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

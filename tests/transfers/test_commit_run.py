@@ -10,11 +10,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.lake.manifest import read_manifest, read_manifests
 from airflow_provider_openesg.transfers.openesg_to_object_storage import (
     OpenESGCommitRunOperator,
     OpenESGToObjectStorageOperator,
 )
-from airflow_provider_openesg.writers.manifest import read_manifest, read_manifests
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 

@@ -14,9 +14,9 @@ from forking import worker
 from s3_server import S3Server
 
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.lake.manifest import read_manifests
+from airflow_provider_openesg.runs import Run
 from airflow_provider_openesg.tables import TABLES
-from airflow_provider_openesg.writers.manifest import read_manifests
-from airflow_provider_openesg.writers.run import Run
 
 pytestmark = pytest.mark.processes
 
@@ -154,7 +154,7 @@ def test_parts(platform, attempt, tmp_path):
 
 
 def test_duckdb(platform, attempt, tmp_path):
-    """While it pulls; tests/writers/test_killed.py is about the load."""
+    """While it pulls; tests/sql/test_killed.py is about the load."""
     arguments = {"sql_conn_id": "duck", "schema": "esg"}
 
     def tables():

@@ -13,10 +13,10 @@ import pytest
 from databases import WAYS
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.lake.manifest import read_manifests
+from airflow_provider_openesg.sql.duckdb import DuckDBSession
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
-from airflow_provider_openesg.writers.duckdb import DuckDBSession
-from airflow_provider_openesg.writers.manifest import read_manifests
 
 pytestmark = pytest.mark.usefixtures("openesg_connection", "short_lists")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_openesg.lineage import Place
+from airflow_provider_openesg.utils.openlineage import Place
 
 if TYPE_CHECKING:
     from airflow_provider_openesg.sandbox.process import SandboxProcess
@@ -62,7 +62,7 @@ def test_nightly_extract(sandbox: SandboxProcess, tmp_path: Path):
     }
     run = [
         sys.executable,
-        str(ROOT / "tests" / "helpers" / "run_dag_file.py"),
+        str(ROOT / "airflow_provider_openesg" / "sandbox" / "local_airflow" / "run_dag_file.py"),
         str(ROOT / "dags_examples" / "openesg_nightly_extract.py"),
     ]
     for command in ([sys.executable, "-m", "airflow", "db", "migrate"], run):

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.lake.manifest import read_manifest, read_manifests
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
-from airflow_provider_openesg.writers.manifest import read_manifest, read_manifests
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 

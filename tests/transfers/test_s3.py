@@ -16,13 +16,13 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from s3_server import S3Server
 
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGError
+from airflow_provider_openesg.lake.manifest import read_manifest, read_manifests
+from airflow_provider_openesg.lake.storage import BLOCK_BYTES
+from airflow_provider_openesg.lake.writer import FileRunWriter
+from airflow_provider_openesg.runs import Run
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
-from airflow_provider_openesg.writers.files import FileRunWriter
-from airflow_provider_openesg.writers.lake import BLOCK_BYTES
-from airflow_provider_openesg.writers.manifest import read_manifest, read_manifests
-from airflow_provider_openesg.writers.run import Run
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 

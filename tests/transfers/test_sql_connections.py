@@ -12,8 +12,8 @@ import pytest
 from databases import MYSQL, NO_MYSQL, database_under_test, mysql_is_there
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.sql import locks
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
-from airflow_provider_openesg.writers import locks
 
 SECRET = "geheim/+'\\ \"@:1"
 
@@ -117,7 +117,7 @@ def test_what_is_not_installed(connect, openesg_connection, sandbox, monkeypatch
     monkeypatch.setitem(sys.modules, "airflow.providers.apache.arrow.hooks.adbc", None)
     refused(r"pip install 'airflow-provider-openesg\[adbc\]'", sandbox)
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    monkeypatch.delitem(sys.modules, "airflow_provider_openesg.writers.duckdb", raising=False)
+    monkeypatch.delitem(sys.modules, "airflow_provider_openesg.sql.duckdb", raising=False)
     connect(conn_type="duckdb", host="x.duckdb")
     refused(r"DuckDB needs duckdb, .* pip install 'airflow-provider-openesg\[duckdb\]'", sandbox)
 

@@ -13,9 +13,9 @@ from databases import WAYS
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.lake.manifest import read_manifest, read_manifests
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
-from airflow_provider_openesg.writers.manifest import read_manifest, read_manifests
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 

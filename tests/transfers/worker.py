@@ -15,10 +15,6 @@ import s3fs  # noqa: F401
 from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: F401
 from forking import serve
 
-import airflow_provider_openesg.tables.read
-import airflow_provider_openesg.writers.duckdb
-import airflow_provider_openesg.writers.files  # noqa: F401
-
 
 def attempt(task: dict[str, Any]) -> None:
     kind = getattr(importlib.import_module(task["module"]), task["name"])

@@ -23,13 +23,14 @@ from airflow.providers.common.compat.sdk import (
 )
 from requests import Session
 
-from airflow_provider_openesg.airflow_version import AIRFLOW_3_3
 from airflow_provider_openesg.auth.disk import DiskCache
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
-from airflow_provider_openesg.triggers import openesg, polls
+from airflow_provider_openesg.triggers import openesg
+from airflow_provider_openesg.triggers import shared_polling as polls
 from airflow_provider_openesg.triggers.openesg import OpenESGReportTrigger
+from airflow_provider_openesg.version_compat import AIRFLOW_3_3
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_openesg.airflow_version import AIRFLOW_3, AIRFLOW_3_3
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.triggers import report_events, seen
+from airflow_provider_openesg.triggers import event_store as seen
+from airflow_provider_openesg.triggers import report_events
 from airflow_provider_openesg.triggers.openesg import OpenESGReportEventTrigger
+from airflow_provider_openesg.version_compat import AIRFLOW_3, AIRFLOW_3_3
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 

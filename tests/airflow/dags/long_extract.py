@@ -7,7 +7,7 @@ from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESG
 
 class Long(OpenESGToObjectStorageOperator):
     def execute(self, context):
-        from airflow_provider_openesg.tables import beside
+        from airflow_provider_openesg.tables import worker as beside
 
         class Told(beside.Reader):
             def __init__(reader, *args):  # noqa: N805

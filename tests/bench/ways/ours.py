@@ -33,9 +33,9 @@ for module in (
     "airflow_provider_openesg.client.client",
     "airflow_provider_openesg.client.session",
     "airflow_provider_openesg.tables.read",
-    "airflow_provider_openesg.writers.duckdb",
-    "airflow_provider_openesg.writers.files",
-    "airflow_provider_openesg.writers.postgres",
+    "airflow_provider_openesg.sql.duckdb",
+    "airflow_provider_openesg.lake.writer",
+    "airflow_provider_openesg.sql.postgres",
 ):
     importlib.import_module(module)
 

@@ -1,0 +1,50 @@
+"""What *Test* of a Connection does, and what it says: in words that a person at the form can act on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from airflow_provider_openesg import clock
+from airflow_provider_openesg.api import LIMIT, OFFSET, RESOURCES
+from airflow_provider_openesg.auth.cache import open_cache
+from airflow_provider_openesg.client.client import OpenESGClient
+from airflow_provider_openesg.client.pagination import decode_records
+from airflow_provider_openesg.exceptions import OpenESGError, OpenESGNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_openesg.settings import OpenESGSettings
+
+LONGEST_ANSWER = 10
+LONGEST_RETRY = 3
+"""Seconds. A person is waiting, and Airflow's API server with them."""
+
+
+def check_connection(settings: OpenESGSettings, on_token: Callable[[str], None] | None = None) -> tuple[bool, str]:
+    """Fetch a token and make one authorised call.
+
+    The token is a new one, past the cache and not kept: a client that was revoked must not pass by its old token.
+
+    :returns: whether it worked, and what was seen or what is wrong; no secret in it.
+    """
+    quick = replace(
+        settings,
+        timeout=min(settings.timeout, LONGEST_ANSWER),
+        max_retry_time=min(settings.max_retry_time, LONGEST_RETRY),
+    )
+    with OpenESGClient(quick, cache=open_cache("off"), on_token=on_token) as client:
+        try:
+            page = client.get(RESOURCES["report-templates"].path, decode_records, params={LIMIT: "1", OFFSET: "0"})
+        except OpenESGNotFoundError as error:
+            return False, f"The token was given, but this is not openESG's API: {error}. Check Base URL and API path."
+        except OpenESGError as error:
+            return False, str(error)
+        seconds = client.session.token["expires_at"] - clock.now()
+    life = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+    scope = f"scope {settings.scope}" if settings.scope else "the platform's own scope"
+    seen = "" if page.count is None else f" This client sees {page.count} report template{'s' * (page.count != 1)}."
+    return True, (
+        f"Connected to {settings.base_url} as {settings.client_id}: the token is valid for {life} ({scope}).{seen}"
+    )

@@ -1,0 +1,1 @@
+"""Listeners that the provider registers with Airflow."""

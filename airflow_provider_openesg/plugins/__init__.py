@@ -1,0 +1,1 @@
+"""The plugin that the provider registers with Airflow."""

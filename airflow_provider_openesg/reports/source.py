@@ -1,0 +1,40 @@
+"""Where records of reports, requests and templates are read from, and how a template is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+
+class Source(Protocol):
+    """Where records are read: the client, or a sweep that several waits share."""
+
+    def get_record(self, resource: str, record_id: str | int) -> dict[str, Any]:
+        """Read one record."""
+
+    def iter_pages(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Generator[list[dict[str, Any]]]:
+        """Read a list."""
+
+
+def template_ids(source: Source) -> dict[str, Any]:
+    """Return the id of each report template by its id (as text) and by its key."""
+    templates = [row for page in source.iter_pages("report-templates") for row in page]
+    by_key = {str(row["key"]): row["id"] for row in templates if row.get("key")}
+    return by_key | {str(row["id"]): row["id"] for row in templates}
+
+
+def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Put a template's id in the place of its key: what is known of a report is the id."""
+    given = filters.get("report_template")
+    if not isinstance(given, str) or given.strip().isdecimal():
+        return filters
+    ids = template_ids(source)
+    if given.strip() not in ids:
+        raise OpenESGConfigError(
+            f"filters: report_template {given!r} given; the platform has: {', '.join(ids) or 'none'}."
+        )
+    return {**filters, "report_template": ids[given.strip()]}

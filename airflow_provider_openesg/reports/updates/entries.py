@@ -1,0 +1,176 @@
+"""What is to be written: checked as a whole against the template, before anything is sent."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.tables.value_format import NotWritableError, written, written_number
+
+if TYPE_CHECKING:
+    from airflow_provider_openesg.reports.updates.field_types import Field
+
+PARTS = ("value", "unit", "measurement", "comment", "attachment", "instance_id")
+ROW = ("field_key", *PARTS)
+SHOWN = 12
+"""Field keys or names that a message lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to stand in one field. ``repr`` shows no values.
+
+    :param parts: of the field value: ``value`` (as text, ``None`` to clear it), ``measurement`` (its id), ``comment``;
+        those that are not there stay as they are.
+    :param attachment: path of a file.
+    """
+
+    field_type: Field = field(repr=False)
+    instance_id: str | int | None
+    parts: Mapping[str, Any] = field(repr=False)
+    attachment: Any = None
+
+    @property
+    def name(self) -> str:
+        """Field key, and instance where there is one: as messages call it."""
+        return (
+            self.field_type.key if self.instance_id is None else f"{self.field_type.key} (instance {self.instance_id})"
+        )
+
+    @property
+    def place(self) -> tuple[str, str | None]:
+        """Field type and instance, as text."""
+        return str(self.field_type.id), None if self.instance_id is None else str(self.instance_id)
+
+
+def check_entries(
+    field_values: Mapping[str, Any] | Iterable[Mapping[str, Any]], fields: Mapping[str, Field]
+) -> list[Entry]:
+    """Check every part of every value.
+
+    :param field_values: values by field key, or dicts of a value and what belongs to it (:data:`PARTS`) by field key;
+        or such dicts in a list, each with its ``field_key``.
+    :raises OpenESGConfigError: with all faults, each by field key.
+    """
+    entries: dict[tuple[str, str | None], Entry] = {}
+    faults: list[str] = []
+    for number, (key, given) in enumerate(_pairs(field_values), 1):
+        checked = _Checked(key, number, fields)
+        entry = checked.entry(given)
+        faults += checked.faults
+        if entry is not None and entries.setdefault(entry.place, entry) is not entry:
+            faults.append(f"{entry.name}: given twice; allowed: once")
+    if faults:
+        raise OpenESGConfigError(f"field_values: nothing was sent. Faults: {len(faults)}\n" + "\n".join(faults))
+    return list(entries.values())
+
+
+def _pairs(field_values: Any) -> list[tuple[str, Mapping[str, Any]]]:
+    if isinstance(field_values, Mapping):
+        return [
+            (str(key), given if isinstance(given, Mapping) else {"value": given}) for key, given in field_values.items()
+        ]
+    if isinstance(field_values, str | bytes) or not isinstance(field_values, Iterable):
+        raise OpenESGConfigError(
+            f"field_values: {field_values!r:.100} given; allowed: a dict of values by field key, or a list of "
+            f"dicts with {', '.join(ROW)}."
+        )
+    pairs: list[tuple[str, Mapping[str, Any]]] = []
+    for number, row in enumerate(field_values, 1):
+        if not hasattr(row, "items"):
+            raise OpenESGConfigError(f"field_values: row {number}: {row!r:.100} given; allowed: a dict.")
+        named = {str(name).strip().lower(): value for name, value in row.items()}
+        pairs.append((str(named.pop("field_key", None) or ""), named))
+    return pairs
+
+
+class _Checked:
+    """One value under check."""
+
+    def __init__(self, key: str, number: int, fields: Mapping[str, Field]) -> None:
+        self._key = key.strip()
+        self._fields = fields
+        self._name = self._key or f"row {number}"
+        self.faults: list[str] = []
+
+    def entry(self, given: Mapping[str, Any]) -> Entry | None:
+        """Return what is to be written, unless there are faults."""
+        known = self._fields.get(self._key)
+        if known is None:
+            self._fault("field_key", self._key or None, _near(self._key, self._fields))
+            return None
+        for part in given:
+            if part not in PARTS:
+                self._fault(part, given[part], f"the names {', '.join(PARTS)}")
+        instance = self._instance(known, given.get("instance_id"))
+        parts: dict[str, Any] = {}
+        if "value" in given:
+            parts["value"] = self._value(known, given["value"])
+        self._check_unit(known, given.get("unit"))
+        measurement, comment = given.get("measurement"), given.get("comment")
+        if measurement is not None:
+            parts["measurement"] = known.measurements.get(str(measurement))
+            if parts["measurement"] is None:
+                self._fault("measurement", measurement, _any_of(known.measurements, "none: it is not measured"))
+        if comment is not None:
+            parts["comment"] = str(comment).strip()
+            if not known.takes_comment:
+                self._fault("comment", comment, "none: the field takes no comment")
+        attachment = given.get("attachment")
+        if attachment is not None and not known.takes_attachment:
+            self._fault("attachment", str(attachment), "none: the field takes no file")
+        return None if self.faults else Entry(known, instance, parts, attachment)
+
+    def _instance(self, known: Field, instance: Any) -> str | int | None:
+        text = "" if instance is None else str(instance).strip()
+        if known.repeats == bool(text):
+            if text:
+                self._name = f"{self._key} (instance {text})"
+            return int(text) if text.isdecimal() else text or None
+        several = "the number of one: its section is answered several times"
+        self._fault("instance_id", instance, several if known.repeats else "none: its section is answered once")
+        return None
+
+    def _value(self, known: Field, value: Any) -> str | None:
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        try:
+            text = written(known.datatype, value)
+            if known.datatype in ("decimal", "integer"):
+                number = written_number(text)
+                if (known.low is not None and number < known.low) or (known.high is not None and number > known.high):
+                    raise NotWritableError(_bounds(known))
+        except NotWritableError as error:
+            self._fault("value", value, f"{error} ({known.datatype})")
+            return None
+        return text
+
+    def _check_unit(self, known: Field, unit: Any) -> None:
+        if unit is not None and str(unit) not in known.units:
+            self._fault("unit", unit, _any_of(known.units[:2], "none: its values have no unit"))
+
+    def _fault(self, part: str, value: Any, allowed: str) -> None:
+        given = "nothing" if value is None else f"{value!r:.100}"
+        self.faults.append(f"{self._name}: {part}: {given} given; allowed: {allowed}")
+
+
+def _bounds(known: Field) -> str:
+    low = [f"from {known.low:f}"] if known.low is not None else []
+    return " ".join(["numbers", *low, *([f"to {known.high:f}"] if known.high is not None else [])])
+
+
+def _any_of(names: Iterable[str], none: str) -> str:
+    return ", ".join(dict.fromkeys(names)) or none
+
+
+def _near(key: str, known: Iterable[str]) -> str:
+    """Name the keys that are near: as typed, or with the end that was typed."""
+    keys: Sequence[str] = sorted(known)
+    near = [each for each in keys if key and each.endswith(f".{key}")] or difflib.get_close_matches(key, keys, 3)
+    if near:
+        return f"a field key of the report's template (did you mean {' or '.join(map(repr, near[:3]))}?)"
+    more = f", … ({len(keys)} in all)" if len(keys) > SHOWN else ""
+    return f"the field keys of the report's template: {', '.join(keys[:SHOWN])}{more}"

@@ -1,0 +1,252 @@
+"""A run: read the report, check all values, write those that differ, attach files, submit."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urljoin
+
+from airflow_provider_openesg import clock
+from airflow_provider_openesg.api import (
+    ATTACHMENT_FILE,
+    ATTACHMENT_PATH,
+    FIELD_VALUES,
+    RESOURCES,
+    SUBMIT_PATH,
+    SUBMITTED_STATUSES,
+    reference,
+)
+from airflow_provider_openesg.client.reading import quoted
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
+from airflow_provider_openesg.reports.updates.entries import Entry, check_entries
+from airflow_provider_openesg.reports.updates.field_types import read_fields
+from airflow_provider_openesg.tables.value_format import same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from airflow_provider_openesg.client.client import OpenESGClient
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES = 3
+"""Of one call whose answers are lost."""
+
+
+class File(Protocol):
+    """A file: a :class:`pathlib.Path`, or Airflow's ``ObjectStoragePath``."""
+
+    @property
+    def name(self) -> str:
+        """Its name without directories."""
+
+    def read_bytes(self) -> bytes:
+        """Read it whole."""
+
+
+@dataclass(slots=True)
+class Update:
+    """What an update has done.
+
+    :param written: names of the fields whose values, measurements or comments were written.
+    :param attached: names of the fields that were given a file.
+    :param unchanged: fields that stood as they were to be.
+    :param submitted: whether this run has submitted the report.
+    :param status: of the report in the end.
+    """
+
+    report_id: str | int
+    written: list[str] = field(default_factory=list)
+    attached: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    submitted: bool = False
+    status: str | None = None
+
+
+def update_report(
+    client: OpenESGClient,
+    report_id: str | int,
+    field_values: Mapping[str, Any] | Iterable[Mapping[str, Any]],
+    *,
+    submit: bool = False,
+    open_file: Callable[[Any], File] = Path,
+) -> Update:
+    """Bring a report to hold the given values; see :func:`check_entries` for their form.
+
+    :param submit: submit it then, unless it is submitted.
+    :param open_file: makes of an attachment's path what can be read.
+    :raises OpenESGConfigError: faults (all are named), or a file that cannot be read; nothing was sent.
+    :raises OpenESGApiError: the platform refuses, or does not come back.
+    :raises OpenESGContractError: the platform does not show what was written.
+    """
+    return _Run(client, report_id).run(field_values, submit=submit, open_file=open_file)
+
+
+class _Run:
+    def __init__(self, client: OpenESGClient, report_id: str | int) -> None:
+        self._client = client
+        self._report_id = report_id
+        self._read()
+
+    def run(self, field_values: Any, *, submit: bool, open_file: Callable[[Any], File]) -> Update:
+        """Do all of it."""
+        entries = check_entries(field_values, read_fields(self._client, self._report))
+        files = {entry.name: _content(entry, open_file) for entry in entries if entry.attachment is not None}
+        done = Update(self._report_id)
+        done.written = self._write(entries)
+        for entry in entries:
+            if entry.name in files and self._attach(entry, files[entry.name]):
+                done.attached.append(entry.name)
+        if submit and self._status not in SUBMITTED_STATUSES:
+            done.submitted = self._submit()
+        done.unchanged = len(entries) - len({*done.written, *done.attached})
+        done.status = self._status
+        log.info(
+            "Report %s: %d values written, %d files attached, %d as they were; it is %s",
+            self._report_id,
+            len(done.written),
+            len(done.attached),
+            done.unchanged,
+            "now submitted" if done.submitted else done.status,
+        )
+        return done
+
+    def _read(self) -> None:
+        self._report = self._client.get_record("reports", self._report_id)
+        values = self._report.get(FIELD_VALUES)
+        if not isinstance(values, list):
+            raise OpenESGContractError(
+                f"Report {self._report_id} comes without {FIELD_VALUES!r}: what differs cannot be told."
+            )
+        self._values = {_place(value): value for value in values}
+
+    @property
+    def _status(self) -> str | None:
+        return self._report.get("status")
+
+    def _write(self, entries: Sequence[Entry]) -> list[str]:
+        changes = self._changes(entries)
+        if not changes:
+            return []
+        log.info("Report %s: %d of %d fields differ", self._report_id, len(changes), len(entries))
+
+        def patch() -> None:
+            differing = self._changes(entries)
+            path = f"{RESOURCES['reports'].path}/{quoted(self._report_id)}"
+            try:
+                self._client.request("PATCH", path, json={FIELD_VALUES: list(differing.values())})
+            except OpenESGApiError as error:
+                raise _named(error, list(differing)) from error
+
+        self._carry_out(patch, lambda: not self._changes(entries))
+        left = self._changes(entries)
+        if left:
+            raise OpenESGContractError(
+                f"Report {self._report_id}: the platform has taken the values, but shows other ones of "
+                f"{', '.join(left)}. See airflow_provider_openesg/api.py for what the API is taken to be."
+            )
+        return list(changes)
+
+    def _changes(self, entries: Iterable[Entry]) -> dict[str, dict[str, Any]]:
+        """Return what has to be written, by name."""
+        changes = {}
+        for entry in entries:
+            known = self._values.get(entry.place)
+            parts = {name: part for name, part in entry.parts.items() if _differs(entry, name, part, known or {})}
+            if known is not None and parts:
+                changes[entry.name] = {"id": known["id"], **parts}
+            elif known is None and (parts or entry.attachment is not None):
+                instance = {} if entry.instance_id is None else {"instance_id": entry.instance_id}
+                changes[entry.name] = {"field_type": entry.field_type.id, **instance, **parts}
+        return changes
+
+    def _attach(self, entry: Entry, file: tuple[str, bytes]) -> bool:
+        if self._holds(entry, file):
+            return False
+        path = ATTACHMENT_PATH.format(
+            report_id=quoted(self._report_id), value_id=quoted(self._values[entry.place]["id"])
+        )
+        self._carry_out(
+            lambda: self._client.request("POST", path, files={ATTACHMENT_FILE: file}),
+            lambda: self._holds(entry, file),
+        )
+        return True
+
+    def _holds(self, entry: Entry, file: tuple[str, bytes]) -> bool:
+        """Tell whether the platform has the very file. Where it does not hand it out, that is not known: so no."""
+        name, content = file
+        attachment = self._values[entry.place].get("attachment")
+        if not isinstance(attachment, dict) or attachment.get("name") != name:
+            return False
+        if attachment.get("size") not in (None, len(content)) or not attachment.get("url"):
+            return False
+        try:
+            url = urljoin(self._client.settings.base_url, str(attachment["url"]))
+            return self._client.request("GET", url).content == content
+        except OpenESGError as error:
+            log.info("%s: the file on the platform cannot be compared, so it is sent again: %s", entry.name, error)
+            return False
+
+    def _submit(self) -> bool:
+        path = SUBMIT_PATH.format(report_id=quoted(self._report_id))
+        self._carry_out(lambda: self._client.request("POST", path), lambda: self._status in SUBMITTED_STATUSES)
+        return True
+
+    def _carry_out(self, call: Callable[[], Any], is_done: Callable[[], bool]) -> None:
+        """Make a call, and read the report anew. Where its answer is lost, that says whether it is to be repeated."""
+        for attempt in range(1, MAX_TRIES + 1):
+            try:
+                call()
+            except OpenESGApiError as error:
+                if attempt == MAX_TRIES or (error.status is not None and error.status < 500):
+                    raise
+                pause = self._client.settings.settle_time
+                log.warning("The answer is lost; looking at the report in %.0f s. %s", pause, error)
+                clock.sleep(pause)
+                self._read()
+                if is_done():
+                    return
+            else:
+                self._read()
+                return
+
+
+def _named(error: OpenESGApiError, names: Sequence[str]) -> OpenESGApiError:
+    """Call the values that the platform refuses by their field keys: it tells them by their place in the call."""
+
+    def name(match: re.Match[str]) -> str:
+        number = int(match[1])
+        return names[number] if number < len(names) else match[0]
+
+    message = re.sub(rf"(?:body\.)*{FIELD_VALUES}\.(\d+)", name, error.message)
+    return type(error)(message, method=error.method, url=error.url, status=error.status, request_id=error.request_id)
+
+
+def _place(value: Mapping[str, Any]) -> tuple[str, str | None]:
+    instance = value.get("instance_id")
+    return str(reference(value, "field_type")), None if instance is None else str(instance)
+
+
+def _differs(entry: Entry, name: str, part: Any, known: Mapping[str, Any]) -> bool:
+    if name == "measurement":
+        return str(part) != str(reference(known, name))
+    shown = "" if known.get(name) is None else str(known[name]).strip()
+    if name == "value" and part and shown:
+        return not same(entry.field_type.datatype, part, shown)
+    return (part or "") != shown
+
+
+def _content(entry: Entry, open_file: Callable[[Any], File]) -> tuple[str, bytes]:
+    try:
+        file = open_file(entry.attachment)
+        content = file.read_bytes()
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        raise OpenESGConfigError(
+            f"{entry.name}: attachment: {entry.attachment} cannot be read, nothing was sent ({error})."
+        ) from error
+    if not content:
+        raise OpenESGConfigError(f"{entry.name}: attachment: {entry.attachment} is empty, nothing was sent.")
+    return file.name, content

@@ -1,0 +1,96 @@
+"""What databases have in common that take Arrow by ADBC."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import adbc_driver_manager.dbapi as adbc
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.sql.session import Database
+from airflow_provider_openesg.sql.statements import StatementSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from airflow_provider_openesg.sql.stage import StagedTable
+    from airflow_provider_openesg.tables.layout import Table
+
+_STAGE = "openesg_stage"
+
+
+class AdbcDatabase(Database):
+    """A database behind an ADBC driver.
+
+    :param connect: opens it, such as ``AdbcHook.get_conn``.
+    :param name: for messages and the result.
+    :param secrets: what no message may show; drivers quote what they were given.
+    """
+
+    def __init__(
+        self, connect: Callable[[], adbc.Connection], name: str, schema: str | None, secrets: Sequence[str] = ()
+    ) -> None:
+        super().__init__(name, schema)
+        self._connect = connect
+        self._secrets = secrets
+
+    @contextmanager
+    def opened(self) -> Iterator[AdbcSession]:
+        """Connect."""
+        try:
+            connection = self._connect()
+        except adbc.Error as error:
+            message = str(error).strip()
+            for secret in self._secrets:
+                message = message.replace(secret, "***")
+            # Without the driver's own error: what it was given stands in there.
+            raise OpenESGConfigError(f"{self.name}: cannot be opened: {message}") from None
+        with connection:
+            yield self.session(connection)
+
+    @abstractmethod
+    def session(self, connection: adbc.Connection) -> AdbcSession:
+        """Speak to an open connection."""
+
+
+class AdbcSession(StatementSession):
+    """An open connection by ADBC."""
+
+    errors = (adbc.Error,)
+    place: Mapping[str, str] = MappingProxyType({})
+    """Where ``adbc_ingest`` finds the tables."""
+
+    def __init__(self, connection: adbc.Connection, name: str) -> None:
+        self.connection = connection
+        self.name = name
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> Iterator[str]:
+        """Put the rows into a temporary table."""
+        fields = map(self.column, rows.schema_of(columns))
+        self.execute(f"CREATE TEMPORARY TABLE {_STAGE} ({', '.join(fields)})")
+        self._ingest(_STAGE, rows, columns, temporary=True)
+        yield _STAGE
+        self.execute(f"DROP TABLE {_STAGE}")
+
+    def insert(self, wanted: Table, rows: StagedTable) -> int:
+        """Insert, straight from the stage."""
+        self._ingest(wanted.name, rows, **self.place)
+        return rows.rows
+
+    def where(self, table: str) -> str:
+        """Return a table's name for messages."""
+        return f"{self.schema}.{table} in {self.name}"
+
+    def _ingest(self, table: str, rows: StagedTable, columns: Sequence[str] | None = None, **options: Any) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.adbc_ingest(table, rows.reader(columns), mode="append", **options)

@@ -1,0 +1,103 @@
+"""Which runs a database has seen: a table beside the others, written in the same transaction as they are.
+
+It is there once a task with ``updated_after="last_run"`` has written. What it says of a table is taken back when the
+table is made anew or replaced, by whichever task: nothing is left of what those runs wrote then.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from airflow_provider_openesg.runs import UPDATED_AFTER, PastRun, Run
+from airflow_provider_openesg.sql.stage import StagedTable
+from airflow_provider_openesg.tables.layout import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_openesg.sql.session import Session
+
+_moment = datetime.fromisoformat
+
+
+def _text(name: str, description: str, *, nullable: bool = True) -> pa.Field:
+    return pa.field(name, pa.string(), nullable, {"description": description})
+
+
+RUNS = Table(
+    "openesg_runs",
+    pa.schema(
+        [
+            _text("run", "Name of the run.", nullable=False),
+            _text("table_name", "Table that it wrote.", nullable=False),
+            _text(
+                "series", "What goes on from one another: same task and selection; null: taken back, as the rows are."
+            ),
+            _text("dag_id", "DAG of the task."),
+            _text("task_id", "The task."),
+            _text("run_id", "Its DAG run."),
+            pa.field("row_count", pa.int64(), metadata={"description": "Rows that it wrote."}),
+            _text("updated_after", "It read what changed after this time (ISO 8601); null: everything."),
+            _text("high_water_mark", "Up to this time it has seen every change (ISO 8601); null: it saw none."),
+            _text("started_at", "When it began to read (ISO 8601)."),
+            _text("committed_at", "When it was written (ISO 8601)."),
+        ],
+        {"description": "Runs with updated_after='last_run': how far each table is. Delete rows to read all again."},
+    ),
+    ("run", "table_name"),
+)
+
+
+def past_runs(session: Session, series: str, tables: Sequence[Table]) -> list[PastRun]:
+    """Return the runs of a series that wrote all of these tables, where all are there and not empty."""
+    if session.found(RUNS) is None:
+        return []
+    for table in tables:
+        if session.found(table) is None or not session.select(table, [table.key[0]], limit=1):
+            return []
+    wrote: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    columns = ["run", "updated_after", "high_water_mark", "started_at", "committed_at", "table_name"]
+    for *of_run, table_name in session.select(RUNS, columns, series=series):
+        wrote[tuple(of_run)].add(table_name)
+    return [
+        PastRun(run, after and _moment(after), mark and _moment(mark), _moment(started_at), _moment(committed_at))
+        for (run, after, mark, started_at, committed_at), names in wrote.items()
+        if names >= {table.name for table in tables}
+    ]
+
+
+def remember(session: Session, run: Run, rows: Mapping[str, int], high_water_mark: datetime | None) -> None:
+    """Note what a run wrote.
+
+    :param rows: table to rows.
+    """
+    note = {
+        "run": run.token,
+        "series": run.series,
+        "dag_id": run.dag_id,
+        "task_id": run.task_id,
+        "run_id": run.run_id,
+        "updated_after": run.selection.get(UPDATED_AFTER),
+        "high_water_mark": None if high_water_mark is None else high_water_mark.isoformat(),
+        "started_at": run.started_at.isoformat(),
+        "committed_at": datetime.now(UTC).isoformat(),
+    }
+    notes = [{**note, "table_name": table, "row_count": count} for table, count in rows.items()]
+    staged = StagedTable(RUNS.name, RUNS.schema)
+    try:
+        staged.write(pa.RecordBatch.from_pylist(notes, RUNS.schema))
+        staged.finish()
+        session.merge(RUNS, staged, None)
+    finally:
+        staged.close()
+
+
+def forget(session: Session, tables: Sequence[Table]) -> None:
+    """Take back what was noted of tables."""
+    if tables and session.found(RUNS) is not None:
+        for table in tables:
+            session.clear(RUNS, "series", table_name=table.name)

@@ -1,0 +1,83 @@
+"""SQLite, by ADBC."""
+
+# ruff: noqa: S608 - names are quoted
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import pyarrow as pa
+
+from airflow_provider_openesg.sql import locks
+from airflow_provider_openesg.sql.adbc import AdbcDatabase, AdbcSession
+from airflow_provider_openesg.sql.session import TableFound
+from airflow_provider_openesg.sql.statements import literal
+from airflow_provider_openesg.sql.storable import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import adbc_driver_manager.dbapi as adbc
+
+    from airflow_provider_openesg.tables.layout import Table
+
+
+class SqliteDatabase(AdbcDatabase):
+    """A SQLite file."""
+
+    way = "SQLite, by ADBC"
+
+    def session(self, connection: adbc.Connection) -> SqliteSession:
+        """Speak SQLite."""
+        return SqliteSession(connection, self.name)
+
+    def storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Turn what SQLite has no type for into text."""
+        return as_text(batch)
+
+
+class SqliteSession(AdbcSession):
+    """An open SQLite file."""
+
+    # Declared types; SQLite has neither decimals (nor do its floats hold them), nor days, times or JSON: they are text.
+    types: ClassVar[Mapping[pa.DataType, str]] = {
+        pa.string(): "TEXT",
+        pa.bool_(): "BOOLEAN",
+        pa.int64(): "BIGINT",
+        pa.float64(): "REAL",
+        pa.date32(): "DATE",
+        pa.timestamp("us", tz="UTC"): "TIMESTAMP",
+    }
+    decimal = "TEXT"
+    json = "TEXT"
+    schema = "main"
+
+    def __init__(self, connection: adbc.Connection, name: str) -> None:
+        super().__init__(connection, name)
+        self.execute(f"PRAGMA busy_timeout = {locks.FILE_WAIT * 1000:.0f}")
+        # The driver's own transactions begin without the lock, and fail where another process was quicker.
+        connection.adbc_connection.set_autocommit(True)
+
+    def begin(self) -> None:
+        """Begin, as the only one that writes."""
+        self.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Commit."""
+        self.execute("COMMIT")
+
+    def comment(self, what: str, text: str | None) -> None:
+        """Leave none: SQLite has nowhere to put it."""
+
+    def found(self, wanted: Table) -> TableFound | None:
+        """Look a table, or a view, up."""
+        info = f"pragma_table_info({literal(wanted.name)})"
+        columns = self.execute(f'SELECT lower(name), upper(type), "notnull", dflt_value, pk FROM {info}')
+        if not columns:
+            return None
+        key = sorted((place, name) for name, _, _, _, place in columns if place)
+        return TableFound(
+            types={name: type_ for name, type_, _, _, _ in columns},
+            required=frozenset(name for name, _, required, default, _ in columns if required and default is None),
+            key=tuple(name for _, name in key),
+        )

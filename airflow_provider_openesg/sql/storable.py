@@ -1,0 +1,71 @@
+"""What some databases cannot hold, put into what they can."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_openesg.tables.decimals import decimals_as_text
+from airflow_provider_openesg.tables.schemas import EXTRA
+
+log = logging.getLogger(__name__)
+
+
+def without_nul(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Put U+FFFD in place of U+0000 in texts; what was there goes to ``extra``, as JSON."""
+    for place, field in enumerate(batch.schema):
+        if not (pa.types.is_string(field.type) and _has_nul(batch.column(place))):
+            continue
+        texts = batch.column(place)
+        hit = pc.fill_null(pc.match_substring(texts, "\0"), fill_value=False)
+        log.warning(
+            "Column %s: %d texts hold U+0000, which PostgreSQL refuses. U+FFFD stands in its place; column %s has them"
+            " as they came.", field.name, pc.sum(hit).as_py(), EXTRA,
+        )  # fmt: skip
+        if EXTRA in batch.schema.names:
+            at = batch.schema.get_field_index(EXTRA)
+            rows = zip(batch.column(at).to_pylist(), texts.to_pylist(), strict=True)
+            extra = [_with(old, field.name, text) if text and "\0" in text else old for old, text in rows]
+            batch = batch.set_column(at, batch.schema.field(at), pa.array(extra, pa.string()))
+        batch = batch.set_column(place, field, pc.replace_substring(texts, "\0", "\ufffd"))
+    return batch
+
+
+def _has_nul(texts: pa.StringArray) -> bool:
+    """Look at the bytes of all texts at once."""
+    data = texts.buffers()[2]
+    return data is not None and b"\0" in data.to_pybytes() and bool(pc.any(pc.match_substring(texts, "\0")).as_py())
+
+
+def _with(extra: str | None, name: str, text: str) -> str:
+    """Add a member to JSON, and leave the rest of it as it is."""
+    member = f"{json.dumps(name)}: {json.dumps(text)}}}"
+    return "{" + member if extra is None or extra == "{}" else extra.rstrip()[:-1] + ", " + member
+
+
+def as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Turn decimals, days and times into text: ``1.500000000000``, ``2026-01-31 12:00:00.000000+00:00``."""
+    for place, field in enumerate(batch.schema):
+        column = batch.column(place)
+        if pa.types.is_timestamp(field.type):
+            text = pc.binary_join_element_wise(column.cast(pa.timestamp("us")).cast(pa.string()), "+00:00", "")
+        elif pa.types.is_decimal(field.type):
+            text = decimals_as_text(column)
+        elif pa.types.is_date(field.type):
+            text = column.cast(pa.string())
+        else:
+            continue
+        batch = batch.set_column(place, field.with_type(pa.string()), text)
+    return batch
+
+
+def without_zone(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Turn times into those of UTC without saying so, for databases that cannot say it."""
+    for place, field in enumerate(batch.schema):
+        if pa.types.is_timestamp(field.type):
+            naive = pa.timestamp("us")
+            batch = batch.set_column(place, field.with_type(naive), batch.column(place).cast(naive))
+    return batch

@@ -1,0 +1,183 @@
+"""What warehouses have in common that take Arrow by ADBC: Snowflake and BigQuery."""
+
+# ruff: noqa: S608 - names are quoted, texts escaped
+
+from __future__ import annotations
+
+import secrets
+from abc import abstractmethod
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.sql.adbc import AdbcDatabase, AdbcSession
+from airflow_provider_openesg.sql.session import RUN_ID, TableFound
+from airflow_provider_openesg.sql.stage import StagedTable
+from airflow_provider_openesg.sql.storable import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import adbc_driver_manager.dbapi as adbc
+
+    from airflow_provider_openesg.tables.layout import Table
+
+
+class WarehouseDatabase(AdbcDatabase):
+    """A warehouse."""
+
+    @contextmanager
+    def opened(self) -> Iterator[WarehouseSession]:
+        """Connect; leave no stage behind."""
+        with super().opened() as session:
+            assert isinstance(session, WarehouseSession)
+            try:
+                yield session
+            finally:
+                session.drop_stages()
+
+    def storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Turn decimals, days and times into text, which the merge casts: each driver takes them in its own way."""
+        return as_text(batch)
+
+
+class WarehouseSession(AdbcSession):
+    """An open warehouse, where whatever makes a table commits, and keys are declared but not enforced.
+
+    So rows are staged first, in tables of which the warehouse rids itself. What changes rows is noted, and runs in one
+    transaction when it is committed.
+    """
+
+    def __init__(self, connection: adbc.Connection, name: str, schema: str | None) -> None:
+        super().__init__(connection, name)
+        connection.adbc_connection.set_autocommit(True)
+        if not schema:
+            raise OpenESGConfigError(f"{name}: schema: none given, and the Connection has none. Give one.")
+        self.schema = schema
+        self._noted: list[str] = []
+        self._stages: list[str] = []
+        self._in_transaction = False
+
+    @abstractmethod
+    def has_schema(self) -> bool:
+        """Tell whether the schema is there."""
+
+    @abstractmethod
+    def columns(self, table: str) -> list[tuple[Any, ...]]:
+        """Return the columns of a table: name in lower case, type, and whether it has to be given."""
+
+    @abstractmethod
+    def create_stage(self, stage: str, columns: str) -> None:
+        """Make a table that goes away by itself."""
+
+    def begin(self) -> None:
+        """Make the schema where it does not exist."""
+        if not self.has_schema():
+            self.execute(f"CREATE SCHEMA {self.quoted(self.schema)}")
+
+    def commit(self) -> None:
+        """Change the rows, in one transaction."""
+        if self._noted:
+            self._in_transaction = True
+            self.transact(self._noted)
+            self._in_transaction = False
+        self._noted = []
+
+    def transact(self, statements: Sequence[str]) -> None:
+        """Run statements in one transaction; one that fails ends with the connection."""
+        self.connection.adbc_connection.set_autocommit(False)
+        for statement in statements:
+            self.execute(statement)
+        self.connection.commit()
+        self.connection.adbc_connection.set_autocommit(True)
+
+    def write(self, statement: str) -> None:
+        """Note a statement until the commit."""
+        self._noted.append(statement)
+
+    def comment(self, what: str, text: str | None) -> None:
+        """Leave none: tables and columns are declared with theirs, as each of these statements takes a while."""
+
+    def create(self, wanted: Table) -> None:
+        """Make a table; what was noted before is committed with it."""
+        self.commit()
+        super().create(wanted)
+
+    def add(self, wanted: Table, field: pa.Field) -> None:
+        """Add a column; what was noted before is committed with it."""
+        self.commit()
+        super().add(wanted, field)
+
+    def found(self, wanted: Table) -> TableFound | None:
+        """Look a table, or a view, up. Its key is what its columns tell: nobody enforces it."""
+        columns = self.columns(wanted.name)
+        if not columns:
+            return None
+        types = {name: type_ for name, type_, _ in columns}
+        required = frozenset(name for name, _, required in columns if required)
+        run = [RUN_ID.name] if RUN_ID.name in required and RUN_ID.name not in wanted.key else []
+        return TableFound(types, required, (*run, *map(self.folded, wanted.key)))
+
+    def probe(self, wanted: Table) -> None:
+        """Write no rows; and stage one, as the driver has a way of its own for that."""
+        super().probe(wanted)
+        if not self._stages:
+            with closing(StagedTable(wanted.name, pa.schema([("id", pa.string())]))) as row:
+                row.write(pa.RecordBatch.from_pylist([{"id": "1"}], row.schema))
+                row.finish()
+                with self.queryable(row):
+                    pass
+
+    @contextmanager
+    def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> Iterator[str]:
+        """Put the rows into a table that stays until the commit."""
+        stage = f"OPENESG_STAGE_{secrets.token_hex(8).upper()}"
+        self._stages.append(self.target(stage))
+        fields = [f"{self.quoted(field.name)} {self.type_of(field, in_key=False)}" for field in rows.schema_of(columns)]
+        self.create_stage(self.target(stage), ", ".join(fields))
+        self._ingest(stage, rows, columns, **self.place)
+        yield self.target(stage)
+
+    def insert(self, wanted: Table, rows: StagedTable) -> int:
+        """Write by key, and return how many keys there are."""
+        if not rows.rows:
+            return 0
+        with self.queryable(rows) as staged:
+            keys = self.names(wanted.key)
+            ((different,),) = self.execute(f"SELECT COUNT(*) FROM (SELECT DISTINCT {keys} FROM {staged}) AS k")
+            self.write(self._merging(wanted, rows, staged))
+        return int(different)
+
+    def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
+        """Write by key, without what the owners no longer have."""
+        if wanted.owner is not None and owners is not None and owners.rows:
+            with self.queryable(owners, ["id"]) as ids:
+                owner, id_ = self.quoted(wanted.owner[1]), self.quoted("id")
+                self.write(f"DELETE FROM {self.target(wanted.name)} WHERE {owner} IN (SELECT {id_} FROM {ids})")
+        return self.insert(wanted, rows)
+
+    def _merging(self, wanted: Table, rows: StagedTable, staged: str) -> str:
+        """Return the statement that writes staged rows by key."""
+        source = ", ".join(self._value(field, rows.schema.field(field.name)) for field in wanted.schema)
+        given = {name: f"s.{self.quoted(name)}" for name in wanted.schema.names}
+        same = " AND ".join(f"t.{self.quoted(name)} = {given[name]}" for name in wanted.key)
+        updates = [f"{self.quoted(name)} = {value}" for name, value in given.items() if name not in wanted.key]
+        return (
+            f"MERGE INTO {self.target(wanted.name)} AS t USING (SELECT {source} FROM {staged}) AS s ON {same}"
+            f" WHEN MATCHED THEN UPDATE SET {', '.join(updates)}"
+            f" WHEN NOT MATCHED THEN INSERT ({self.names(given)}) VALUES ({', '.join(given.values())})"
+        )
+
+    def _value(self, field: pa.Field, staged: pa.Field) -> str:
+        """Return a column of the stage, as what it is."""
+        name = self.quoted(field.name)
+        return name if field.type == staged.type else f"CAST({name} AS {self.type_of(field, in_key=False)}) AS {name}"
+
+    def drop_stages(self) -> None:
+        """Drop the stages, but not in a transaction that failed: to drop a table would commit what it has done."""
+        if not self._in_transaction:
+            with suppress(*self.errors):  # the warehouse does it as well, a little later
+                for stage in self._stages:
+                    self.execute(f"DROP TABLE {stage}")

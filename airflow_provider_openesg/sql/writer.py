@@ -1,0 +1,196 @@
+"""Write a run into a database: stage it, then load all tables in one transaction. The same for all databases."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.sql.runs_table import RUNS, forget, past_runs, remember
+from airflow_provider_openesg.sql.session import RUN_ID
+from airflow_provider_openesg.sql.stage import StagedTable
+from airflow_provider_openesg.tables import TABLES
+from airflow_provider_openesg.tables.layout import Table, tidy
+from airflow_provider_openesg.tables.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from airflow_provider_openesg.runs import PastRun, Run
+    from airflow_provider_openesg.sql.session import Database, Session, TableFound
+
+log = logging.getLogger(__name__)
+
+
+class SqlRunWriter:
+    """A run into a database: staged while it is pulled, then loaded in one transaction.
+
+    :param tables: tidy tables to write.
+    :param write_mode: one of :data:`airflow_provider_openesg.writers.WRITE_MODES`.
+    """
+
+    def __init__(self, database: Database, tables: Sequence[str], write_mode: str, run: Run) -> None:
+        self.write_mode = write_mode
+        self.run = run
+        self.wanted: list[Table] = []
+        self._database = database
+        self._stage: dict[str, StagedTable] = {}
+        self._open = ExitStack()
+        self._goes_on = False
+        for table in tables:
+            self.expect(tidy(table))
+        owners = {wanted.owner[0] for wanted in self.wanted if wanted.owner and write_mode == "merge"}
+        for owner in owners - self._stage.keys():
+            self._staged(owner, pa.schema([SCHEMAS[owner].field("id")]))
+        self.pulls: Sequence[str] = [table for table in TABLES if table in self._stage]
+
+    def expect(self, wanted: Table) -> None:
+        """Take one more table, to be written like the others."""
+        if self.write_mode == "append":
+            # Each run's rows stay apart.
+            wanted = replace(wanted, schema=wanted.schema.append(RUN_ID), key=(RUN_ID.name, *wanted.key))
+        self.wanted.append(wanted)
+        self._staged(wanted.name, self._database.storable(pa.RecordBatch.from_pylist([], wanted.schema)).schema)
+
+    def check(self) -> None:
+        """Make the tables fit, without committing it: whatever is in the way shows before anything is pulled.
+
+        :raises OpenESGConfigError: where the database cannot be opened or written, or a table there is in the way.
+        """
+        with self._database.opened() as session:
+            log.info("Will load into %s, schema %s: %s", self._database.name, session.schema, self._database.way)
+            try:
+                session.begin()
+                self._prepare(session)
+                for wanted in self.wanted:
+                    session.probe(wanted)
+            except session.errors as error:
+                message = str(error).strip()
+                raise OpenESGConfigError(
+                    f"{self._database.name}, schema {session.schema}: cannot be written: {message}. Needed are the"
+                    " rights to make the schema and its tables, where they do not exist, and to insert, update and"
+                    " delete rows."
+                ) from error
+
+    def past(self) -> Sequence[PastRun]:
+        """Return the runs of this series whose rows are there. From now on this one is to be found among them."""
+        self._goes_on = True
+        with self._database.opened() as session:
+            _missing(session, RUNS, session.found(RUNS))
+            return past_runs(session, self.run.series, self.wanted)
+
+    def write(self, table: str, batch: pa.RecordBatch) -> None:
+        """Stage a batch."""
+        staged = self._stage[table]
+        if RUN_ID.name in staged.schema.names:
+            batch = batch.append_column(RUN_ID, pa.repeat(self.run.token, batch.num_rows))
+        elif staged.schema.names != batch.schema.names:
+            batch = batch.select(staged.schema.names)
+        staged.write(self._database.storable(batch))
+
+    def commit(self, high_water_mark: datetime | None) -> dict[str, Any]:
+        """Load the run.
+
+        :raises OpenESGContractError: where the platform sent two rows with one key.
+        """
+        for staged in self._stage.values():
+            staged.finish()
+        total = sum(self._stage[wanted.name].rows for wanted in self.wanted)
+        log.info("Loading %d rows into %s", total, self._database.name)
+        with self._database.opened() as session:
+            # Whatever ends the process before the commit leaves the tables as they were.
+            session.begin()
+            self._prepare(session)
+            for wanted in self.wanted:
+                self._fill(session, wanted)
+            if self.write_mode == "replace":
+                forget(session, self.wanted)
+            if self._goes_on:
+                rows = {wanted.name: self._stage[wanted.name].rows for wanted in self.wanted}
+                remember(session, self.run, rows, high_water_mark)
+            session.commit()
+            return {"database": self._database.name, "schema": session.schema}
+
+    def close(self) -> None:
+        """Drop the stage."""
+        self._open.close()
+
+    def _staged(self, table: str, schema: pa.Schema) -> None:
+        self._stage[table] = StagedTable(table, schema)
+        self._open.callback(self._stage[table].close)
+
+    def _prepare(self, session: Session) -> None:
+        """Make all tables fit. Those in the way are found before any is changed: not every database takes that back."""
+        tables = [*self.wanted, RUNS] if self._goes_on else self.wanted
+        changes = [(wanted, _missing(session, wanted, session.found(wanted))) for wanted in tables]
+        # Before they are made: a database that commits new tables at once then commits this with them.
+        forget(session, [wanted for wanted, missing in changes if missing is None])
+        for wanted, missing in changes:
+            if missing is None:
+                session.create(wanted)
+            else:
+                for field in missing:
+                    session.add(wanted, field)
+
+    def _fill(self, session: Session, wanted: Table) -> None:
+        rows = self._stage[wanted.name]
+        try:
+            if self.write_mode == "merge":
+                owners = self._stage[wanted.owner[0]] if wanted.owner else None
+                # What is written by key would take two rows with one key for one that changed.
+                written = rows.distinct(wanted.key) if owners is None else rows.rows
+                if written == rows.rows:
+                    written = session.merge(wanted, rows, owners)
+            else:
+                session.delete(wanted, rows, self.run.token if self.write_mode == "append" else None)
+                written = session.insert(wanted, rows)
+        except session.errors:
+            written = rows.distinct(wanted.key)
+            if written == rows.rows:
+                raise
+        if written != rows.rows:
+            raise OpenESGContractError(
+                f"table {wanted.name}: {rows.rows} rows came from the platform, and only {written} differ in their"
+                f" key ({', '.join(wanted.key)}). Nothing was written."
+            )
+
+
+def _missing(session: Session, wanted: Table, found: TableFound | None) -> list[pa.Field] | None:
+    """Compare a table with what it shall be, and return the columns that it lacks; ``None`` where there is no table.
+
+    :raises OpenESGConfigError: for a difference that cannot be made good without touching what is there.
+    """
+    where = session.where(wanted.name)
+    for name in (wanted.name, *wanted.schema.names):
+        if session.longest_name is not None and len(name.encode()) > session.longest_name:
+            raise OpenESGConfigError(
+                f"table {where}: {name!r} has {len(name.encode())} bytes; this database takes names of up to"
+                f" {session.longest_name}."
+            )
+    if found is None:
+        return None
+    way_out = "Give another schema, or rename that table."
+    types = {field.name: session.type_of(field, in_key=field.name in wanted.key) for field in wanted.schema}
+    for name, type_ in types.items():
+        given = found.types.get(session.folded(name))
+        if given is None and name in wanted.key:
+            raise OpenESGConfigError(f"table {where}: key column {name} ({type_}) is missing there. {way_out}")
+        if given is not None and given != type_:
+            raise OpenESGConfigError(f"table {where}: column {name} is {given} there, and has to be {type_}. {way_out}")
+    if found.key != tuple(map(session.folded, wanted.key)):
+        has = f"({', '.join(found.key)})" if found.key else "missing"
+        raise OpenESGConfigError(
+            f"table {where}: the primary key is {has} there, and has to be ({', '.join(wanted.key)}). {way_out}"
+            " Tables of write_mode append have run_id in their key, the others have not."
+        )
+    if foreign := sorted(found.required - set(map(session.folded, types))):
+        raise OpenESGConfigError(
+            f"table {where}: column {foreign[0]} ({found.types[foreign[0]]}) there takes no null, and the platform has"
+            f" nothing to put into it. Drop its NOT NULL, or give it a default."
+        )
+    return [field for field in wanted.schema if session.folded(field.name) not in found.types]

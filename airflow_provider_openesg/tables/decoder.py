@@ -1,0 +1,275 @@
+"""JSON to typed records, at the speed of a decoder that knows every field, and without losing one that it does not.
+
+A :class:`RecordDecoder` begins with what a shape expects. Where an answer has a field more, or one of another type, it
+reads that answer slowly once, learns the difference and goes on at full speed. What it learns is kept as
+:class:`msgspec.Raw`: the very text that was sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, ValidationError
+
+from airflow_provider_openesg.api import COUNT, ITEMS, NEXT, RESULTS
+from airflow_provider_openesg.client.pagination import Page
+from airflow_provider_openesg.tables.record_types import ID, OTHER_NAMES, Many, Ref, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REST = f"\u2026rest {secrets.token_hex(8)}"
+"""Under this name, which no platform can send, fields that cannot be fields of a struct are put together."""
+
+MOST_LEARNED = 100
+"""Records that use field names as data would otherwise grow a struct without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the class of a decoded record (its attribute ``layout``) knows of itself.
+
+    :param name: what errors call the record.
+    :param references: fields that may be objects.
+    :param unknown: attribute to field name, of fields that the shape does not know; Raw, or None where absent.
+    :param renamed: attribute to (expected name, name as sent), of fields that came under another name.
+    :param has_unknown: whether a record, or one that it refers to, may have fields that its shape does not know.
+    """
+
+    name: str
+    references: tuple[str, ...]
+    unknown: Mapping[str, str]
+    renamed: Mapping[str, tuple[str, str]]
+    has_unknown: bool
+
+
+class RecordDecoder:
+    """Decodes the records of one shape. Threads may share it."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._learner = _Learner(shape)
+        self._lock = threading.Lock()
+        self._build()
+
+    def page(self, body: bytes) -> Page[Any]:
+        """Decode a list of records in any of the platform's envelopes.
+
+        :raises ValueError: it is not such a list, or a record is not what it must be; names record and field.
+        """
+        try:
+            answer = self._pages.decode(body)
+        except ValidationError:
+            answer = self._learned_page(body)
+        if isinstance(answer, list):
+            return Page(answer, [row.id for row in answer])
+        rows = answer.items if answer.items is not None else answer.results
+        if rows is None:
+            raise _no_list()
+        return Page(rows, [row.id for row in rows], answer.count, answer.next or None)
+
+    def record(self, body: bytes) -> Any:
+        """Decode one record.
+
+        :raises ValueError: it is not what it must be; names record and field.
+        """
+        try:
+            return self._records.decode(body)
+        except ValidationError:
+            with self._lock:
+                body = bytes(self._learner.tidy(Raw(body)))
+                self._build()
+                return self._records.decode(body)
+
+    def _build(self) -> None:
+        record = self._learner.struct()
+        rows = list[record] | None  # type: ignore[valid-type]
+        envelope = msgspec.defstruct(
+            "Envelope",
+            [
+                ("items", rows, None),
+                ("results", rows, None),
+                ("count", Annotated[int, Meta(ge=0)] | None, None),
+                ("next", str | None, None),
+            ],
+            rename={"items": ITEMS, "results": RESULTS, "count": COUNT, "next": NEXT},
+        )
+        self._records: msgspec.json.Decoder[Any] = msgspec.json.Decoder(record)
+        self._pages: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[record] | envelope)  # type: ignore[valid-type]
+
+    def _learned_page(self, body: bytes) -> Any:
+        """Decode a page that has something new: most often one field, which one record is enough to learn."""
+        answer = msgspec.json.decode(body, type=dict[str, Raw] | list[Raw])
+        listed = answer if isinstance(answer, list) else answer.pop(ITEMS, None) or answer.get(RESULTS)
+        if isinstance(listed, Raw) and bytes(listed).lstrip().startswith(b"["):
+            listed = msgspec.json.decode(listed, type=list[Raw])
+        if not isinstance(listed, list):
+            raise _no_list()
+        with self._lock:
+            tidy: list[Raw] = []
+            for row in listed:
+                known = self._learner.known()
+                tidy.append(self._learner.tidy(row))
+                if self._learner.known() > known:
+                    self._build()
+                    with contextlib.suppress(ValidationError):
+                        return self._pages.decode(body)
+            self._build()
+            body = msgspec.json.encode(tidy if isinstance(answer, list) else {**answer, ITEMS: tidy, RESULTS: None})
+            return self._pages.decode(body)
+
+
+class _Learner:
+    """What one shape's records turned out to be, beyond the shape."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self._parts = {
+            name: _Learner(expected.shape)
+            for name, expected in shape.fields.items()
+            if isinstance(expected, Ref | Many)
+        }
+        self._expected: dict[str, msgspec.json.Decoder[Any]] = {
+            name: msgspec.json.Decoder(ID if isinstance(expected, Ref) else expected)
+            for name, expected in shape.fields.items()
+            if not isinstance(expected, Many)
+        }
+        self._unknown: dict[str, None] = {}
+        self._renamed: dict[str, str] = {}
+        self._loose: set[str] = set()
+
+    def struct(self) -> type[Struct]:
+        """Make the class for records as they are known by now."""
+        fields: list[tuple[str, Any, Any] | tuple[str, Any]] = []
+        types: dict[str, Any] = {}
+        has_unknown = bool(self._unknown)
+        for name, expected in self._shape.fields.items():
+            match expected:
+                case Ref():
+                    part = self._parts[name].struct()
+                    types[name] = int | str | part | None
+                    has_unknown |= part.layout.has_unknown  # type: ignore[attr-defined]
+                case Many():
+                    types[name] = list[self._parts[name].struct()] | None  # type: ignore[misc]
+                case _:
+                    types[name] = Raw if name in self._loose else expected
+            if name == "id" and self._shape.identified:
+                fields.append((name, int | str))
+            else:
+                # Parts that are absent are asked for by a call of their own, null is an answer.
+                fields.append((name, types[name], UNSET if isinstance(expected, Many) else None))
+        renamed = {f"renamed_{i}": (name, sent) for i, (sent, name) in enumerate(self._renamed.items())}
+        unknown = {f"unknown_{i}": name for i, name in enumerate(self._unknown)}
+        fields += [(attribute, types[name], None) for attribute, (name, _) in renamed.items()]
+        fields += [(attribute, Raw, None) for attribute in unknown]
+        references = tuple(name for name, expected in self._shape.fields.items() if isinstance(expected, Ref))
+        return msgspec.defstruct(
+            "Record",
+            fields,
+            rename={**{attribute: sent for attribute, (_, sent) in renamed.items()}, **unknown},
+            forbid_unknown_fields=True,
+            gc=False,  # records hold no cycles, and there are very many of them
+            namespace={"layout": Layout(self._shape.name, references, unknown, renamed, has_unknown)},
+        )
+
+    def known(self) -> int:
+        """Count what was learned."""
+        return (
+            len(self._unknown)
+            + len(self._renamed)
+            + len(self._loose)
+            + sum(part.known() for part in self._parts.values())
+        )
+
+    def tidy(self, record: Raw) -> Raw:
+        """Learn what is new in ``record`` and return it in a form that :meth:`struct` takes.
+
+        :raises ValueError: it has no id, or a part of it is not what it must be.
+        """
+        try:
+            fields = msgspec.json.decode(record, type=dict[str, Raw])
+        except ValidationError:
+            raise ValueError(f"{self._shape.name}: expected an object, not {shown(record)}") from None
+        rest = {}
+        for name, value in list(fields.items()):
+            if name in self._shape.fields:
+                fields[name] = self._tidy_field(name, value, fields)
+            elif expected := self._expected_name(name):
+                self._renamed[name] = expected
+                fields[name] = self._tidy_field(expected, value, fields)
+            elif name in self._unknown or (_can_be_a_field(name) and len(self._unknown) < MOST_LEARNED):
+                self._unknown[name] = None
+            else:
+                rest[name] = fields.pop(name)
+        if rest:
+            self._unknown[REST] = None
+            fields[REST] = Raw(msgspec.json.encode(rest))
+        if self._shape.identified and "id" not in fields:
+            raise ValueError(f"{self._shape.name}: no 'id' in {shown(record)}")
+        return Raw(msgspec.json.encode(fields))
+
+    def _expected_name(self, name: str) -> str | None:
+        return next((other for other in OTHER_NAMES.get(name, ()) if other in self._shape.fields), None)
+
+    def _tidy_field(self, name: str, value: Raw, record: Mapping[str, Raw]) -> Raw:
+        expected = self._shape.fields[name]
+        start = bytes(value)[:1]
+        try:
+            if isinstance(expected, Ref) and start == b"{":
+                return self._parts[name].tidy(value)
+            if isinstance(expected, Many) and start == b"[":
+                parts = msgspec.json.decode(value, type=list[Raw])
+                return Raw(msgspec.json.encode([self._parts[name].tidy(part) for part in parts]))
+        except ValueError as error:
+            raise ValueError(f"{self._named(record)}: {error}") from None
+        if isinstance(expected, Many):
+            wanted = None if start == b"n" else "a list"
+        elif isinstance(expected, Ref):
+            wanted = None if self._fits(name, value) else "an id, or an object that has one"
+        elif name == "id" and self._shape.identified:
+            wanted = None if self._fits(name, value) and start != b"n" else "text or an integer"
+        else:
+            wanted = None
+            if not self._fits(name, value):
+                self._loose.add(name)
+        if wanted:
+            raise ValueError(f"{self._named(record)}: {name!r} must be {wanted}, not {shown(value)}")
+        return value
+
+    def _fits(self, name: str, value: Raw) -> bool:
+        try:
+            self._expected[name].decode(value)
+        except ValidationError:
+            return False
+        return True
+
+    def _named(self, record: Mapping[str, Raw]) -> str:
+        return f"{self._shape.name} {bytes(record['id']).decode()}" if "id" in record else self._shape.name
+
+
+def field_of(record: Any, name: str) -> Any:
+    """Give a field of a decoded record, under whichever name it came."""
+    value = getattr(record, name)
+    for attribute, (expected, _) in record.layout.renamed.items():
+        if value is None and expected == name:
+            value = getattr(record, attribute)
+    return value
+
+
+def _can_be_a_field(name: str) -> bool:
+    """Tell whether msgspec takes ``name`` as the name of a struct's field."""
+    return name != REST and not any(character in '"\\' or character < " " for character in name)
+
+
+def shown(value: Raw) -> str:
+    """Return JSON for an error: its beginning."""
+    text = " ".join(bytes(value).decode("utf-8", "replace").split())
+    return text if len(text) <= 80 else text[:80] + "\u2026"
+
+
+def _no_list() -> ValueError:
+    return ValueError(f"expected a list: {{{ITEMS!r}: [...], {COUNT!r}: n}}, {{{RESULTS!r}: [...]}} or [...]")

@@ -1,0 +1,1 @@
+"""Helpers that need Airflow: object storage paths, OpenLineage."""

@@ -1,0 +1,188 @@
+"""What a transfer has read and written: as assets, for DAGs that are scheduled on them, and for OpenLineage."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_openesg.version_compat import AIRFLOW_3
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+    from airflow.providers.common.compat.sdk import Asset, AssetAlias, Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from airflow_provider_openesg.hooks.openesg import OpenESGHook
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table is.
+
+    :param uri: of its asset.
+    :param namespace: of its OpenLineage dataset, as is its ``name``.
+    """
+
+    uri: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def in_storage(cls, path: str, table: str) -> Place:
+        """Return the place of a table in a directory.
+
+        :param path: URL of the directory.
+        """
+        parts = urlsplit(path)
+        directory = f"{parts.path.rstrip('/')}/{table}"
+        if not parts.netloc:
+            return cls(f"{parts.scheme}://{directory}", parts.scheme, directory)
+        namespace = f"{parts.scheme}://{parts.netloc}"
+        return cls(namespace + directory, namespace, directory.lstrip("/"))
+
+    @classmethod
+    def in_database(cls, database: str, schema: str | None, table: str) -> Place:
+        """Return the place of a table in a database.
+
+        :param database: its URL, without user and password; of one that is a file, ``duckdb:///path/of.duckdb``.
+        """
+        parts = urlsplit(database)
+        names = [name for name in (schema, table) if name]
+        if not parts.netloc:
+            return cls("/".join([database, *names]), database, ".".join(names))
+        names = [name for name in parts.path.split("/") if name] + names
+        namespace = f"{parts.scheme}://{parts.netloc}"
+        return cls("/".join([namespace, *names]), namespace, ".".join(names))
+
+
+@dataclass(slots=True)
+class _Written:
+    rows: int = 0
+    size: int = 0
+    columns: list[tuple[str, str, str | None]] = field(default_factory=list)
+
+
+class TransferLineage:
+    """One run's lineage, filled while it goes on.
+
+    :param templates: that were read; ``None`` for all.
+    """
+
+    def __init__(self, hook: OpenESGHook, templates: Sequence[str | int] | None) -> None:
+        from airflow_provider_openesg.assets.openesg import create_asset
+
+        self._hook = hook
+        host = hook.settings.base_url
+        self._sources = [create_asset(host=host, template=each) for each in (templates or (None,))]
+        self._tables: dict[str, _Written] = {}
+        self._places: Mapping[str, Place] = {}
+
+    def counted(self, batches: Iterable[tuple[str, pa.RecordBatch]]) -> Generator[tuple[str, pa.RecordBatch]]:
+        """Hand the batches on, and keep what they are."""
+        for table, batch in batches:
+            written = self._tables.setdefault(table, _Written())
+            written.rows += batch.num_rows
+            written.size += batch.nbytes
+            written.columns = [(each.name, str(each.type), _description(each)) for each in batch.schema]
+            yield table, batch
+
+    def emit(self, places: Mapping[str, Place], run: str, context: Context, alias: AssetAlias | None) -> None:
+        """Tell Airflow what was read and written.
+
+        The run counts already, so that nothing here may fail it.
+
+        :param places: of each table that was written.
+        :param alias: the task's outlet that the assets are emitted through; ``None`` where the run is part of another.
+        """
+        from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
+        self._places = places
+        collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+        for source in self._sources:
+            collector.add_input_asset(context=self._hook, uri=source.uri)
+        for asset in _assets(places).values():
+            collector.add_output_asset(context=self._hook, uri=asset.uri)
+        if alias is not None:
+            add_events(context, alias, places, {table: written.rows for table, written in self._tables.items()}, run)
+
+    def facets(self) -> OperatorLineage[Any, Any]:
+        """Return it for OpenLineage, whose provider has asked for it and so is there."""
+        from airflow.providers.common.compat.openlineage.facet import (
+            OutputDataset,
+            OutputStatisticsOutputDatasetFacet,
+            SchemaDatasetFacet,
+            SchemaDatasetFacetFields,
+        )
+        from airflow.providers.openlineage.extractors import OperatorLineage
+
+        from airflow_provider_openesg.assets.openesg import convert_asset_to_openlineage
+
+        outputs = []
+        for table, place in self._places.items():
+            written = self._tables.get(table, _Written())
+            columns = [SchemaDatasetFacetFields(name=n, type=t, description=d) for n, t, d in written.columns]
+            outputs.append(
+                OutputDataset(
+                    namespace=place.namespace,
+                    name=place.name,
+                    facets={"schema": SchemaDatasetFacet(fields=columns)},
+                    outputFacets={
+                        "outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=written.rows, size=written.size)
+                    },
+                )
+            )
+        inputs = [convert_asset_to_openlineage(source, self._hook) for source in self._sources] if outputs else []
+        return OperatorLineage(inputs=inputs, outputs=outputs)
+
+
+def add_events(
+    context: Context, alias: AssetAlias, places: Mapping[str, Place], rows: Mapping[str, int], run: str
+) -> None:
+    """Tell Airflow that a run of these tables counts.
+
+    :param alias: the task's outlet that the assets are emitted through.
+    """
+    events = context.get("outlet_events")
+    if events is None:  # called by hand, outside of a task instance
+        return
+    if not AIRFLOW_3 and not _known_to_airflow_2(alias):
+        log.info("No dataset event: Airflow has not read the task from its DAG file, or it is a mapped one.")
+        return
+    for table, asset in _assets(places).items():
+        events[alias].add(asset, extra={"run": run, "table": table, "rows": rows.get(table, 0)})
+
+
+def _known_to_airflow_2(alias: AssetAlias) -> bool:
+    """Tell whether Airflow's database has it; Airflow 2 would fail the task over an event of one that it has not."""
+    from airflow.models.dataset import DatasetAliasModel  # type: ignore[import-not-found]
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        return session.scalar(select(DatasetAliasModel.id).where(DatasetAliasModel.name == alias.name)) is not None
+
+
+def _assets(places: Mapping[str, Place]) -> dict[str, Asset]:
+    found = {table: _asset(place.uri) for table, place in places.items()}
+    return {table: asset for table, asset in found.items() if asset is not None}
+
+
+def _asset(uri: str) -> Asset | None:
+    from airflow.providers.common.compat.sdk import Asset
+
+    try:
+        return Asset(uri=uri)
+    except ValueError as error:  # a provider's own idea of its scheme's URIs
+        log.warning("No asset event for %s, which Airflow does not take for an asset: %s", uri, error)
+        return None
+
+
+def _description(column: pa.Field) -> str | None:
+    description = (column.metadata or {}).get(b"description")
+    return None if description is None else description.decode()

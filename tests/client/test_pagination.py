@@ -1,0 +1,338 @@
+"""The reading of lists, against lists that are served from memory and change between two requests."""
+
+import threading
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_openesg.client.pagination import MAX_PASSES, Listing, Page, decode_records
+from airflow_provider_openesg.client.session import OpenESGSession
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
+from airflow_provider_openesg.settings import OpenESGSettings
+
+URL = "https://esg.example/api/v1/reports"
+
+
+class Server:
+    """Serves ``rows`` in one of the envelopes; ``changes[n]`` is done before the n-th request is answered."""
+
+    def __init__(self, rows, envelope="items", cap=None, refuses_above=10**9):
+        self.rows, self.envelope, self.cap, self.refuses_above = list(rows), envelope, cap, refuses_above
+        self.changes = {}
+        self.asked: list[tuple[str, int]] = []
+        self.lock = threading.Lock()
+
+    def __call__(self, url, query):
+        with self.lock:
+            # The links of this server are offsets.
+            offset = int(query["offset"]) if query else int(url.rpartition("=")[2])
+            limit = int(query["limit"]) if query else 3
+            self.asked.append((url, offset))
+            if limit > self.refuses_above:
+                raise OpenESGApiError("limit: too large", method="GET", url=url, status=422)
+            limit = min(limit, self.cap or 10**9)
+            self.changes.get(len(self.asked), lambda rows: None)(self.rows)
+            return self.page(offset, limit)
+
+    def page(self, offset, limit):
+        if self.envelope == "whole":
+            return Page(list(self.rows), list(self.rows))
+        rows = self.rows[offset : offset + limit]
+        if self.envelope == "bare":
+            return Page(rows, list(rows))
+        if self.envelope == "links":
+            more = offset + len(rows) < len(self.rows)
+            return Page(rows, list(rows), len(self.rows), f"/api/v1/reports?o={offset + len(rows)}" if more else None)
+        return Page(rows, list(rows), len(self.rows))
+
+    def read(self, page_size=3, parallel=1, most=None):
+        return [row for page in listing(self, page_size, parallel, most).pages() for row in page]
+
+
+def listing(server, page_size, parallel, most=None):
+    session = OpenESGSession(OpenESGSettings.from_connection(host="https://esg.example", login="id", password="secret"))
+
+    def fetch(url, query):
+        page = server(url, query)
+        return lambda: page
+
+    return Listing(
+        fetch,
+        URL,
+        {},
+        page_size=page_size,
+        most=most or page_size,
+        parallel=parallel,
+        same_origin=session.same_origin,
+    )
+
+
+@pytest.mark.parametrize("envelope", ["items", "links", "bare", "whole"])
+@pytest.mark.parametrize("parallel", [1, 4])
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5, 6, 7, 20])
+def test_every_row_once_and_in_order(envelope, parallel, number):
+    server = Server(range(number), envelope)
+    assert server.read(parallel=parallel) == list(range(number))
+
+
+def test_requests_of_a_list_that_stands_still():
+    server = Server(range(300))
+    assert server.read(page_size=100) == list(range(300))
+    assert [offset for _, offset in server.asked] == [0, 99, 198, 297]  # one row of overlap
+    server = Server(range(100))
+    assert server.read(page_size=100) == list(range(100))
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("envelope", ["items", "links"])
+@pytest.mark.parametrize("where", [0, 1, 5, 10, 19, 20])
+@pytest.mark.parametrize("at", range(1, 12))
+def test_an_inserted_row_is_read_once_and_loses_no_other(envelope, where, at):
+    server = Server(range(20), envelope)
+    server.changes[at] = lambda rows: rows.insert(where, 99)
+    got = server.read()
+    assert sorted(got) == sorted(set(got)), "doubled"
+    assert set(range(20)) <= set(got)
+    # Where links are followed, only another page can tell of a row that came after its own page was read.
+    if len(server.asked) > at or envelope == "items":
+        assert (99 in got) == (99 in server.rows)
+
+
+@pytest.mark.parametrize("envelope", ["items", "links", "bare"])
+@pytest.mark.parametrize("where", [0, 1, 5, 10, 19])
+@pytest.mark.parametrize("at", range(2, 12))
+def test_a_removed_row_loses_no_other(envelope, where, at):
+    server = Server(range(20), envelope)
+    server.changes[at] = lambda rows: rows.remove(where)
+    got = server.read()
+    assert sorted(got) == sorted(set(got)), "doubled"
+    assert set(range(20)) - {where} <= set(got)
+
+
+changes = st.dictionaries(
+    st.integers(1, 25), st.tuples(st.sampled_from(["insert", "remove"]), st.floats(0, 1)), max_size=MAX_PASSES - 1
+)
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(
+    changes=changes,
+    number=st.integers(0, 30),
+    page_size=st.integers(4, 9),
+    parallel=st.sampled_from([1, 3]),
+    most=st.sampled_from([None, 12]),
+    cap=st.sampled_from([None, 11]),
+)
+def test_whatever_comes_and_goes(changes, number, page_size, parallel, most, cap):
+    server = Server(range(number), cap=cap)
+    stayed, kinds, inserted = set(range(number)), set(), {}
+
+    def change(at, kind, share):
+        def run(rows):
+            place = round(share * len(rows))
+            kinds.add(kind)
+            if kind == "insert":
+                rows.insert(place, 1000 + at)
+                inserted[1000 + at] = at
+            elif rows:
+                stayed.discard(rows.pop(min(place, len(rows) - 1)))
+
+        return run
+
+    server.changes = {at: change(at, *what) for at, what in changes.items()}
+    got = server.read(page_size, parallel, most)
+    assert len(got) == len(set(got)), "doubled"
+    assert stayed <= set(got), "lost"
+    if kinds == {"insert"}:
+        assert set(inserted) <= set(got), "a row that came was lost"
+
+
+def test_growth_at_the_end_costs_no_second_reading():
+    server = Server(range(20))
+    server.changes = {n: lambda rows: rows.append(len(rows)) for n in range(2, 8)}
+    assert server.read() == list(range(26))
+    offsets = [offset for _, offset in server.asked]
+    assert offsets == sorted(offsets)
+
+
+def test_a_list_that_never_holds_still_is_an_error():
+    server = Server(range(20))
+    server.changes = {n: lambda rows: rows.insert(0, -len(rows)) for n in range(1, 1000)}
+    with pytest.raises(OpenESGContractError, match="changes faster than it can be read"):
+        server.read()
+    assert server.asked.count((URL, 0)) == MAX_PASSES
+
+
+@pytest.mark.parametrize(
+    ("server", "offsets"),
+    [
+        ({}, range(0, 39, 19)),
+        ({"cap": 5}, [0, *range(0, 39, 3)]),
+        ({"refuses_above": 5}, [0, *range(0, 39, 3)]),
+        ({"envelope": "bare"}, range(0, 39, 19)),
+        ({"envelope": "bare", "cap": 5}, range(0, 40, 4)),
+    ],
+)
+def test_as_many_rows_in_a_page_as_the_platform_gives(server, offsets):
+    """It is asked for more than the page size once; where it gives or takes less, the page size holds."""
+    server = Server(range(40), **server)
+    assert server.read(page_size=4, most=20) == list(range(40))
+    assert [offset for _, offset in server.asked] == [*offsets]
+
+
+def test_a_capped_page_names_the_page_size_to_set():
+    server = Server(range(500), cap=50)
+    with pytest.raises(OpenESGContractError, match="set Page size of the Connection to 50"):
+        server.read(page_size=100)
+    assert [offset for _, offset in server.asked] == [0, 0]  # one more chance: rows and count are two queries
+
+
+def test_a_capped_bare_array_is_read_to_its_end():
+    server = Server(range(120), "bare", cap=50)
+    assert server.read(page_size=100) == list(range(120))
+
+
+def test_a_page_that_is_short_once_is_read_again():
+    server = Server(range(20))
+    serve = server.page
+
+    def short_once(offset, limit):
+        page = serve(offset, limit)
+        return Page(page.rows[:-1], page.ids[:-1], page.count) if len(server.asked) == 3 else page
+
+    server.page = short_once
+    assert server.read() == list(range(20))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda page: Page(page.rows[:-1], page.ids[:-1], page.count), "the page ends early"),
+        (lambda page: Page([*page.rows, 77], [*page.ids, 77], page.count), "ignores 'limit' or 'offset'"),
+        (lambda page: Page(page.rows, page.ids, None), "has no 'count'"),
+        (lambda page: Page([5, 5, 6], [5, 5, 6], page.count), "the row with id 5 twice"),
+        (lambda page: Page([], [], page.count), "the page ends early"),
+    ],
+)
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_a_wrong_page_is_an_error_that_names_the_list(change, message, parallel):
+    server = Server(range(20))
+    serve = server.page
+    server.page = lambda offset, limit: change(serve(offset, limit)) if offset == 6 else serve(offset, limit)
+    with pytest.raises(OpenESGContractError, match=message) as caught:
+        server.read(parallel=parallel)
+    assert str(caught.value).startswith(URL)
+
+
+@pytest.mark.parametrize("number", [4, 5, 20])
+def test_a_server_that_ignores_offset_is_an_error(number):
+    server = Server(range(number))
+    serve = server.page
+    server.page = lambda offset, limit: serve(0, limit)
+    with pytest.raises(OpenESGContractError, match="the server ignores 'offset'"):
+        server.read()
+    assert len(server.asked) <= 4
+
+
+def test_a_server_that_ignores_limit_gives_the_whole_list_at_once():
+    server = Server(range(20))
+    server.page = lambda offset, limit: Page(list(range(20)), list(range(20)), 20)
+    assert server.read() == list(range(20))
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ("https://elsewhere.example/api/v1/reports?o=3", "leaves the platform"),
+        ("http://esg.example/api/v1/reports?o=3", "leaves the platform"),
+        ("//elsewhere.example/reports?o=3", "leaves the platform"),
+        ("https://esg.example:8443/api/v1/reports?o=3", "leaves the platform"),
+        ("https://esg.example@elsewhere.example/reports?o=3", "leaves the platform"),
+        ("https://[esg.example/reports?o=3", "leaves the platform"),
+        ("?o=0", "repeats the one before"),
+    ],
+)
+def test_links_that_are_not_followed(link, message):
+    server = Server(range(20), "links")
+    serve = server.page
+    server.page = lambda offset, limit: Page(*(serve(offset, limit).rows,) * 2, 20, link)
+    with pytest.raises(OpenESGContractError, match=message):
+        server.read()
+    assert all(url.startswith("https://esg.example/") for url, _ in server.asked)
+
+
+def test_a_circle_of_links_is_an_error():
+    server = Server(range(20), "links")
+    serve = server.page
+    server.page = lambda offset, limit: (lambda page: Page(page.rows, page.ids, 20, page.next or "?o=3"))(
+        serve(offset, limit)
+    )
+    with pytest.raises(OpenESGContractError, match="leads back"):
+        server.read()
+
+
+def test_links_that_end_early_are_an_error():
+    server = Server(range(20), "links")
+    serve = server.page
+    server.page = lambda offset, limit: serve(offset, limit) if offset < 6 else Page([6], [6], 20, None)
+    with pytest.raises(OpenESGContractError, match="the last page came after 7 rows, while 'count' is 20"):
+        server.read()
+
+
+def test_pages_fetched_ahead_are_bounded():
+    server = Server(range(3000))
+    pages = listing(server, 3, 4).pages()
+    for number in range(1, 6):
+        next(pages)
+        # Taken, plus four under way and four waiting, and no more however slow the reader is.
+        assert len(server.asked) <= number + 8
+    pages.close()
+    assert len(server.asked) <= 13
+
+
+@pytest.mark.parametrize(
+    ("body", "rows", "count", "link"),
+    [
+        (b'{"items": [{"id": 1}], "count": 1}', [{"id": 1}], 1, None),
+        (
+            b'{"results": [{"id": "a"}], "count": 4, "next": "http://x/", "previous": null}',
+            [{"id": "a"}],
+            4,
+            "http://x/",
+        ),
+        (b'{"results": [{"id": 1, "n": 1.5}]}', [{"id": 1, "n": 1.5}], None, None),
+        (b'[{"id": 1}, {"id": "2"}]', [{"id": 1}, {"id": "2"}], None, None),
+        (b"[]", [], None, None),
+    ],
+)
+def test_envelopes(body, rows, count, link):
+    page = decode_records(body)
+    assert (page.rows, page.ids, page.count, page.next) == (rows, [row["id"] for row in rows], count, link)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<!doctype html><title>Log in</title>",
+        b'{"items": [{"id": 1}',
+        b'{"detail": "something went wrong"}',
+        b'{"items": {"id": 1}, "count": 1}',
+        b'"text"',
+        b"null",
+        b'{"items": [{"name": "no id"}], "count": 1}',
+        b'{"items": [{"id": null}], "count": 1}',
+        b'{"items": [{"id": true}], "count": 1}',
+        b'{"items": [7], "count": 1}',
+        b'{"items": [], "count": -1}',
+        b'{"items": [], "count": "3"}',
+        b'{"results": [], "next": 5}',
+        b"\xff\xfe",
+    ],
+)
+def test_what_is_no_page_is_refused(body):
+    with pytest.raises((ValueError, msgspec.MsgspecError)):
+        decode_records(body)

@@ -1,0 +1,184 @@
+"""What a commit replaces, what a sweep removes, and what neither touches."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_openesg.exceptions import OpenESGError
+from airflow_provider_openesg.lake import commit
+from airflow_provider_openesg.lake.manifest import committed_files, read_manifests
+from airflow_provider_openesg.lake.storage import Lake
+from airflow_provider_openesg.lake.writer import FileRunWriter
+
+START = datetime(2026, 2, 1, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def write(tmp_path, make_run, pull):
+    """A run of the day's number: complete, or of what changed; ``None`` as its batches leaves it as a kill does."""
+
+    def write(day=0, *, run_id=None, updated_after=None, keep_runs=None, killed=False, task_id="extract", tables=None):
+        run = make_run(run_id or f"scheduled__day-{day}")
+        selection = {"templates": None, "updated_after": updated_after, "filters": None}
+        run = replace(run, selection=selection, started_at=START + timedelta(days=day), task_id=task_id)
+        tables = tables or ("report_templates", "reports", "field_values")
+        writer = FileRunWriter(str(tmp_path), tables, "parquet", run, keep_runs=keep_runs)
+        writer.check()
+        for table, batch in pull(range(3)):
+            writer.write(table, batch)
+        if killed:
+            return run
+        with closing(writer):
+            writer.commit(None)
+        return run
+
+    return write
+
+
+def runs(path) -> list[str]:
+    return sorted(manifest.run_id.rpartition("__")[2] for manifest in read_manifests(path))
+
+
+def files(path: Path) -> set[str]:
+    return {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+
+
+def expected(path: Path) -> set[str]:
+    """What the manifests name, and the manifests."""
+    manifests = read_manifests(path)
+    return {*(each for run in manifests for each in run.paths), *(f"_openesg/runs/{run.run}.json" for run in manifests)}
+
+
+def test_names_stand_in_the_order_of_time(tmp_path, write):
+    for day in (2, 0, 1):
+        write(day)
+    named = committed_files(tmp_path, "reports")
+    assert [Path(file).name[len("20260201T030000000000Z-scheduled-") :][:5] for file in named] == [
+        "day-0",
+        "day-1",
+        "day-2",
+    ]
+
+
+def test_a_try_that_was_killed_is_cleared_by_the_next(tmp_path, write):
+    write(0, run_id="r", killed=True)
+    write(1, run_id="r", killed=True)
+    left = files(tmp_path)
+    assert len([file for file in left if file.endswith(".unfinished")]) == 6
+    assert not read_manifests(tmp_path)
+    write(2, run_id="other")
+    assert left < files(tmp_path)  # it is not for another run to remove them
+    write(3, run_id="r")
+    assert files(tmp_path) == expected(tmp_path)
+
+
+def test_files_that_a_commit_did_not_get_to_remove_go_with_the_next(tmp_path, write, monkeypatch):
+    write(0, run_id="r")
+    removed = []
+
+    def stopped(self, paths):
+        removed.extend(paths)
+        raise KeyboardInterrupt  # as a kill, nothing of ours answers it
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Lake, "remove", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            write(1, run_id="r")
+    assert len(removed) == 3
+    assert files(tmp_path) > expected(tmp_path)
+    write(2, run_id="r")
+    assert files(tmp_path) == expected(tmp_path)
+
+
+def test_tables_that_are_not_pulled_any_more_go_with_the_try_before(tmp_path, write):
+    write(0, run_id="r")
+    write(1, run_id="r", tables=("reports",))
+    assert files(tmp_path) == expected(tmp_path)
+
+
+def test_a_try_that_was_taken_for_dead_does_not_replace_its_retry(tmp_path, write):
+    write(1, run_id="r")
+    before = read_manifests(tmp_path)
+    with pytest.raises(OpenESGError, match="a later try of this task, begun 2026-02-02 03:00:00 UTC, has committed it"):
+        write(0, run_id="r")
+    assert read_manifests(tmp_path) == before
+    assert all(Path(file).exists() for file in before[0].files("reports"))
+
+
+def test_nothing_is_swept_by_default(tmp_path, write):
+    for day in range(4):
+        write(day)
+    assert len(runs(tmp_path)) == 4
+
+
+def test_the_newest_runs_are_kept(tmp_path, write, caplog):
+    caplog.set_level(logging.INFO)
+    for day in range(4):
+        write(day)
+    write(4, keep_runs=2)
+    assert runs(tmp_path) == ["day-3", "day-4"]
+    assert files(tmp_path) == expected(tmp_path)
+    assert "Swept 3 run(s)" in caplog.text
+
+
+def test_runs_of_what_changed_are_kept_with_the_run_they_build_on(tmp_path, write):
+    write(0)
+    write(1, updated_after="x")
+    write(2)
+    for day in (3, 4, 5):
+        write(day, updated_after="x", keep_runs=1)
+    assert runs(tmp_path) == ["day-2", "day-3", "day-4", "day-5"]
+    write(6, updated_after="x", keep_runs=2)
+    assert len(runs(tmp_path)) == 5  # one complete run is all there is
+    write(7, keep_runs=1)
+    assert runs(tmp_path) == ["day-7"]
+    assert files(tmp_path) == expected(tmp_path)
+
+
+def test_runs_of_other_tasks_and_later_runs_stay(tmp_path, write):
+    write(0, task_id="other")
+    write(0)
+    write(9)
+    write(5, keep_runs=1)
+    assert runs(tmp_path) == ["day-0", "day-5", "day-9"]
+
+
+def test_what_is_not_ours_is_never_removed(tmp_path, write, caplog):
+    run = write(0)
+    manifest = tmp_path / f"_openesg/runs/{run.token}.json"
+    [ours] = read_manifests(tmp_path)
+    foreign = tmp_path / "reports" / "somebodys.parquet"
+    foreign.write_text("keep me")
+    manifest.write_text(manifest.read_text().replace(ours.tables["reports"].files[0].path, "reports/somebodys.parquet"))
+    (tmp_path / "_openesg/runs/notes.json").write_text("{}")
+    write(1, keep_runs=1)
+    assert foreign.read_text() == "keep me"
+    assert (tmp_path / "_openesg/runs/notes.json").exists()
+    assert not manifest.exists()
+    assert "notes.json: not a manifest" in caplog.text
+
+
+def test_a_sweep_that_was_killed_is_finished_by_the_next(tmp_path, write, monkeypatch):
+    write(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(commit, "_remove_swept", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            write(1, keep_runs=1)
+    assert runs(tmp_path) == ["day-1"]
+    assert len(list((tmp_path / "reports").iterdir())) == 2
+    write(2, keep_runs=1)
+    assert files(tmp_path) == expected(tmp_path)
+
+
+def test_a_sweep_that_fails_only_warns(tmp_path, write, caplog, monkeypatch):
+    write(0)
+    monkeypatch.setattr(commit, "_remove_swept", lambda *_: (_ for _ in ()).throw(PermissionError("Access Denied")))
+    write(1, keep_runs=1)
+    assert "they could not be swept (Access Denied)" in caplog.text
+    assert "day-1" in runs(tmp_path)

@@ -1,0 +1,407 @@
+"""Asking for reports through the hook, against the sandbox: nobody is written to twice, whatever goes wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+import requests as http
+
+from airflow_provider_openesg.exceptions import (
+    OpenESGApiError,
+    OpenESGConfigError,
+    OpenESGRateLimitError,
+    OpenESGUntraceableError,
+)
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.reports.requests.columns import COLUMNS
+from airflow_provider_openesg.reports.requests.run import request_reports
+from airflow_provider_openesg.reports.requests.worker_lock import turn
+
+POST = "POST /api/v1/report-requests"
+LIST = "GET /api/v1/report-requests"
+
+
+@pytest.fixture
+def ask(sandbox, token_cache_dir, connect):
+    """Ask through a Connection with a timeout of 1 s; the pause before a second look is twice that."""
+    connect(sandbox, timeout=1)
+
+    def run(rows, **arguments):
+        with OpenESGHook() as hook:
+            return hook.request_reports(rows, **arguments)
+
+    return run
+
+
+def outcomes(results):
+    return [result.outcome for result in results]
+
+
+def once(rows):
+    return {row["user_email"]: 1 for row in rows}
+
+
+def test_asked_once_and_found_again(sandbox, ask, rows, written_to):
+    thirty = rows(30)
+    first = ask(thirty)
+    assert outcomes(first) == ["created"] * 30
+    assert written_to(sandbox) == once(thirty)
+    sandbox.turn_clock(86_400)
+    second = ask(thirty)
+    assert outcomes(second) == ["existing"] * 30
+    assert [result.known for result in second] == [result.known for result in first]
+    assert written_to(sandbox) == once(thirty)
+    state = sandbox.state()
+    assert state["calls"][POST] == 30
+    # Looked up in bulk: before the first and after it; then once again. 205 to 235 requests are one page of 500.
+    assert state["calls"][LIST] == 1 + 1 + 1
+    with OpenESGHook() as hook:
+        report = hook.get_record("reports", first[0].known.report_id)
+    assert (report["customer_identifier"], report["reason"], report["status"]) == ("L-0", "2026", "requested")
+
+
+def test_every_column_reaches_the_platform(sandbox, ask, rows):
+    every = rows(1)[0] | {
+        name: {"organization_country": "FR", "organization_legal_form": "SE", "user_salutation": "good_day"}.get(
+            name, "a@b.example" if name.endswith("email") else name
+        )
+        for name in COLUMNS
+        if name not in rows(1)[0]
+    }
+    every |= {"user_locale": "fr_FR", "user_timezone": "Europe/Paris", "provider_notification": "directly"}
+    every |= {"submission_date": "2026-04-30", "creation_date": "2026-01-15"}
+    (result,) = ask([every])
+    with OpenESGHook() as hook:
+        record = hook.get_record("report-requests", result.known.request_id)
+    assert set(every) == set(COLUMNS)
+    assert (record["personal_message"], record["submission_date"]) == ("personal_message", "2026-04-30")
+    assert record["organization"]["type"] == "se"
+
+
+def test_only_what_is_new_is_asked(sandbox, ask, rows, written_to):
+    ask(rows(3))
+    assert outcomes(ask(rows(5))) == ["existing"] * 3 + ["created"] * 2
+    assert outcomes(ask(rows(5, reason="2027"))) == ["created"] * 5
+    assert outcomes(ask(rows(5, report_template="1"))) == ["existing"] * 5
+    assert set(written_to(sandbox).values()) == {2}
+
+
+def test_rows_without_an_identifier(sandbox, ask, rows, written_to):
+    some = rows(3, customer_identifier=None)
+    first = ask(some)
+    assert outcomes(ask(some)) == ["existing"] * 3
+    assert written_to(sandbox) == once(some)
+    with OpenESGHook() as hook:
+        stored = hook.get_record("report-requests", first[0].known.request_id)["customer_identifier"]
+    assert stored == first[0].key.customer_identifier
+
+
+@pytest.mark.parametrize("references", ["ids", "nested"])
+def test_references_in_other_shapes(sandbox, ask, rows, written_to, references):
+    sandbox.options(references=references)
+    assert outcomes(ask(rows(2))) == ["created"] * 2
+    assert outcomes(ask(rows(2))) == ["existing"] * 2
+
+
+class TestFaults:
+    def test_nothing_is_sent_and_all_are_named(self, sandbox, ask, rows):
+        some = rows(4)
+        some[1] |= {"user_email": "nobody", "user_locale": "de-DE"}
+        some[3] |= {"report_template": "nope"}
+        with pytest.raises(OpenESGConfigError) as caught:
+            ask(some)
+        said = str(caught.value).splitlines()
+        assert said[1:] == [
+            "row 2, user_email: 'nobody' given; allowed: an e-mail address",
+            "row 2, user_locale: 'de-DE' given; allowed: en_US, de_DE, fr_FR, es_ES, it_IT (did you mean 'de_DE'?)",
+            said[3],
+        ]
+        assert said[3].startswith("row 4, report_template: 'nope' given; allowed: one of ")
+        assert "vsme" in said[3]
+        assert sandbox.state()["calls"].get(POST, 0) == 0
+
+    def test_skip(self, sandbox, ask, rows, written_to):
+        some = rows(3)
+        some[1] |= {"user_email": "nobody"}
+        results = ask(some, on_invalid="skip")
+        assert outcomes(results) == ["created", "skipped", "created"]
+        assert "user_email: 'nobody' given" in results[1].why
+        assert len(written_to(sandbox)) == 2
+
+    def test_duplicates(self, sandbox, ask, rows, written_to):
+        some = rows(2)
+        with pytest.raises(OpenESGConfigError, match=r"row 3: the same request .* as row 1"):
+            ask([*some, some[0]], on_invalid="skip")
+        assert sandbox.state()["calls"].get(POST, 0) == 0
+        results = ask([*some, some[0]], on_duplicate="first")
+        assert outcomes(results) == ["created", "created", "skipped"]
+        assert written_to(sandbox) == once(some)
+
+    def test_a_row_that_the_platform_alone_refuses(self, sandbox, ask, rows, written_to):
+        some = rows(4)
+        some[2] |= {"organization_name": "x" * 300}
+        results = ask(some)
+        assert outcomes(results) == ["created", "created", "skipped", "created"]
+        assert results[2].why.startswith("refused by the platform: HTTP 422")
+        assert len(written_to(sandbox)) == 3
+
+    def test_a_conflict_is_looked_up(self, sandbox, ask, rows):
+        sandbox.fault("answer", path="report-requests$", method="POST", status=409, times=1)
+        results = ask(rows(1))
+        assert outcomes(results) == ["skipped"]
+        assert "HTTP 409" in results[0].why
+
+
+def test_dry_run(sandbox, ask, rows):
+    ask(rows(1))
+    results = ask(rows(3), dry_run=True)
+    assert outcomes(results) == ["existing", "to_create", "to_create"]
+    assert sandbox.state()["calls"][POST] == 1
+
+
+LOST = {
+    "timeout": {"kind": "delay", "seconds": 1.5},
+    "reset after sending": {"kind": "reset", "carried_out": True},
+    "reset before": {"kind": "reset"},
+    "502": {"kind": "answer", "status": 502, "body": "<html>Bad Gateway"},
+    "cut short": {"kind": "truncate"},
+    "broken JSON": {"kind": "cut_json"},
+    "no id": {"kind": "answer", "status": 201, "body": "{}"},
+}
+
+
+@pytest.mark.parametrize(("name", "after"), [("timeout", 0), ("reset before", 0), *((name, 2) for name in LOST)])
+def test_a_lost_answer(sandbox, ask, rows, written_to, name, after):
+    sandbox.fault(path="report-requests$", method="POST", times=1, after=after, **LOST[name])
+    some = rows(5)
+    assert outcomes(ask(some)) == ["created"] * 5
+    assert written_to(sandbox) == once(some)
+    carried_out = name not in ("reset before", "502", "no id")
+    assert sandbox.state()["calls"][POST] == 5 + (not carried_out)
+
+
+def test_429_is_waited_for(sandbox, ask, rows, written_to):
+    sandbox.fault("answer", path="report-requests$", method="POST", status=429, times=2, headers={"Retry-After": "0"})
+    some = rows(4)
+    ask(some)
+    assert written_to(sandbox) == once(some)
+
+
+def test_a_platform_that_stays_down(sandbox, ask, connect, rows, written_to):
+    connect(sandbox, timeout=1, max_retry_time=1)
+    ask(rows(1))
+    sandbox.fault("answer", path="report-requests$", method="POST", status=503)
+    with pytest.raises(OpenESGApiError) as caught:
+        ask(rows(200))
+    assert caught.value.status == 503
+    # One row alone, three times; never the other 198.
+    assert sandbox.state()["calls"][POST] == 1 + 3
+    sandbox.clear_faults()
+    ask(rows(40), retried=True)
+    assert written_to(sandbox) == once(rows(40))
+
+
+def test_a_platform_that_goes_down_in_the_middle_is_left_alone(sandbox, ask, rows, written_to):
+    some = rows(200)
+    sandbox.fault("answer", path="report-requests$", method="POST", status=503, after=50)
+    with pytest.raises(OpenESGApiError):
+        ask(some)
+    # Rounds end after ten losses (and what was under way): it is not called for each of the rows that are left.
+    assert sandbox.state()["calls"][POST] <= 50 + 4 * 14
+    assert len(written_to(sandbox)) == 50
+
+
+def test_what_is_not_about_a_row_ends_it_at_once(sandbox, ask, rows):
+    sandbox.fault("answer", path="report-requests$", method="POST", status=403, after=1)
+    with pytest.raises(OpenESGApiError) as caught:
+        ask(rows(100))
+    assert caught.value.status == 403
+    assert sandbox.state()["calls"][POST] <= 1 + 8
+
+
+class TestUntraceable:
+    """A platform that does not show what it was asked would be asked anew by every retry."""
+
+    def test_a_list_without_the_key(self, sandbox, ask, rows):
+        sandbox.fault(
+            "answer", path="report-requests$", method="GET", status=200, body='{"items": [{"id": 1}], "count": 1}'
+        )
+        with pytest.raises(OpenESGUntraceableError, match="customer_identifier"):
+            ask(rows(3))
+        assert sandbox.state()["calls"].get(POST, 0) == 0
+
+    def test_a_list_that_does_not_show_the_first(self, sandbox, ask, rows, written_to):
+        sandbox.fault("answer", path="report-requests$", method="GET", status=200, body='{"items": [], "count": 0}')
+        with pytest.raises(OpenESGUntraceableError, match="the platform's list does not show it"):
+            ask(rows(50))
+        assert sandbox.state()["calls"][POST] == 1
+
+    def test_an_identifier_that_is_stored_in_another_way(self, sandbox, ask, rows):
+        body = (
+            '{"report_request": {"id": 1, "report": null, "customer_identifier": "L", "reason": "2026", '
+            '"report_template": 1}}'
+        )
+        sandbox.fault("answer", path="report-requests$", method="POST", status=201, body=body)
+        with pytest.raises(OpenESGUntraceableError, match=r"sent as .*'L-0'.* and stored as .*'L'"):
+            ask(rows(50))
+        assert sandbox.state()["calls"][POST] == 1
+
+
+class TestTurns:
+    def test_two_at_once_with_the_same_rows(self, sandbox, ask, rows, written_to):
+        sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.02)
+        some, results = rows(60), []
+        threads = [threading.Thread(target=lambda: results.append(ask(some))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(sorted(set(outcomes(each))) for each in results) == [["created"], ["existing"], ["existing"]]
+        assert written_to(sandbox) == once(some)
+
+    def test_no_lock_nothing_sent(self, sandbox, ask, rows, token_cache_dir, monkeypatch):
+        token_cache_dir.mkdir(mode=0o755)
+        token_cache_dir.chmod(0o755)
+        with pytest.raises(OpenESGConfigError, match="credential_cache_dir"):
+            ask(rows(1))
+        assert sandbox.state()["calls"].get(POST, 0) == 0
+
+    def test_what_a_try_that_was_cut_off_left_under_way(self, sandbox, ask, rows, written_to, token_cache_dir):
+        """Its last call is still being carried out when the next try looks first, and done when it looks again."""
+        sandbox.fault("delay", path="report-requests$", method="POST", times=1, seconds=1.7)
+        (row,) = rows(1)
+        with OpenESGHook() as hook, turn(hook.settings.api_url, str(token_cache_dir)) as cut_off:
+            cut_off.begin_sending()
+            token = hook.get_conn().fetch_token()["access_token"]
+            with pytest.raises(http.ReadTimeout):
+                http.post(
+                    f"{hook.settings.api_url}/report-requests",
+                    json=row,
+                    headers={"Authorization": f"Bearer {token}"},
+                    timeout=0.2,
+                )
+        begun = time.monotonic()
+        assert outcomes(ask([row])) == ["existing"]
+        assert time.monotonic() - begun >= 2  # the pause itself
+        assert written_to(sandbox) == once([row])
+        with turn(hook.settings.api_url, str(token_cache_dir)) as after:
+            assert not after.in_doubt
+
+    def test_a_retry_looks_twice_though_another_worker_holds_the_mark(self, sandbox, ask, rows):
+        ask(rows(2), retried=True)
+        assert sandbox.state()["calls"][LIST] == 2 + 2 + 2
+
+
+class TestTwoMachines:
+    """Machines have no lock in common: each has a directory of its own here."""
+
+    @pytest.fixture
+    def machine(self, ask, tmp_path):
+        def start(name, rows, **arguments):
+            def run():
+                with OpenESGHook() as hook:
+                    results.extend(request_reports(hook.client, rows, directory=str(tmp_path / name), **arguments))
+
+            results: list[Any] = []
+            thread = threading.Thread(target=run)
+            thread.start()
+            return thread, results
+
+        return start
+
+    def test_that_begin_at_the_same_moment(self, sandbox, machine, rows, written_to):
+        """Both see both first requests: the older one's sender goes on, the other waits."""
+        sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.05)
+        some = rows(60)
+        machines = [machine(name, some) for name in "ab"]
+        for thread, _ in machines:
+            thread.join()
+        counts = written_to(sandbox)
+        first = some[0]["user_email"]
+        assert counts[first] in (1, 2)
+        assert counts == once(some) | {first: counts[first]}
+        assert [len(results) for _, results in machines] == [60, 60]
+
+    def test_one_begins_while_another_is_sending(self, sandbox, machine, rows, written_to):
+        sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.05)
+        some = rows(100)
+        early, _ = machine("a", some)
+        while early.is_alive() and len(written_to(sandbox)) < 10:
+            time.sleep(0.01)
+        late, results = machine("b", some)
+        early.join()
+        late.join()
+        counts = written_to(sandbox)
+        # The late one's first is sent by both if the early one has not come to it yet.
+        assert counts.keys() == once(some).keys()
+        assert counts.total() <= 101
+        assert len(results) == 100
+
+    def test_a_try_that_airflow_gave_up_and_its_retry(self, sandbox, machine, rows, written_to):
+        """The one sends on where nobody hears it; its retry waits until it has ended."""
+        sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.1)
+        some = rows(60)
+        early, _ = machine("a", some)
+        while early.is_alive() and len(written_to(sandbox)) < 5:
+            time.sleep(0.01)
+        late, results = machine("b", some, retried=True)
+        early.join()
+        late.join()
+        assert written_to(sandbox) == once(some)
+        assert outcomes(results) == ["existing"] * 60
+
+    def test_a_platform_that_refuses_a_second_request(self, sandbox, machine, rows, written_to):
+        sandbox.options(unique_requests=True)
+        sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.05)
+        some = rows(30)
+        machines = [machine(name, some) for name in "ab"]
+        for thread, _ in machines:
+            thread.join()
+        assert written_to(sandbox) == once(some)
+        assert all(set(outcomes(results)) <= {"created", "existing"} for _, results in machines)
+
+
+def test_in_parallel_and_no_more(sandbox, ask, connect, rows):
+    connect(sandbox, parallel_requests=8)
+    sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.05)
+    ask(rows(100))
+    assert sandbox.state()["in_flight_max"] == 8
+
+
+def test_a_thousand_rows_take_a_thousand_calls_and_a_few(sandbox, ask, connect, rows):
+    connect(sandbox, parallel_requests=16)
+    sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.02)
+    ask(rows(1000))
+    state = sandbox.state()
+    assert state["in_flight_max"] == 16
+    # 205 requests are one page, before the first and after it; once all are there, they are three pages of 500.
+    assert state["calls"] == {"POST /o/token/": 1, "GET /api/v1/report-templates": 1, POST: 1000, LIST: 1 + 1}
+    assert outcomes(ask(rows(1000))) == ["existing"] * 1000
+    assert sandbox.state()["calls"] == state["calls"] | {"GET /api/v1/report-templates": 2, LIST: 1 + 1 + 3}
+
+
+def test_under_the_rate_limit(sandbox, ask, connect, rows):
+    connect(sandbox, parallel_requests=8, requests_per_second=100)
+    ask(rows(40))
+    log = [call["at"] for call in sandbox.state()["log"] if call["method"] == "POST" and "o/token" not in call["path"]]
+    # Spaced by 10 ms when they leave; on the way they may bunch up a little, not by half.
+    assert log[-1] - log[0] >= 0.01 * (len(log) - 1) / 2
+
+
+def test_no_personal_data_in_the_log(sandbox, ask, rows, caplog):
+    caplog.set_level("INFO")
+    sandbox.fault("answer", path="report-requests$", method="POST", status=502, times=2, after=1)
+    ask(rows(10))
+    assert "to send" in caplog.text
+    assert "lieferant.example" not in caplog.text
+    assert "Lieferant" not in caplog.text
+
+
+def test_rate_limit_that_does_not_end(sandbox, ask, connect, rows):
+    connect(sandbox, max_retry_time=1)
+    sandbox.fault("answer", path="report-requests$", method="POST", status=429)
+    with pytest.raises(OpenESGRateLimitError):
+        ask(rows(3))

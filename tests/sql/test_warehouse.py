@@ -1,0 +1,287 @@
+"""Snowflake and BigQuery, which no test can reach: what they are told, read by a parser of their SQL.
+
+What both have in common is tested here and in ``test_databases.py`` by DuckDB's ADBC driver, and DuckDB in their place.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from decimal import Decimal
+from typing import Self
+
+import adbc_driver_manager.dbapi as adbc
+import pyarrow as pa
+import pytest
+import sqlglot
+from databases import database_under_test
+from duckdb_warehouse import DuckDBWarehouse, DuckDBWarehouseSession
+from sqlglot import exp
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.sql import snowflake
+from airflow_provider_openesg.sql.bigquery import BigQueryDatabase, BigQuerySession
+from airflow_provider_openesg.sql.snowflake import SnowflakeDatabase, SnowflakeSession
+from airflow_provider_openesg.sql.stage import StagedTable
+from airflow_provider_openesg.sql.writer import SqlRunWriter
+from airflow_provider_openesg.tables.layout import Table, tidy
+from airflow_provider_openesg.transfers.databases import database_of
+
+TABLES = ("report_templates", "reports", "field_values")
+
+
+@pytest.fixture
+def database(tmp_path, monkeypatch):
+    """DuckDB in place of a warehouse."""
+    with database_under_test("duckdb-warehouse", tmp_path, {}) as each:
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", each.connection_json)
+        monkeypatch.setattr(snowflake, "SnowflakeDatabase", DuckDBWarehouse)
+        yield each
+
+
+@pytest.fixture
+def load(make_run):
+    def load(batches, run="r", goes_on=False):
+        with closing(SqlRunWriter(database_of("warehouse", None), TABLES, "merge", make_run(run))) as writer:
+            writer.check()
+            past = writer.past() if goes_on else None
+            for table, batch in batches:
+                writer.write(table, batch)
+            writer.commit(None)
+            return past
+
+    return load
+
+
+@pytest.mark.parametrize("broken", ["DELETE", "MERGE"])
+def test_a_transaction_that_fails_leaves_nothing(load, database, pull, monkeypatch, broken):
+    load(pull(range(20)))
+    before = database.tables()
+    transact = DuckDBWarehouseSession.transact
+
+    def fail(self, statements):
+        assert [each.split()[0] for each in statements] == ["MERGE", "MERGE", "DELETE", "MERGE"]
+        last = max(place for place, each in enumerate(statements) if each.startswith(broken))
+        transact(self, [*statements[:last], "SELECT 1 FROM nowhere", *statements[last:]])
+
+    monkeypatch.setattr(DuckDBWarehouseSession, "transact", fail)
+    with pytest.raises(adbc.Error, match="nowhere"):
+        load(pull(range(10, 30), value="2.00"))
+    after = database.tables()
+    assert {table: rows for table, rows in after.items() if "STAGE" not in table} == before
+
+
+def test_no_stage_is_left(load, database, pull):
+    load(pull(range(5)))
+    assert tuple(database.tables()) == tuple(sorted(TABLES))
+
+    def torn():
+        yield from pull(range(5))
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        load(torn())
+    assert tuple(database.tables()) == tuple(sorted(TABLES))
+
+
+def test_what_was_noted_of_a_table_goes_with_it(load, database, pull, rows, make_run):
+    """The new table is committed before the pull, and what was noted has to be taken back with it."""
+    load(pull(range(5)), "a", goes_on=True)
+    assert len(load(pull(range(5)), "b", goes_on=True)) == 1
+    database.query("DROP TABLE reports")
+    with closing(SqlRunWriter(database_of("warehouse", None), ["reports"], "merge", make_run("c"))) as writer:
+        writer.check()
+        writer.write("reports", rows("reports", [{"id": "1"}]))
+        writer.commit(None)
+    assert load(pull(range(5)), "d", goes_on=True) == []
+
+
+def test_a_driver_that_cannot_stage(load, database, pull, monkeypatch):
+    def none(*arguments, **options):
+        raise adbc.InternalError("no adbc_ingest here", status_code=adbc._lib.AdbcStatusCode.NOT_IMPLEMENTED)
+
+    monkeypatch.setattr(adbc.Cursor, "adbc_ingest", none)
+    with pytest.raises(OpenESGConfigError, match=r"cannot be written: .*no adbc_ingest here"):
+        load(pull(range(5)))
+
+
+def test_driver_names_that_are_no_package(monkeypatch):
+    for driver in ("/nowhere/libadbc.so", "nosuchdriver"):
+        extra = f'{{"driver": "{driver}", "dialect": "bigquery"}}'
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", f'{{"conn_type": "adbc", "extra": {extra}}}')
+        database = database_of("warehouse", "esg")
+        with pytest.raises(OpenESGConfigError, match="cannot be opened: .*" + re.escape(driver)), database.opened():
+            pass
+
+
+def test_names_and_secrets(monkeypatch, tmp_path):
+    (tmp_path / "adbc_driver_snowflake.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for fields, name in (
+        ('"host": "u:geheim@acme/esg/public?warehouse=w"', "snowflake://acme/esg/public"),
+        ('"login": "u", "password": "geheim"', "snowflake://acme/esg"),
+    ):
+        kwargs = '{"adbc.snowflake.sql.account": "acme", "adbc.snowflake.sql.db": "esg"}'
+        extra = f'"extra": {{"dialect": "snowflake", "db_kwargs": {kwargs}}}'
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", f'{{"conn_type": "adbc", {fields}, {extra}}}')
+        database = database_of("warehouse", "esg")
+        assert database.name == name
+        assert "geheim" in database._secrets
+
+
+class Recorder:
+    """A connection that answers nothing, and notes what it is told."""
+
+    description = None
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.ingested: dict[str, dict] = {}
+        self.adbc_connection = self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def cursor(self) -> Recorder:
+        return self
+
+    def execute(self, statement: str) -> None:
+        self.told.append(statement)
+        # What is asked back: the schema, and how many keys there are.
+        asked = re.match("SELECT (CURRENT_SCHEMA|COUNT)", statement)
+        self.description = [("x",)] if asked else None
+
+    def fetchall(self) -> list[tuple[object]]:
+        return [(1,)]
+
+    def adbc_ingest(self, table, reader, **options) -> None:
+        self.ingested[table] = {**options, "rows": reader.read_all()}
+
+    def set_autocommit(self, enabled: bool) -> None:
+        self.told.append(f"autocommit {enabled}")
+
+    def commit(self) -> None:
+        self.told.append("commit")
+
+
+DIALECTS = {"snowflake": (SnowflakeSession, SnowflakeDatabase), "bigquery": (BigQuerySession, BigQueryDatabase)}
+WIDE = Table(
+    "vsme_reports",
+    pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("select", pa.decimal128(38, 12), metadata={"description": "Müller's \\ `x`\nnext", "unit": "kWh"}),
+        ]
+    ),
+    ("id",),
+)
+
+
+@pytest.fixture(params=DIALECTS)
+def told(request, rows):
+    """All that a run of each kind says."""
+    make, database = DIALECTS[request.param]
+    recorder = Recorder()
+    session = make(recorder, "warehouse", "esg")
+    session.begin()
+    store = database(lambda: None, "warehouse", "esg").storable
+    value = {"id": "1", "report_id": "1", "value_decimal": Decimal("1.5")}
+    for wanted, batch in (
+        (tidy("reports"), rows("reports", [{"id": "1"}])),
+        (tidy("field_values"), rows("field_values", [value])),
+        (WIDE, pa.RecordBatch.from_pylist([{"id": "1", "select": Decimal(2)}], WIDE.schema)),
+    ):
+        assert session.found(wanted) is None
+        session.create(wanted)
+        session.probe(wanted)
+        session.add(wanted, WIDE.schema.field("select"))
+        with closing(StagedTable(wanted.name, store(batch).schema)) as staged:
+            staged.write(store(batch))
+            staged.finish()
+            session.merge(wanted, staged, staged)
+            session.delete(wanted, staged, "it's")
+            session.delete(wanted, staged)
+            assert session.insert(wanted, staged) == 1
+    session.clear(tidy("reports"), "status", id="\\'\n")
+    session.select(tidy("reports"), ["id"], limit=1, status="x")
+    session.commit()
+    session.drop_stages()
+    return request.param, recorder
+
+
+def test_each_statement_is_of_its_dialect(told):
+    dialect, recorder = told
+    statements = [each for each in recorder.told if not re.match("autocommit|commit|ALTER SESSION|USE SCHEMA", each)]
+    parsed = [tree for each in statements for tree in sqlglot.parse(each, read=dialect)]
+    assert not [each.sql(dialect) for each in parsed if isinstance(each, exp.Command)]
+    kinds = {type(each) for each in parsed}
+    assert {exp.Create, exp.Alter, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Select, exp.Drop} <= kinds
+    literals = [each.name for tree in parsed for each in tree.find_all(exp.Literal)]
+    assert literals.count("Müller's \\ `x`\nnext [kWh]") == 4  # of one new table, and of a column that each one got
+    assert {"it's", "\\'\n"} <= set(literals)
+    merged = [each for each in parsed if isinstance(each, exp.Merge)]
+    columns = {each.name for each in merged[-1].find_all(exp.Column)}
+    assert columns == ({"ID", "SELECT"} if dialect == "snowflake" else {"id", "select"})
+
+
+def test_rows_change_in_one_transaction_and_are_staged_before(told):
+    dialect, recorder = told
+    changed = [place for place, each in enumerate(recorder.told) if re.match("MERGE|BEGIN|DELETE .* IN ", each)]
+    last = recorder.told[changed[-1] :]
+    if dialect == "bigquery":
+        assert len(changed) == 3  # two new tables came after rows were noted, and the commit
+        assert re.fullmatch(r"BEGIN TRANSACTION;\n.*;\nCOMMIT TRANSACTION;\nSELECT 1", last[0], re.DOTALL)
+        assert "MERGE" in last[0]
+        assert {each["db_schema_name"] for each in recorder.ingested.values()} == {"esg"}
+    else:
+        assert "commit" in last
+        assert "autocommit False" in recorder.told[: changed[-1]]
+    assert not [each for each in last[1:] if each.startswith("CREATE")]
+    staged = next(each["rows"] for each in recorder.ingested.values() if "value_decimal" in each["rows"].column_names)
+    assert staged["value_decimal"].to_pylist() == ["1.500000000000"]
+
+
+def test_no_table_is_dropped_in_a_transaction_that_failed(monkeypatch, rows):
+    """Where that commits, it would commit the half of it."""
+    recorder = Recorder()
+
+    def execute(statement):
+        Recorder.execute(recorder, statement)
+        if statement.startswith("MERGE"):
+            raise adbc.OperationalError("lost", status_code=adbc._lib.AdbcStatusCode.IO)
+
+    monkeypatch.setattr(recorder, "execute", execute)
+    warehouse = SnowflakeDatabase(lambda: recorder, "snowflake://acme", "esg")
+    with closing(StagedTable("reports", tidy("reports").schema)) as staged:
+        staged.write(rows("reports", [{"id": "1"}]))
+        staged.finish()
+
+        def load():
+            with warehouse.opened() as session:
+                session.merge(tidy("reports"), staged, None)
+                session.commit()
+
+        with pytest.raises(adbc.Error, match="lost"):
+            load()
+    assert recorder.told[-1].startswith("MERGE")
+
+
+def test_the_driver_of_pypi_has_no_bulk_ingestion(monkeypatch, rows):
+    def none(*arguments, **options):
+        status = adbc._lib.AdbcStatusCode.INVALID_ARGUMENT
+        raise adbc.ProgrammingError(
+            "unknown statement string type option `adbc.ingest.target_table`", status_code=status
+        )
+
+    recorder = Recorder()
+    monkeypatch.setattr(recorder, "adbc_ingest", none)
+    with pytest.raises(OpenESGConfigError, match=r"takes no rows in bulk.* `dbc install bigquery`"):
+        BigQuerySession(recorder, "bigquery://project", "esg").probe(tidy("reports"))
+
+
+def test_a_schema_has_to_be_known():
+    with pytest.raises(OpenESGConfigError, match="schema: none given, and the Connection has none"):
+        BigQuerySession(Recorder(), "bigquery://project", None)

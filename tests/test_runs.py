@@ -1,0 +1,84 @@
+"""Where a run begins: what the runs before it have seen together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_openesg.runs import OVERLAP, PastRun, Run, seen_up_to
+
+NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+
+def at(hour: int | None) -> datetime | None:
+    return None if hour is None else datetime(2026, 3, 1, hour, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("past", "begins"),
+    [
+        ([], None),
+        ([("a", None, 1)], 1),
+        ([("a", None, None)], None),  # read everything, and there was nothing
+        ([("b", 1, 2), ("a", None, 1), ("c", 2, 5)], 5),
+        ([("a", None, 1), ("c", 2, 5)], 1),  # what stood between was taken out
+        ([("b", 1, 2), ("c", 2, 5)], None),  # no run that read everything is left
+        ([("a", None, 1), ("b", 1, 2), ("full", None, 7), ("c", 6, 6)], 7),
+        ([("a", None, 1), ("again", 1, 3), ("c", 2, 2)], 3),
+        ([("a", None, 1), ("this", 1, 2), ("later", 2, 5)], 1),  # counts already, and is repeated
+        ([("this", None, 4), ("later", 4, 5)], None),
+    ],
+)
+def test_runs_join_up(past, begins):
+    runs = [
+        PastRun(run, at(after), at(mark), NOW + timedelta(hours=number), NOW + timedelta(hours=number, minutes=30))
+        for number, (run, after, mark) in enumerate(past)
+    ]
+    assert seen_up_to(runs, "this") == at(begins)
+
+
+def test_what_came_while_another_run_was_under_way_is_read_again():
+    def ran(run, after, mark, start, end):
+        return PastRun(run, at(after), at(mark), NOW + timedelta(minutes=start), NOW + timedelta(minutes=end))
+
+    full, slow, quick = ran("full", None, 1, 0, 10), ran("slow", 1, 2, 20, 60), ran("quick", 1, 5, 30, 40)
+    assert seen_up_to([full, slow, quick], "next") == at(2)
+    assert seen_up_to([full, slow, quick, ran("later", 2, 6, 70, 80)], "next") == at(6)
+
+
+def run_of(**changes) -> Run:
+    selection = {"tables": ["reports"], "templates": ["vsme"], "filters": None}
+    return Run(
+        **{
+            "dag_id": "d",
+            "task_id": "t",
+            "run_id": "r",
+            "map_index": -1,
+            "api_url": "u",
+            "selection": selection,
+            **changes,
+        }
+    )
+
+
+def test_a_series_is_what_is_asked_for_by_whom():
+    def selection(**changes):
+        return {"selection": {"tables": ["reports"], "templates": ["vsme"], "filters": None, **changes}}
+
+    series = run_of().series
+    for same in ({"run_id": "s"}, {"map_index": 3}, selection(tables=["x"]), selection(updated_after="2026")):
+        assert run_of(**same).series == series
+    others = [{"dag_id": "e"}, {"task_id": "u"}, {"api_url": "v"}, selection(templates=None), selection(filters={})]
+    assert len({series, *(run_of(**other).series for other in others)}) == 1 + len(others)
+
+
+def test_the_mark_stays_behind_what_was_seen_and_never_goes_back():
+    run = run_of(started_at=NOW)
+    hour = timedelta(hours=1)
+    assert run.high_water_mark(None, None) is None
+    assert run.high_water_mark(NOW - hour, None) == NOW - hour - OVERLAP
+    assert run.high_water_mark(NOW - hour, NOW - hour) == NOW - hour
+    assert run.high_water_mark(None, NOW - hour) == NOW - hour
+    assert run.high_water_mark(NOW + hour, NOW - hour) == NOW - OVERLAP
+    assert run.high_water_mark(None, NOW + hour) == NOW - OVERLAP
