@@ -62,7 +62,7 @@ RESOURCES: Mapping[str, Resource] = {
     # known: a tag of v1, and that customer_identifier filters it; the others are assumed.
     "report-requests": Resource(
         "report-requests",
-        {"customer_identifier": "customer_identifier", "report_template": "report_template", "status": "status"},
+        {"customer_identifier": "customer_identifier", "template": "report_template", "status": "status"},
     ),
     # known: a tag of v1, and that customer_identifier filters it; the others are assumed. An id needs no filter of the
     # list: the record has a path of its own.
@@ -71,7 +71,7 @@ RESOURCES: Mapping[str, Resource] = {
         {
             ID: ID,
             "customer_identifier": "customer_identifier",
-            "report_template": "report_template",
+            "template": "report_template",
             "report_request": "report_request",
             "organization": "organization",
             "status": "status",

@@ -18,7 +18,7 @@ REPORTS = Asset(
     watchers=[
         AssetWatcher(
             name="submitted",
-            trigger=OpenESGReportEventTrigger(filters={"report_template": "vsme"}, poke_interval=60),
+            trigger=OpenESGReportEventTrigger(filters={"template": "vsme"}, poke_interval=60),
         )
     ],
 )

@@ -24,12 +24,10 @@ with DAG(
 ) as dag:
     # Says in its log and XCom what would be sent.
     preview = OpenESGRequestReportsOperator(
-        task_id="preview", requests="{{ var.value.openesg_suppliers }}", report_template="vsme", dry_run=True
+        task_id="preview", requests="{{ var.value.openesg_suppliers }}", template="vsme", dry_run=True
     )
 
     # Every row is checked before the first is sent; each is sent once, whatever fails on the way.
-    ask = OpenESGRequestReportsOperator(
-        task_id="ask", requests="{{ var.value.openesg_suppliers }}", report_template="vsme"
-    )
+    ask = OpenESGRequestReportsOperator(task_id="ask", requests="{{ var.value.openesg_suppliers }}", template="vsme")
 
     preview >> ask

@@ -41,7 +41,7 @@ with DAG(
 ) as dag:
     # Every supplier is checked before the first is written to, and each is written to once.
     ask = OpenESGRequestReportsOperator(
-        task_id="ask", requests=SUPPLIERS, sql_conn_id="postgres_default", report_template="vsme"
+        task_id="ask", requests=SUPPLIERS, sql_conn_id="postgres_default", template="vsme"
     )
 
     @task

@@ -173,7 +173,7 @@ class OpenESGHook(BaseHook):
         self,
         rows: Iterable[Mapping[str, Any]] | Mapping[int, Mapping[str, Any]],
         *,
-        report_template: str | int | None = None,
+        template: str | int | None = None,
         on_invalid: str = "fail",
         on_duplicate: str = "fail",
         dry_run: bool = False,
@@ -183,7 +183,7 @@ class OpenESGHook(BaseHook):
 
         :param rows: dicts with the columns of the platform's CSV upload; a mapping says what number messages call each
             by, else it is from 1.
-        :param report_template: id or key, for rows that name none.
+        :param template: id or key, for rows that name none.
         :param on_invalid: ``fail``: nothing is sent where a row is at fault; ``skip``: the valid rows are.
         :param on_duplicate: ``fail``: nothing is sent where two rows have one key; ``first``: the first of them is.
         :param dry_run: check and look up only.
@@ -197,7 +197,7 @@ class OpenESGHook(BaseHook):
         return request_reports(
             self.client,
             rows,
-            report_template=report_template,
+            template=template,
             on_invalid=on_invalid,
             on_duplicate=on_duplicate,
             dry_run=dry_run,

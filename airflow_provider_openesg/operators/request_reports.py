@@ -35,7 +35,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
     :param requests: a list of dicts, or the output of another task; the path of a CSV file (``,`` or ``;``) as
         ``ObjectStoragePath`` takes it; or, with ``sql_conn_id``, a query, or the path of a ``.sql`` file with one.
         Columns are those of the platform's CSV upload. (templated)
-    :param report_template: id or key of the report template, for rows that name none. (templated)
+    :param template: id or key of the report template, for rows that name none. (templated)
     :param sql_conn_id: Connection of the database that ``requests`` is a query for. (templated)
     :param object_storage_conn_id: Connection of the store that ``requests`` is a path in.
     :param on_invalid: ``fail``: nothing is sent where a row is at fault; ``skip``: the valid rows are.
@@ -48,7 +48,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
     :raises AirflowFailException: the platform does not show what was sent: to be looked into, not retried.
     """
 
-    template_fields: Sequence[str] = ("requests", "report_template", "sql_conn_id", "openesg_conn_id")
+    template_fields: Sequence[str] = ("requests", "template", "sql_conn_id", "openesg_conn_id")
     template_ext: Sequence[str] = (".sql",)
     operator_extra_links = (OpenESGReportLink(),)
     ui_color = "#dcefdc"
@@ -57,7 +57,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
         self,
         *,
         requests: Any,
-        report_template: str | int | None = None,
+        template: str | int | None = None,
         sql_conn_id: str | None = None,
         object_storage_conn_id: str | None = None,
         on_invalid: str = "fail",
@@ -69,7 +69,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
         kwargs.setdefault("max_active_tis_per_dag", 1)
         super().__init__(**kwargs)
         self.requests = requests
-        self.report_template = report_template
+        self.template = template
         self.sql_conn_id = sql_conn_id
         self.object_storage_conn_id = object_storage_conn_id
         self.on_invalid = on_invalid
@@ -99,7 +99,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
             try:
                 results = hook.request_reports(
                     rows,
-                    report_template=self.report_template,
+                    template=self.template,
                     on_invalid=self.on_invalid,
                     on_duplicate=self.on_duplicate,
                     dry_run=self.dry_run_only,

@@ -29,12 +29,10 @@ def template_ids(source: Source) -> dict[str, Any]:
 
 def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
     """Put a template's id in the place of its key: what is known of a report is the id."""
-    given = filters.get("report_template")
+    given = filters.get("template")
     if not isinstance(given, str) or given.strip().isdecimal():
         return filters
     ids = template_ids(source)
     if given.strip() not in ids:
-        raise OpenESGConfigError(
-            f"filters: report_template {given!r} given; the platform has: {', '.join(ids) or 'none'}."
-        )
-    return {**filters, "report_template": ids[given.strip()]}
+        raise OpenESGConfigError(f"filters: template {given!r} given; the platform has: {', '.join(ids) or 'none'}.")
+    return {**filters, "template": ids[given.strip()]}

@@ -32,13 +32,13 @@ class OpenESGReportSensor(BaseSensorOperator):
     """Waits until one report, all, a number or a share of them are there.
 
     Exactly one of the first four is given. With ``customer_identifier``, and with ``filters`` that requests have too
-    (``customer_identifier``, ``report_template``), requests without a report count as missing.
+    (``customer_identifier``, ``template``), requests without a report count as missing.
 
     :param report_id: one report. (templated)
     :param report_request_id: the report that answers one request; of a list of requests, all their reports, read from
         the platform's lists. (templated)
     :param customer_identifier: all reports and requests with it. (templated)
-    :param filters: all reports that they select, such as ``{"report_template": 1}``. (templated)
+    :param filters: all reports that they select, such as ``{"template": 1}``. (templated)
     :param expected: ``"all"``, a number from 1, or a share such as ``"80%"``. (templated)
     :param statuses: of a report that is there; ``submitted`` and ``accepted`` where not given.
     :param deferrable: wait in the triggerer, without a worker, instead of in ``mode`` ``poke`` or ``reschedule``. The

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TEMPLATE_FILTER = "report_template"
+TEMPLATE_FILTER = "template"
 _TEMPLATE_OF = {"reports": "template", "report-requests": "report_template"}
 """The field that names a record's template."""
 
@@ -212,7 +212,8 @@ class Lists:
 def _filtered_by(resource: str, row: Any, name: str) -> str | None:
     """Return what a filter that the list does not take is compared with."""
     is_own_id = resource == "report-requests" and name == "report_request"
-    return as_text(row.id if is_own_id else field_of(row, name))
+    field = _TEMPLATE_OF[resource] if name == TEMPLATE_FILTER else name
+    return as_text(row.id if is_own_id else field_of(row, field))
 
 
 def _texts(value: Any) -> set[str]:

@@ -45,7 +45,9 @@ WORTH_BYTES = 64 * 1024 * 1024
 """What has to be read for a second process to be worth its start: some 4,000 reports of 60 field values."""
 
 _PACKAGE = __name__.partition(".")[0]
-_CODE = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {_PACKAGE}.tables.worker_main import main; main()"
+_CODE = (
+    f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {_PACKAGE}.tables.worker_main import main; main()"
+)
 
 
 @contextmanager

@@ -20,9 +20,9 @@ from airflow_provider_openesg.parameters import (
     check_filters,
     check_list,
     check_names,
-    check_updated_after,
     is_template,
     plain_filters,
+    read_updated_after,
 )
 from airflow_provider_openesg.runs import Run, seen_up_to
 from airflow_provider_openesg.tables import SHAPES, TABLES, pyarrow_needed
@@ -167,13 +167,13 @@ class OpenESGTransferOperator(BaseOperator):
                 " field keys become columns. Pull others by tasks of their own."
             )
         if known(self.updated_after):
-            check_updated_after(self.updated_after)
+            read_updated_after(self.updated_after, last_run=True)
         if known(self.filters):
             check_filters(self.filters)
 
     def _begin(self, run: Run, writer: RunWriter) -> datetime | None:
         """Find out from which time on changes are read, and say so."""
-        after = check_updated_after(self.updated_after)
+        after = read_updated_after(self.updated_after, last_run=True)
         if after == LAST_RUN:
             after = seen_up_to(writer.past(), run.token)
             if after is None:

@@ -46,11 +46,11 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
     the asset's state store (3.3) or in Variables (3.0 to 3.2), so that restarts lose none and make none twice.
 
     The event's payload: ``report_id``, ``report_request_id``, ``organization_id``, ``organization``,
-    ``report_template_id``, ``report_template`` (its key), ``customer_identifier``, ``status``, ``time`` (when it was
+    ``template_id``, ``template`` (its key), ``customer_identifier``, ``status``, ``time`` (when it was
     submitted, else last changed), ``watcher``.
 
     :param statuses: ``submitted`` and ``accepted`` where not given.
-    :param filters: which reports, such as ``{"report_template": "vsme"}``; all where None.
+    :param filters: which reports, such as ``{"template": "vsme"}``; all where None.
     :param poke_interval: seconds between two looks, each of which reads the lists of reports in ``statuses``.
     :param openesg_conn_id: Connection of type ``openesg``.
     :raises OpenESGConfigError: a parameter that cannot be used, or an Airflow without watchers.
@@ -152,8 +152,8 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
             "report_request_id": reference(row, "report_request"),
             "organization_id": reference(row, "organization"),
             "organization": organization.get("name") if isinstance(organization, dict) else None,
-            "report_template_id": template,
-            "report_template": self._template_key(client, template),
+            "template_id": template,
+            "template": self._template_key(client, template),
             "customer_identifier": row.get("customer_identifier"),
             "status": row["status"],
             "time": row.get("submitted_at") or row.get("updated_at"),

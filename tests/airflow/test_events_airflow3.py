@@ -42,7 +42,7 @@ def test_one_event_per_report_whenever_the_triggerer_is_killed(
     assert sorted(reports_of(watching, "submitted")) == sorted(before + inserted)
     payload = events_of(watching, "submitted")[-1]["extra"]["payload"]
     assert payload["organization"]
-    assert payload["report_template"] in ("vsme", "loan_esg")
+    assert payload["template"] in ("vsme", "loan_esg")
     assert payload["status"] == "submitted"
     assert payload["time"].startswith("2026-03-02T")
     # Each event is in one run; a run may have several. Airflow leaves what comes while it makes a run to the next one,

@@ -71,7 +71,7 @@ def test_yearly_campaign(sandbox, start_example, database, openesg_connection):
 
 def test_fill_report(sandbox, run_example, database, openesg_connection):
     with OpenESGHook() as hook:
-        filters = {"status": "requested", "report_template": "supplier-basics"}
+        filters = {"status": "requested", "template": "supplier-basics"}
         report_id = next(hook.iter_records("reports", filters=filters))["id"]
     database.query(
         "CREATE TABLE esg_values (field_key text, instance_id integer, value numeric, unit text, measurement text)"

@@ -77,7 +77,7 @@ def test_requests(sandbox, kept, context, number):
         {"organization_name": f"L{n} GmbH", "user_email": f"esg@l{n}.example", "customer_identifier": str(n)}
         for n in range(number)
     ]
-    said = OpenESGRequestReportsOperator(task_id="ask", requests=rows, report_template="vsme").execute(context)
+    said = OpenESGRequestReportsOperator(task_id="ask", requests=rows, template="vsme").execute(context)
     record = f"/{said['requests'][0]['request_id']}" if number == 1 else ""
     assert kept[-1] == f"{sandbox.base_url}/report-requests{record}"
 

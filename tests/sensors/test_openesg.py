@@ -120,12 +120,12 @@ def test_all_of_a_customer_identifier_counts_requests_that_have_no_report_yet(re
 
 def test_a_share_and_a_number(reports, sandbox):
     there = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
-    assert poke(filters={"report_template": 1}, expected=str(there)).is_done
-    assert not poke(filters={"report_template": 1}, expected=there + 1).is_done
-    assert poke(filters={"report_template": 1}, expected="50%").is_done
-    assert not poke(filters={"report_template": 1}, expected="90%").is_done
+    assert poke(filters={"template": 1}, expected=str(there)).is_done
+    assert not poke(filters={"template": 1}, expected=there + 1).is_done
+    assert poke(filters={"template": 1}, expected="50%").is_done
+    assert not poke(filters={"template": 1}, expected="90%").is_done
     sandbox.turn_clock(365 * DAY)
-    assert poke(filters={"report_template": 1}, expected="90%").is_done
+    assert poke(filters={"template": 1}, expected="90%").is_done
 
 
 def test_ids_are_capped_and_no_details_are_fetched(sandbox, monkeypatch, reports):
@@ -149,7 +149,7 @@ def test_a_declined_report_fails_instead_of_waiting_for_ever(reports):
     with pytest.raises(AirflowFailException, match=rf"will not come: report {declined['id']} \(declined\)"):
         poke(report_id=declined["id"])
     with pytest.raises(AirflowFailException, match="cannot be reached any more"):
-        poke(filters={"report_template": declined["template"]})
+        poke(filters={"template": declined["template"]})
     with pytest.raises(AirflowFailException, match="cannot be reached any more"):
         poke(filters={"status": "declined"}, expected="50%")
     # A number may still be made up by reports that are requested later.
@@ -186,9 +186,9 @@ def test_a_request_that_is_withdrawn_ends_the_wait_for_a_report_that_still_says_
 
 def test_a_template_may_be_named_by_its_key(reports):
     there = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
-    assert poke(filters={"report_template": "vsme"}, expected=there).xcom_value["there"] == there
-    with pytest.raises(OpenESGConfigError, match=r"report_template 'vsmee' given; the platform has: .*vsme"):
-        poke(filters={"report_template": "vsmee"})
+    assert poke(filters={"template": "vsme"}, expected=there).xcom_value["there"] == there
+    with pytest.raises(OpenESGConfigError, match=r"template 'vsmee' given; the platform has: .*vsme"):
+        poke(filters={"template": "vsmee"})
 
 
 def test_a_deleted_report_fails(reports, sandbox):

@@ -253,7 +253,7 @@ def test_filters_that_a_list_does_not_take(sandbox, read, caplog) -> None:
         ({"updated_after": "gestern"}, "updated_after: 'gestern' is not a time"),
         ({"filters": {"statuss": "submitted"}}, "Did you mean 'status'?"),
         ({"tables": ["organizations"], "filters": {"status": "x"}}, "Known: none."),
-        ({"filters": {"report_template": 1}, "templates": ["vsme"]}, "use templates"),
+        ({"filters": {"template": 1}, "templates": ["vsme"]}, "use templates"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_at_once(sandbox, client_for, arguments, said) -> None:

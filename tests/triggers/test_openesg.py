@@ -100,9 +100,9 @@ def test_the_result_is_that_of_poking(way, reports, requests, sandbox):
         {"report_request_id": asked["id"]},
         {"report_request_id": [each["id"] for each in requests], "expected": "60%"},
         {"customer_identifier": customer, "expected": 1},
-        {"filters": {"report_template": 1}, "expected": "80%"},
-        {"filters": {"status": "submitted", "report_template": "1"}, "expected": "5"},
-        {"filters": {"status": "submitted", "report_template": "vsme"}, "expected": "6"},
+        {"filters": {"template": 1}, "expected": "80%"},
+        {"filters": {"status": "submitted", "template": "1"}, "expected": "5"},
+        {"filters": {"status": "submitted", "template": "vsme"}, "expected": "6"},
         {"filters": {"status": ["submitted"]}, "expected": 20},
     ]
     poked = [OpenESGReportSensor(task_id="wait", **wait).poke({}) for wait in waits]

@@ -100,8 +100,8 @@ else:
             "report_request_id": None,
             "organization_id": report["organization"]["id"],
             "organization": report["organization"]["name"],
-            "report_template_id": report["template"],
-            "report_template": {1: "vsme", 2: "loan_esg"}.get(report["template"], event["report_template"]),
+            "template_id": report["template"],
+            "template": {1: "vsme", 2: "loan_esg"}.get(report["template"], event["template"]),
             "customer_identifier": report["customer_identifier"],
             "status": "submitted",
             "time": report["submitted_at"],
@@ -146,14 +146,14 @@ else:
         assert any(row["status"] == "requested" for row in rows)
 
     def test_other_statuses_and_filters(sandbox, state):
-        declined = watcher(state, statuses=["declined"], filters={"report_template": "vsme"})
+        declined = watcher(state, statuses=["declined"], filters={"template": "vsme"})
         events = watched(declined, 3, lambda _: sandbox.turn_clock(300 * DAY))
         with OpenESGHook() as hook:
-            filters = {"status": "declined", "report_template": 1}
+            filters = {"status": "declined", "template": 1}
             there = [row["id"] for page in hook.client.iter_pages("reports", filters=filters) for row in page]
         assert events
         assert {event["report_id"] for event in events} <= set(there)
-        assert {(event["status"], event["report_template"]) for event in events} == {("declined", "vsme")}
+        assert {(event["status"], event["template"]) for event in events} == {("declined", "vsme")}
 
     def test_watchers_that_are_the_same_share_a_memory(sandbox, state):
         """Two assets, one trigger: what either has had is known, also where one was added later."""
@@ -176,7 +176,7 @@ else:
             for given in (
                 {},
                 {"statuses": ["accepted"]},
-                {"filters": {"report_template": "vsme"}},
+                {"filters": {"template": "vsme"}},
                 {"openesg_conn_id": "x"},
             )
         }
@@ -188,12 +188,12 @@ else:
         """Airflow tells watchers apart by it, and 3.2 garbles a dict."""
         since = date(2026, 1, 31)
         made = [
-            OpenESGReportEventTrigger(statuses=statuses, filters={"report_template": templates, "organization": since})
+            OpenESGReportEventTrigger(statuses=statuses, filters={"template": templates, "organization": since})
             for statuses, templates in ((["a", "b"], {"vsme", "loan_esg"}), (["b", "a"], {"loan_esg", "vsme"}))
         ]
         kept = made[0].serialize()[1]
         assert kept == made[1].serialize()[1]
-        assert kept["filters"] == [["report_template", ["loan_esg", "vsme"]], ["organization", "2026-01-31"]]
+        assert kept["filters"] == [["template", ["loan_esg", "vsme"]], ["organization", "2026-01-31"]]
         assert OpenESGReportEventTrigger(**kept).watcher == made[1].watcher
 
     def test_errors_neither_end_it_nor_make_a_storm(sandbox, state, monkeypatch):

@@ -26,13 +26,13 @@ SHOWN = 10
 class Key(NamedTuple):
     """What makes two requests the same request."""
 
-    report_template: str
+    template: str
     customer_identifier: str
     reason: str
 
     def __str__(self) -> str:
         reason = f", reason {self.reason!r}" if self.reason else ""
-        return f"customer_identifier {self.customer_identifier!r}, template {self.report_template}{reason}"
+        return f"customer_identifier {self.customer_identifier!r}, template {self.template}{reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def request_reports(
     client: OpenESGClient,
     rows: Iterable[Mapping[str, Any]] | Mapping[int, Mapping[str, Any]],
     *,
-    report_template: str | int | None = None,
+    template: str | int | None = None,
     on_invalid: str = "fail",
     on_duplicate: str = "fail",
     dry_run: bool = False,
@@ -67,7 +67,7 @@ def request_reports(
 
     :param rows: dicts by column (:data:`~airflow_provider_openesg.reports.requests.columns.COLUMNS`); a mapping
         says what number messages call each by, else it is from 1.
-    :param report_template: id or key, of rows that name none.
+    :param template: id or key, of rows that name none.
     :param on_invalid: ``fail``: where a row is at fault nothing is sent; ``skip``: the others are.
     :param on_duplicate: of rows with one key, ``first``: the first is sent; ``fail``: nothing is.
     :param dry_run: send nothing.
@@ -78,7 +78,7 @@ def request_reports(
     :raises OpenESGUntraceableError: what was asked before, or just now, cannot be told.
     """
     numbered = rows.items() if isinstance(rows, Mapping) else enumerate(rows, 1)
-    checked = check_rows(numbered, template_ids(client), report_template)
+    checked = check_rows(numbered, template_ids(client), template)
     _raise_for_faults(checked, on_invalid, on_duplicate)
     keys = {row.key for row in checked.valid}
     # No lock for a dry run: it may read what another task is about to change.

@@ -33,7 +33,7 @@ def test_a_list(rows, sandbox):
     assert said["requests"][1] == {
         "row": 2,
         "outcome": "created",
-        "report_template": "1",
+        "template": "1",
         "customer_identifier": "L-1",
         "reason": "2026",
         "request_id": sandbox.state()["emails"][1]["report_request"],
@@ -73,7 +73,7 @@ def test_a_query(sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_DUCK", json.dumps({"conn_type": "duckdb", "host": database}))
     query = """SELECT name AS ORGANIZATION_NAME, mail AS user_email, number AS customer_identifier,
         NULL AS user_locale, DATE '2026-04-30' AS submission_date FROM suppliers"""
-    said = ask(query, sql_conn_id="duck", report_template="vsme")
+    said = ask(query, sql_conn_id="duck", template="vsme")
     assert said["requests"][0]["customer_identifier"] == "4711"
     assert len(sandbox.state()["emails"]) == 1
 
@@ -160,15 +160,15 @@ class TestPostgres:
 
     @pytest.mark.parametrize("identifier", ["number", "uid"])
     def test_its_types(self, table, sandbox, identifier):
-        said = ask(self.query(table, identifier), sql_conn_id="pg", report_template="vsme")
+        said = ask(self.query(table, identifier), sql_conn_id="pg", template="vsme")
         assert said["created"] == 2
         if identifier == "number":
             assert [each["customer_identifier"] for each in said["requests"]] == ["4711", "4712"]
-        assert ask(self.query(table, identifier), sql_conn_id="pg", report_template="vsme")["existing"] == 2
+        assert ask(self.query(table, identifier), sql_conn_id="pg", template="vsme")["existing"] == 2
 
     def test_no_rows(self, table, sandbox, task_log):
         query = self.query(table).replace(" ORDER", " WHERE number = 0 ORDER")
-        assert ask(query, sql_conn_id="pg", report_template="vsme")["rows"] == 0
+        assert ask(query, sql_conn_id="pg", template="vsme")["rows"] == 0
         assert "no rows" in task_log()
 
     @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ class TestPostgres:
     )
     def test_a_query_that_cannot_be_used(self, table, sandbox, query, said):
         with pytest.raises(OpenESGConfigError, match=said):
-            ask(query.format(table=table), sql_conn_id="pg", report_template="vsme")
+            ask(query.format(table=table), sql_conn_id="pg", template="vsme")
         assert sandbox.state()["emails"] == []
 
 
@@ -189,14 +189,14 @@ def test_a_csv_file_in_the_encoding_of_windows(sandbox, tmp_path):
     path = tmp_path / "suppliers.csv"
     path.write_bytes("organization_name;user_email\nMüller;a@b.example\n".encode("cp1252"))
     with pytest.raises(OpenESGConfigError, match=r"suppliers.csv: byte 30 is not UTF-8; save it as CSV UTF-8"):
-        ask(str(path), report_template="vsme")
+        ask(str(path), template="vsme")
 
 
 def test_a_csv_file_without_a_mandatory_column(sandbox, tmp_path):
     path = tmp_path / "suppliers.csv"
     path.write_text("organization_name;organisation_city\nA;B\nC;D\n", encoding="utf-8")
     with pytest.raises(OpenESGConfigError) as caught:
-        ask(str(path), report_template="vsme")
+        ask(str(path), template="vsme")
     assert str(caught.value).splitlines()[1:] == [
         "2 rows (2 to 3), organisation_city: 'B' given; allowed: a known column (did you mean 'organization_city'?)",
         "2 rows (2 to 3), user_email: no value given; allowed: an e-mail address; it is mandatory",

@@ -42,7 +42,7 @@ def basics_id(platform: SandboxProcess) -> int:
 
 def _requested(template: str) -> int:
     with OpenESGHook() as hook:
-        filters = {"status": "requested", "report_template": template}
+        filters = {"status": "requested", "template": template}
         return int(next(hook.iter_records("reports", filters=filters))["id"])
 
 

@@ -192,7 +192,7 @@ def test_what_the_platform_alone_refuses_is_named_by_field_key(report_id, sent):
 
 def test_a_closed_report(platform, sent):
     with OpenESGHook() as hook:
-        filters = {"status": "declined", "report_template": "vsme"}
+        filters = {"status": "declined", "template": "vsme"}
         declined = next(hook.iter_records("reports", filters=filters))["id"]
     with pytest.raises(OpenESGApiError, match=r"HTTP 409: The report is declined\."):
         update(declined, VALUES)
