@@ -1,6 +1,6 @@
-"""Started by a submitted report, this loads just that report. Needs Airflow 3, with its triggerer running.
+"""Load a report as soon as it is submitted. Needs Airflow 3 with a running triggerer.
 
-Needs the Connections ``openesg_default`` and ``duckdb_default``, as in ``openesg_nightly_extract.py``.
+Needs the Connections ``openesg_default`` and ``duckdb_default``.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -35,10 +35,12 @@ with DAG(
 
     @task
     def submitted(triggering_asset_events: Any = None) -> dict[str, list[Any]]:
-        """Several reports may be submitted before a run begins: Airflow then starts one run for all of them."""
+        """Return the reports of this run's events. One run may have the events of several reports."""
         # A payload names the report and its request, organization, template, customer_identifier, status and time.
         payloads = [each.extra["payload"] for events in triggering_asset_events.values() for each in events]
-        return {"id": [payload["report_id"] for payload in payloads]}
+        # An event may be delivered twice, with the same event_id. A report that was loaded before is replaced.
+        once = {payload["event_id"]: payload["report_id"] for payload in payloads}
+        return {"id": list(once.values())}
 
     OpenESGToSqlOperator(
         task_id="load", sql_conn_id="duckdb_default", tables=["reports", "field_values"], filters=submitted()

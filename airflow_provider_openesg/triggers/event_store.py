@@ -1,119 +1,89 @@
-"""Which reports had their event, kept by Airflow: across restarts of watcher and triggerer, none is made twice.
+"""Which reports had their event, kept in Airflow Variables, so that a restarted watcher continues where it was.
 
-The reports' ids are kept, and no time: rows with equal times, changes that turn up late and clocks that differ cannot
-matter. They are spread over a few keys, so that none grows large and an event changes one of them. The trigger writes
-where a watcher begins; of each event, the listener does (:mod:`airflow_provider_openesg.listeners.asset_events`).
+A triggerer stores an event some time after the trigger has yielded it. An id is therefore saved only
+:data:`STORED_AFTER` seconds later: a triggerer that is killed before that delivers the event again, with the same
+``event_id``, and never loses one. Ids are kept and no times, so reports with equal times, late changes and clocks that
+differ do not matter.
 """
 
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import conf
 from asgiref.sync import sync_to_async
 
-from airflow_provider_openesg.version_compat import AIRFLOW_3_3
+from airflow_provider_openesg import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 SHARDS = 16
-WATCHER = "openesg_"
-"""What the name of every watcher begins with."""
+"""Variables that the ids are spread over: MySQL limits a Variable to 64 KiB, about 7,000 ids."""
 
-Id = str | int
-
-
-def key_of(watcher: str, report_id: Id) -> str:
-    """Return the key that a report's id is kept under."""
-    return f"{watcher}_{zlib.crc32(str(report_id).encode()) % SHARDS:02}"
+STORED_AFTER = 60.0
+"""Seconds after which an event that was yielded is taken as stored. Airflow stores events every second or so."""
 
 
-def in_asset_store() -> bool:
-    """Tell whether the assets have a state store that both trigger and listener read and write; else it is Variables.
+class EventStore:
+    """The reports that a watcher has delivered, and those that had the status before it started.
 
-    A backend that workers alone use would hide its values from the listener.
-    """
-    return AIRFLOW_3_3 and not conf.get("workers", "state_store_backend", fallback="")
-
-
-class Store(Protocol):
-    """Where Airflow keeps a watcher's memory."""
-
-    async def get(self, key: str) -> list[Any]:
-        """Return what is kept; all of it, where it is kept in several places."""
-
-    async def set(self, key: str, value: list[Any]) -> None:
-        """Keep it."""
-
-
-class AssetStore:
-    """The state store of the watched assets (Airflow 3.3).
-
-    :param accessors: what the triggerer has given the trigger: of one asset, or of several whose watchers are the same.
+    :param watcher: name of the watcher; its Variables begin with it.
     """
 
-    def __init__(self, accessors: Any) -> None:
-        self._assets = list(accessors._by_name.values())
+    def __init__(self, watcher: str) -> None:
+        self._watcher = watcher
+        self._ids: set[str] = set()
+        self._unsaved: list[tuple[float, str]] = []
 
-    async def get(self, key: str) -> list[Any]:
-        """Return what any of the assets has: an event is one of all of them."""
-        return [value for asset in self._assets for value in await asset.aget(key, [])]
+    async def load(self) -> bool:
+        """Read the saved ids, and return whether the watcher has been started before."""
+        started = bool(await self._read(self._watcher))
+        if started:
+            for number in range(SHARDS):
+                self._ids.update(await self._read(self._key(number)))
+        return started
 
-    async def set(self, key: str, value: list[Any]) -> None:
-        """Keep it for each of the assets."""
-        for asset in self._assets:
-            await asset.aset(key, value)
+    async def start(self, ids: Iterable[str]) -> None:
+        """Save the reports that need no event. If this is interrupted, the next start begins again."""
+        self._ids.update(ids)
+        await self._save(range(SHARDS), self._ids)
+        await self._write(self._watcher, ["started"])
 
+    def is_new(self, report_id: str) -> bool:
+        """Return whether a report had no event yet."""
+        return report_id not in self._ids
 
-class VariableStore:
-    """Airflow Variables, where the assets have no state store, as on Airflow 3.0 to 3.2."""
+    def add(self, report_id: str) -> None:
+        """Note that an event was yielded."""
+        self._ids.add(report_id)
+        self._unsaved.append((clock.monotonic(), report_id))
 
-    async def get(self, key: str) -> list[Any]:
-        """Return what the Variable holds."""
+    async def save(self) -> None:
+        """Save the ids whose events were yielded at least :data:`STORED_AFTER` seconds ago."""
+        pending = [each for each in self._unsaved if clock.monotonic() - each[0] < STORED_AFTER]
+        if len(pending) < len(self._unsaved):
+            shards = {_shard(report_id) for _, report_id in {*self._unsaved} - {*pending}}
+            await self._save(shards, self._ids - {report_id for _, report_id in pending})
+            self._unsaved = pending
+
+    async def _save(self, shards: Iterable[int], ids: Iterable[str]) -> None:
+        for number in shards:
+            await self._write(self._key(number), sorted(each for each in ids if _shard(each) == number))
+
+    def _key(self, number: int) -> str:
+        return f"{self._watcher}_{number:02}"
+
+    async def _read(self, key: str) -> list[str]:
         from airflow.providers.common.compat.sdk import Variable
 
         return list(await sync_to_async(Variable.get)(key, default=[], deserialize_json=True))
 
-    async def set(self, key: str, value: list[Any]) -> None:
-        """Write the Variable."""
+    async def _write(self, key: str, value: list[str]) -> None:
         from airflow.providers.common.compat.sdk import Variable
 
         await sync_to_async(Variable.set)(key, value, serialize_json=True)
 
 
-class SeenReports:
-    """The reports that a watcher has made events of, and those that were there before it began.
-
-    :param watcher: its name: the same for the same question to the same Connection.
-    """
-
-    def __init__(self, store: Store, watcher: str) -> None:
-        self._store = store
-        self._watcher = watcher
-        self._ids: set[str] = set()
-
-    async def load(self) -> bool:
-        """Read what is kept; tell whether the watcher has ever begun."""
-        begun = bool(await self._store.get(self._watcher))
-        if begun:
-            for number in range(SHARDS):
-                self.add(await self._store.get(f"{self._watcher}_{number:02}"))
-        return begun
-
-    async def begin(self, ids: Iterable[Id]) -> None:
-        """Take what is there for no news, and keep that; what was kept half before an end counts for nothing."""
-        self.add(ids)
-        for number in range(SHARDS):
-            key = f"{self._watcher}_{number:02}"
-            await self._store.set(key, sorted(each for each in self._ids if key_of(self._watcher, each) == key))
-        await self._store.set(self._watcher, ["begun"])
-
-    def new(self, ids: Sequence[Id]) -> set[str]:
-        """Return those that have had no event."""
-        return set(map(str, ids)) - self._ids
-
-    def add(self, ids: Iterable[Id]) -> None:
-        """Remember them, in this process."""
-        self._ids |= set(map(str, ids))
+def _shard(report_id: str) -> int:
+    return zlib.crc32(report_id.encode()) % SHARDS

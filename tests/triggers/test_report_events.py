@@ -1,178 +1,196 @@
-"""The watcher's trigger in an event loop of its own; under a real triggerer that is killed: tests/airflow."""
+"""The watcher's trigger in an event loop; tests/airflow runs it under a real triggerer that is killed."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import date
-from types import SimpleNamespace
 
 import pytest
+from airflow.providers.common.compat import sdk
 
+from airflow_provider_openesg import clock
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.triggers import event_store as seen
 from airflow_provider_openesg.triggers import report_events
+from airflow_provider_openesg.triggers.event_store import EventStore
 from airflow_provider_openesg.triggers.openesg import OpenESGReportEventTrigger
-from airflow_provider_openesg.version_compat import AIRFLOW_3, AIRFLOW_3_3
+from airflow_provider_openesg.version_compat import AIRFLOW_3
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 
 DAY = 86_400
 
 
-class AssetState:
-    """The state store of one asset, as the triggerer hands it over."""
+@pytest.fixture(autouse=True)
+def variables(monkeypatch):
+    """Airflow Variables in memory; under a real triggerer: tests/airflow."""
+    values = {}
 
-    def __init__(self):
-        self.kept = {}
+    class Variables:
+        @staticmethod
+        def get(key, default=None, deserialize_json=False):
+            return json.loads(values[key]) if key in values else default
 
-    async def aget(self, key, default=None):
-        return self.kept.get(key, default)
+        @staticmethod
+        def set(key, value, serialize_json=False):
+            values[key] = json.dumps(value)
 
-    async def aset(self, key, value):
-        self.kept[key] = value
-
-    def keep(self, event):
-        """As the listener does when Airflow has stored the event."""
-        self.kept.setdefault(seen.key_of(event["watcher"], event["report_id"]), []).append(str(event["report_id"]))
+    monkeypatch.setattr(sdk, "Variable", Variables, raising=False)
+    return values
 
 
 @pytest.fixture
-def state(monkeypatch):
-    monkeypatch.setattr(report_events, "in_asset_store", lambda: True)  # Variables of older ones: tests/airflow
-    return AssetState()
+def minutes(monkeypatch):
+    """Let minutes pass for the trigger."""
+    passed = [0.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: passed[0])
+
+    def turn(number):
+        passed[0] += 60 * number
+
+    return turn
 
 
-def watcher(*states, **arguments) -> OpenESGReportEventTrigger:
-    made = OpenESGReportEventTrigger(**{"poke_interval": 1} | arguments)
-    path, kept = made.serialize()
+def watcher(**arguments) -> OpenESGReportEventTrigger:
+    trigger = OpenESGReportEventTrigger(**{"poke_interval": 1} | arguments)
+    path, kept = trigger.serialize()
     assert path == "airflow_provider_openesg.triggers.report_events.OpenESGReportEventTrigger"
-    again = OpenESGReportEventTrigger(**kept)  # as the triggerer makes it
-    again.asset_state_store = SimpleNamespace(_by_name=dict(enumerate(states)))
+    again = OpenESGReportEventTrigger(**kept)  # as a triggerer creates it
     again.poke_interval = 0.05
     return again
 
 
-def watched(trigger, looks, between=lambda look: None, sandbox=None):
-    """Let it look so often, ``between`` being called after each, and return the payloads of its events."""
-    made, done = [], 0
-    original = trigger._look
+def watched(trigger, polls, between=lambda poll: None):
+    """Run a number of polls, call ``between`` after each, and return the payloads of the events."""
+    payloads, done = [], 0
+    original = trigger._poll
 
-    def look():
+    def poll():
         nonlocal done
         if done:
             between(done)
-        if done == looks:
+        if done == polls:
             raise asyncio.CancelledError
         done += 1
         return original()
 
-    trigger._look = look
+    trigger._poll = poll
 
     async def run():
         async for event in trigger.run():
-            made.append(event.payload)  # noqa: PERF401 - they count when it ends in an error, too
+            payloads.append(event.payload)  # noqa: PERF401 - they count even if the run ends with an error
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(run())
-    return made
+    return payloads
 
 
 if not AIRFLOW_3:
 
-    def test_on_airflow_2_it_says_what_to_use():
+    def test_the_error_on_airflow_2_names_the_alternatives():
         with pytest.raises(OpenESGConfigError, match=r"needs the asset watchers of Airflow 3.*OpenESGReportSensor"):
             OpenESGReportEventTrigger()
 
 else:
 
-    def test_what_is_there_at_the_first_look_is_no_news(sandbox, state):
-        assert watched(watcher(state), looks=3) == []
+    def test_reports_that_have_the_status_at_the_first_poll_get_no_event(sandbox):
+        assert watched(watcher(), polls=3) == []
 
-    def test_one_event_per_report(sandbox, state):
+    def test_one_event_per_report(sandbox):
         new = []
-        events = watched(watcher(state), 4, lambda look: new.append(sandbox.insert_report()) if look < 3 else None)
-        assert [event["report_id"] for event in events] == [report["id"] for report in new]
+        events = watched(watcher(), 4, lambda poll: new.append(sandbox.insert_report()) if poll < 3 else None)
+        assert [event["report_id"] for event in events] == [str(report["id"]) for report in new]
         report, event = new[0], events[0]
         assert event == {
-            "watcher": watcher(state).watcher,
-            "report_id": report["id"],
+            "event_id": f"{watcher().watcher}-{report['id']}",
+            "watcher": watcher().watcher,
+            "report_id": str(report["id"]),
             "report_request_id": None,
-            "organization_id": report["organization"]["id"],
+            "organization_id": str(report["organization"]["id"]),
             "organization": report["organization"]["name"],
-            "template_id": report["template"],
+            "template_id": str(report["template"]),
             "template": {1: "vsme", 2: "loan_esg"}.get(report["template"], event["template"]),
             "customer_identifier": report["customer_identifier"],
             "status": "submitted",
             "time": report["submitted_at"],
         }
 
-    def test_an_event_is_made_until_it_is_stored(sandbox, state):
-        """Whatever ends the watcher before: the listener keeps the report with its event, and not before."""
-        watched(watcher(state), 1)
-        report = sandbox.insert_report()["id"]
-        for _ in range(2):
-            (event,) = watched(watcher(state), 3)
-            assert event["report_id"] == report
-        state.keep(event)
-        assert watched(watcher(state), 2) == []
+    def test_an_event_is_repeated_with_its_id_until_it_is_surely_stored(sandbox, minutes):
+        watched(watcher(), 1)
+        report = str(sandbox.insert_report()["id"])
+        first, second = (watched(watcher(), 3) for _ in range(2))  # restarted within a minute of the event
+        assert [event["report_id"] for event in first] == [report]
+        assert first == second
+        assert watched(watcher(), 3, lambda poll: minutes(1)) == first
+        assert watched(watcher(), 2) == []
 
-    def test_a_first_look_that_was_cut_off_is_made_anew(sandbox, state):
-        class Full(AssetState):
-            async def aset(self, key, value):
-                if len(self.kept) == 3:
-                    raise asyncio.CancelledError
-                await super().aset(key, value)
+    def test_ids_of_events_that_may_not_be_stored_are_not_saved_with_others(sandbox, minutes):
+        """Ids share Variables: saving an older event must not save a newer one."""
+        sandbox_ids = []
 
-        full = Full()
+        def insert(poll):
+            sandbox_ids.append(str(sandbox.insert_report()["id"]))
+            minutes(0.6)
+
+        watched(watcher(), 1)
+        watched(watcher(), 5, insert)
+        again = [event["report_id"] for event in watched(watcher(), 2)]
+        assert set(again) < set(sandbox_ids)
+        assert again
+
+    def test_the_last_event_of_a_burst_is_repeated_once(sandbox, minutes):
+        """Airflow leaves the other events of a burst to the next run, which the repeated event starts."""
+        watched(watcher(), 1)
+        new = [str(sandbox.insert_report()["id"]) for _ in range(3)]
+        events = [event["report_id"] for event in watched(watcher(), 5, lambda poll: minutes(0.7))]
+        assert sorted(events[:3]) == sorted(new)
+        assert events[3:] == events[2:3]
+
+    def test_a_first_poll_that_was_interrupted_starts_again(sandbox, variables):
+        full = EventStore(watcher().watcher)
+        original, writes = full._write, []
+
+        async def write(key, value):
+            if len(writes) == 3:
+                raise asyncio.CancelledError
+            writes.append(key)
+            await original(key, value)
+
+        full._write = write
         with pytest.raises(asyncio.CancelledError):
-            asyncio.run(anext(aiter(watcher(full).run())))
-        state.kept = full.kept
-        assert watched(watcher(state), 2) == []
+            asyncio.run(full.start(["1", "2"]))
+        assert len(variables) == 3
+        assert watched(watcher(), 2) == []
 
-    def test_reports_of_equal_times_and_late_ones_are_all_seen(sandbox, state):
-        watched(watcher(state), 1)
+    def test_reports_of_equal_times_and_late_reports_all_get_events(sandbox):
+        watched(watcher(), 1)
         new = [sandbox.insert_report(position)["id"] for position in ("end", "start", "middle")]
-        events = watched(watcher(state), 3, lambda look: new.append(sandbox.insert_report("start")["id"]))
-        assert sorted(event["report_id"] for event in events) == sorted(new[:5])
+        events = watched(watcher(), 3, lambda poll: new.append(sandbox.insert_report("start")["id"]))
+        assert {event["report_id"] for event in events} == {str(each) for each in new[:5]}
 
-    def test_a_report_that_goes_on_makes_no_second_event(sandbox, state):
+    def test_a_report_that_changes_its_status_again_gets_no_second_event(sandbox):
         """A report that is accepted after it was submitted, edited, or submitted again."""
         with OpenESGHook() as hook:
             rows = [row for page in hook.client.iter_pages("reports") for row in page]
         watching = {"statuses": ["requested", "in_progress", "submitted"]}
-        watched(watcher(state, **watching), 1)
-        assert watched(watcher(state, **watching), 3, lambda _: sandbox.turn_clock(10 * DAY)) == []
+        watched(watcher(**watching), 1)
+        assert watched(watcher(**watching), 3, lambda _: sandbox.turn_clock(10 * DAY)) == []
         assert any(row["status"] == "requested" for row in rows)
 
-    def test_other_statuses_and_filters(sandbox, state):
-        declined = watcher(state, statuses=["declined"], filters={"template": "vsme"})
+    def test_other_statuses_and_filters(sandbox):
+        declined = watcher(statuses=["declined"], filters={"template": "vsme"})
         events = watched(declined, 3, lambda _: sandbox.turn_clock(300 * DAY))
         with OpenESGHook() as hook:
             filters = {"status": "declined", "template": 1}
-            there = [row["id"] for page in hook.client.iter_pages("reports", filters=filters) for row in page]
+            existing = [str(row["id"]) for page in hook.client.iter_pages("reports", filters=filters) for row in page]
         assert events
-        assert {event["report_id"] for event in events} <= set(there)
+        assert {event["report_id"] for event in events} <= set(existing)
         assert {(event["status"], event["template"]) for event in events} == {("declined", "vsme")}
 
-    def test_watchers_that_are_the_same_share_a_memory(sandbox, state):
-        """Two assets, one trigger: what either has had is known, also where one was added later."""
-        watched(watcher(state), 1)
-        later = AssetState()
-        assert watched(watcher(state, later), 2) == []
-        sandbox.insert_report()
-        (event,) = watched(watcher(state, later), 2)
-        later.keep(event)
-        assert watched(watcher(state, later), 2) == []
-
-    def test_a_store_that_the_listener_cannot_read_is_not_used(monkeypatch):
-        assert seen.in_asset_store() == AIRFLOW_3_3
-        monkeypatch.setenv("AIRFLOW__WORKERS__STATE_STORE_BACKEND", "some.Backend")
-        assert not seen.in_asset_store()
-
-    def test_questions_that_differ_have_memories_of_their_own(state):
+    def test_watchers_that_differ_have_other_names():
         names = {
-            watcher(state, **given).watcher
+            watcher(**given).watcher
             for given in (
                 {},
                 {"statuses": ["accepted"]},
@@ -182,10 +200,10 @@ else:
         }
         assert len(names) == 4
         same = {"statuses": ["accepted", "submitted"], "poke_interval": 7}
-        assert watcher(state, **same).watcher == watcher(state).watcher
+        assert watcher(**same).watcher == watcher().watcher
 
-    def test_it_serializes_in_one_order_and_without_a_dict():
-        """Airflow tells watchers apart by it, and 3.2 garbles a dict."""
+    def test_the_serialization_is_sorted_and_has_no_dict():
+        """Airflow distinguishes watchers by it, and 3.2 corrupts dicts."""
         since = date(2026, 1, 31)
         made = [
             OpenESGReportEventTrigger(statuses=statuses, filters={"template": templates, "organization": since})
@@ -196,8 +214,8 @@ else:
         assert kept["filters"] == [["template", ["loan_esg", "vsme"]], ["organization", "2026-01-31"]]
         assert OpenESGReportEventTrigger(**kept).watcher == made[1].watcher
 
-    def test_errors_neither_end_it_nor_make_a_storm(sandbox, state, monkeypatch):
-        """Airflow starts a watcher that ends again within a second."""
+    def test_errors_do_not_end_it_and_are_repeated_slowly(sandbox, monkeypatch):
+        """Airflow restarts a watcher that ended within a second."""
         pauses = []
 
         async def sleep(seconds):
@@ -206,7 +224,7 @@ else:
         monkeypatch.setattr(report_events.asyncio, "sleep", sleep)
         sandbox.rotate_secret()
         sandbox.revoke_tokens()
-        trigger = watcher(state)
+        trigger = watcher()
         trigger.poke_interval = 60
         watched(trigger, 8)
         assert pauses == [120, 240, 480, 960, 1920, 3600, 3600, 3600]
@@ -218,7 +236,7 @@ else:
             ({"statuses": "submitted"}, r"Write \['submitted'\]"),
             ({"statuses": ["submited"]}, "Did you mean 'submitted'"),
             ({"filters": {"colour": 1}}, "'colour' given"),
-            ({"filters": {"status": "submitted"}}, "that is what statuses are for"),
+            ({"filters": {"status": "submitted"}}, "Use statuses for the status"),
             ({"poke_interval": 0}, "poke_interval: 0 given"),
         ],
     )
