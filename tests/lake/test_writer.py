@@ -51,7 +51,7 @@ def test_a_run_is_one_file_per_table_and_a_manifest(tmp_path, make_run, pull):
     assert (manifest.dag_id, manifest.task_id, manifest.run_id) == ("nightly", "extract", run.run_id)
     assert manifest.selection == {"templates": ["vsme"]}
     assert len(data_files(tmp_path)) == 3
-    assert not list(tmp_path.glob("_openesg/tries/*"))
+    assert not list(tmp_path.glob("_openesg/write_tests/*"))
 
 
 def test_parquet_carries_provenance_units_and_readable_row_groups(tmp_path, make_run, pull):

@@ -87,12 +87,12 @@ def target(request):
 
 def test_first_everything_then_what_changed(target, sandbox, task_log):
     assert target.run("1")["tables"]["reports"] == 200
-    assert "no earlier run of this task for this selection is there: reading all" in task_log()
+    assert "no earlier run of this task with this selection: reading everything" in task_log()
     sandbox.turn_clock(86_400)
     before = sandbox.state()["calls"]["GET /api/v1/reports/{id}"]
     second = target.run("2")["tables"]["reports"]
     assert 1 < second < 40
-    assert "reading what changed after 2026-03-0" in task_log()
+    assert "reading changes after 2026-03-0" in task_log()
     assert sandbox.state()["calls"]["GET /api/v1/reports/{id}"] == before + second
     assert target.run("3")["tables"]["reports"] < second
 

@@ -140,10 +140,10 @@ def test_what_cannot_be_used_names_the_connection_before_any_call(s3, sandbox, m
     for path, message in {
         "s3://files@no-such-bucket/esg": r"path 's3://no-such-bucket/esg' \(Connection 'files'\): cannot be written "
         r"\(FileNotFoundError: .*bucket does not exist",
-        "s3://nobody@lake/esg": "its Connection is not there .The conn_id `nobody` isn't defined",
-        "gs://files@lake/esg": r"cannot be opened \(.*\). gs:// needs apache-airflow-providers-google",
-        "abfs://lake/esg": "abfs:// needs apache-airflow-providers-microsoft-azure",
-        "s4://lake/esg": r"cannot be opened \(.*\). Known: a directory, s3, ",
+        "s3://nobody@lake/esg": "its Connection does not exist .The conn_id `nobody` isn't defined",
+        "gs://files@lake/esg": r"cannot be opened \(.*\). For gs://, install apache-airflow-providers-google",
+        "abfs://lake/esg": "For abfs://, install apache-airflow-providers-microsoft-azure",
+        "s4://lake/esg": r"cannot be opened \(.*\). Allowed: a local path, or s3, ",
     }.items():
         with pytest.raises(OpenESGConfigError, match=message):
             run(path)
