@@ -14,6 +14,7 @@ tables.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -122,15 +123,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cls(
             format=MANIFEST_FORMAT,
             run=run.token,
-            dag_id=run.dag_id,
-            task_id=run.task_id,
-            run_id=run.run_id,
-            map_index=run.map_index,
-            started_at=run.started_at,
             committed_at=datetime.now(UTC),
             package_version=__version__,
-            api_url=run.api_url,
-            selection=dict(run.selection),
+            **asdict(run),
             file_format=file_format,
             high_water_mark=high_water_mark,
             tables=tables,

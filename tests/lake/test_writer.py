@@ -201,7 +201,7 @@ def test_a_foreign_file_among_the_manifests_is_named(tmp_path, make_run, pull):
 
 def test_a_table_that_was_not_pulled_is_named(tmp_path, make_run, pull):
     write(tmp_path, make_run(), pull(range(1)))
-    with pytest.raises(OpenESGConfigError, match=r"'sections': not in run .*; it holds report_templates, reports"):
+    with pytest.raises(OpenESGConfigError, match=r"'sections': not in run .*; it contains report_templates, reports"):
         read_manifest(tmp_path).files("sections")
 
 
