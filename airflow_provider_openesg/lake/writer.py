@@ -141,8 +141,22 @@ class FileRunWriter:
 
         :raises OpenESGError: if the store refuses it, or if a later try has already committed the run.
         """
+        tables = {name: ManifestTable(0, columns_of(schema), []) for name, schema in self._schemas.items()}
         with self._store_errors():
-            return self._commit(high_water_mark)
+            for folder, target in list(self._open.items()):
+                file, table = self._finish(folder), tables[target.table]
+                tables[target.table] = ManifestTable(table.rows + file.rows, table.columns, [*table.files, file])
+            manifest = Manifest.of(self._run, file_format=self._format, high_water_mark=high_water_mark, tables=tables)
+            manifests = PARTS if self._part else RUNS
+            path = manifest_path(manifests, manifest.run)
+            replaced = read_replaced(self._lake, manifests, manifest)
+            # If writing the manifest fails, it may exist all the same. close() must not remove its files any more.
+            self._committing = True
+            if self._part:
+                self._lake.put(path, manifest.encode())
+            else:
+                commit(self._lake, manifest, replaced, self._keep_runs)
+        return {"path": self._lake.url(), "part" if self._part else "manifest": self._lake.url(path)}
 
     def close(self) -> None:
         """Discard all files that were not committed."""
@@ -154,23 +168,6 @@ class FileRunWriter:
             with contextlib.suppress(Exception):
                 self._lake.remove(self._written)
         self._open = {}
-
-    def _commit(self, high_water_mark: datetime | None) -> dict[str, Any]:
-        tables = {name: ManifestTable(0, columns_of(schema), []) for name, schema in self._schemas.items()}
-        for folder, target in list(self._open.items()):
-            file, table = self._finish(folder), tables[target.table]
-            tables[target.table] = ManifestTable(table.rows + file.rows, table.columns, [*table.files, file])
-        manifest = Manifest.of(self._run, file_format=self._format, high_water_mark=high_water_mark, tables=tables)
-        folder = PARTS if self._part else RUNS
-        path = manifest_path(folder, manifest.run)
-        replaced = read_replaced(self._lake, folder, manifest)
-        # If writing the manifest fails, it may exist all the same. From here on close() must not remove its files.
-        self._committing = True
-        if self._part:
-            self._lake.put(path, manifest.encode())
-        else:
-            commit(self._lake, manifest, replaced, self._keep_runs)
-        return {"path": self._lake.url(), "part" if self._part else "manifest": self._lake.url(path)}
 
     @contextlib.contextmanager
     def _store_errors(self) -> Iterator[None]:

@@ -207,7 +207,25 @@ def test_a_run_that_is_repeated_while_it_is_removed_stays(tmp_path, write, monke
         kill_after(patch, 1)
         with pytest.raises(KeyboardInterrupt):
             write(1, keep_runs=1)
-    write(2, run_id="scheduled__day-0")
+    assert len(files(tmp_path)) == len(expected(tmp_path)) + 3  # two files and the manifest without tables
+    write(2, run_id="scheduled__day-0", tables=("reports",))
+    assert runs(tmp_path) == ["day-0", "day-1"]
+    assert files(tmp_path) == expected(tmp_path)
+
+
+def test_a_run_that_is_committed_again_while_its_files_are_removed_stays(tmp_path, write, monkeypatch):
+    write(0)
+    remove, repeated = Lake.remove, []
+
+    def repeating(self, paths):
+        remove(self, paths := list(paths))
+        if not repeated and "day-0" in "".join(paths) and "write_tests" not in "".join(paths):
+            repeated.append(paths)
+            write(2, run_id="scheduled__day-0")
+
+    monkeypatch.setattr(Lake, "remove", repeating)
+    write(1, keep_runs=1)
+    assert repeated
     assert runs(tmp_path) == ["day-0", "day-1"]
     assert files(tmp_path) == expected(tmp_path)
 

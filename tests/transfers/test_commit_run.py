@@ -31,7 +31,7 @@ def write_part(path, run_id="r", map_index=-1, task_id="part", **arguments):
 
 
 def write_parts(path, run_id="r"):
-    """As the example does it; the parts of the templates as a mapped task gives them: in a sequence."""
+    """Write parts as in the example. A mapped task returns a sequence of parts."""
     organizations = write_part(path, run_id, task_id="organizations", tables=["organizations"])
     mapped = [write_part(path, run_id, n, tables=OF_TEMPLATES, templates=[n + 1]) for n in range(2)]
     return [organizations, tuple(mapped)]
@@ -106,14 +106,14 @@ def test_parts_go_on_from_the_last_run(tmp_path, sandbox):
     arguments = {"tables": ["reports"], "templates": [1], "updated_after": "last_run"}
     first = write_part(tmp_path, "1", 0, **arguments)
     assert first["tables"]["reports"] > 50
-    # Not committed: it does not count.
+    # Not committed, so it is not in the run history.
     assert write_part(tmp_path, "2", 0, **arguments)["tables"] == first["tables"]
     commit(tmp_path, [first], "1")
     sandbox.turn_clock(86_400)
     assert 0 < write_part(tmp_path, "3", 0, **arguments)["tables"]["reports"] < 50
 
 
-def test_nothing_to_commit_is_said(tmp_path):
+def test_no_parts_are_skipped(tmp_path):
     for parts in ([], [[], None], None):
         with pytest.raises(
             AirflowSkipException, match=r"There is no part to commit: the mapped tasks had nothing to map"
@@ -142,7 +142,7 @@ def test_parts_elsewhere_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("parts", [["x"], [{"run": "r", "manifest": "m"}], [3]])
-def test_what_is_no_part_is_named(tmp_path, parts):
+def test_values_that_are_not_parts_are_named(tmp_path, parts):
     with pytest.raises(OpenESGConfigError, match=r"parts: .* given; allowed: results of tasks with commit=False"):
         commit(tmp_path, parts)
 

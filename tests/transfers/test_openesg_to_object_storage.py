@@ -68,16 +68,16 @@ def test_templates_filters_and_updated_after(tmp_path):
     assert min(updated) > datetime(2026, 2, 20, tzinfo=UTC)
 
 
-def test_the_mark_of_a_run_is_where_the_next_begins(tmp_path, sandbox):
+def test_a_high_water_mark_is_updated_after_of_the_next_run(tmp_path, sandbox):
     mark = run(tmp_path, "1")["high_water_mark"]
     again = run(tmp_path, "2", updated_after=mark)
-    assert again["tables"]["reports"] == 1  # of the ten minutes that are read again
+    assert again["tables"]["reports"] == 1  # in the ten minutes that are read again
     assert again["high_water_mark"] == mark
     sandbox.turn_clock(86_400)
     assert run(tmp_path, "3", updated_after=mark)["tables"]["reports"] > 1
 
 
-def test_a_time_that_lies_in_the_future_is_said_and_does_not_become_a_mark(tmp_path, task_log):
+def test_a_time_in_the_future_is_logged_and_is_no_high_water_mark(tmp_path, task_log):
     result = run(tmp_path, tables=["reports"], updated_after="2100-01-01")
     assert result["tables"]["reports"] == 0
     assert "updated_after: 2100-01-01T00:00:00+00:00 is in the future" in task_log()
@@ -97,7 +97,7 @@ def test_a_platform_that_fails_half_way_leaves_nothing(tmp_path, sandbox):
     sandbox.clear_faults()
     sandbox.fault("cut_json", path="/reports$", after=1, share_sent=0.5)
     with pytest.raises(OpenESGContractError):
-        run(tmp_path, "before")  # and what counts already is not lost by its second try
+        run(tmp_path, "before")  # a failed second try does not remove the committed first one
     assert read_manifests(tmp_path) == before
     assert pq.read_table(before[0].files("reports")).num_rows == 200
     assert len(list(tmp_path.glob("*/*.parquet"))) == len(TABLES)
