@@ -1,4 +1,4 @@
-"""A run of a transfer: its name, what it was asked for, what it has seen; and what every writer can do."""
+"""Runs of a transfer: their identity, what they select and how far they have read; the interface of all writers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 OVERLAP = timedelta(minutes=10)
-"""How far the high-water mark stays behind the latest change that was seen.
+"""Time by which the high-water mark stays behind the latest change that was read.
 
-A platform writes ``updated_at`` when a change begins and shows it when the change is committed, so a change may turn up
-after a later one was read. The next run reads this time again: what was there already is the same row.
+A platform sets ``updated_at`` when a change starts and shows it when the change is committed, so a change may appear
+after a later one was read. The next run reads this period again; rows that did not change are the same.
 """
 
 UPDATED_AFTER = "updated_after"
@@ -27,10 +27,10 @@ UPDATED_AFTER = "updated_after"
 
 @dataclass(slots=True)
 class Run:
-    """One task instance, whichever of its tries: a retry is the same run, another DAG run is another one.
+    """One task instance. All its tries are the same run; another DAG run is another run.
 
-    :param api_url: the API that is read.
-    :param selection: what was asked for: tables, templates, filters; and ``updated_after`` once it is known.
+    :param api_url: URL of the API that is read.
+    :param selection: tables, templates and filters, and ``updated_after`` as soon as it is known.
     """
 
     dag_id: str
@@ -43,52 +43,52 @@ class Run:
 
     @property
     def token(self) -> str:
-        """A name for files and rows of this run: readable, and the same for each try."""
+        """Readable name for the files and rows of this run, the same for each try."""
         identity = "\0".join((self.dag_id, self.task_id, self.run_id, str(self.map_index)))
         readable = re.sub(r"[^A-Za-z0-9]+", "-", self.run_id)[:48].strip("-")
         return f"{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
     @property
     def series(self) -> str:
-        """A name for the runs that this one goes on from; see :func:`series_of`."""
+        """Name of the runs that this one continues; see :func:`series_of`."""
         return series_of(self.dag_id, self.task_id, self.api_url, self.selection)
 
-    def begin_after(self, moment: datetime | None) -> None:
-        """Note from which time on changes are read."""
+    def set_updated_after(self, moment: datetime | None) -> None:
+        """Add the time after which changes are read to the selection."""
         self.selection = {**self.selection, UPDATED_AFTER: None if moment is None else moment.isoformat()}
 
-    def high_water_mark(self, newest: datetime | None, before: datetime | None) -> datetime | None:
-        """Return the time up to which this run has surely seen every change: ``updated_after`` of the next one.
+    def high_water_mark(self, newest: datetime | None, updated_after: datetime | None) -> datetime | None:
+        """Return the time up to which this run has certainly read every change: ``updated_after`` of the next run.
 
-        Never later than the run's start: a record that changed while the run went on may have been read before that.
-        It stays :data:`OVERLAP` behind both.
+        It is :data:`OVERLAP` before ``newest``, and never later than :data:`OVERLAP` before the start of the run: a
+        record that changes during the run may have been read before the change.
 
-        :param newest: latest change of a record that was seen.
-        :param before: the mark that this run began from; it stands where nothing newer came.
+        :param newest: time of the latest change that was read.
+        :param updated_after: time after which changes were read; kept if nothing newer was read.
         """
-        seen = [newest - OVERLAP] if newest else []
-        seen += [before] if before else []
-        return min(max(seen), self.started_at - OVERLAP) if seen else None
+        moments = [newest - OVERLAP] if newest else []
+        moments += [updated_after] if updated_after else []
+        return min(max(moments), self.started_at - OVERLAP) if moments else None
 
 
 def series_of(dag_id: str, task_id: str, api_url: str, selection: Mapping[str, Any]) -> str:
-    """Return a name that all runs of a task have in common which ask one platform for the same reports.
+    """Return the name that all runs of a task share that read the same reports from the same platform.
 
-    Which tables they ask for is not part of it, nor from which time on; nor is the place of a mapped task among the
-    others, which changes with what it is mapped over.
+    Tables and ``updated_after`` are not part of it. Neither is the map index of a mapped task, because it changes with
+    the list that the task is mapped over.
     """
-    asked = {name: value for name, value in selection.items() if name not in ("tables", UPDATED_AFTER)}
-    identity = json.dumps([dag_id, task_id, api_url, asked], sort_keys=True, default=str)
+    shared = {name: value for name, value in selection.items() if name not in ("tables", UPDATED_AFTER)}
+    identity = json.dumps([dag_id, task_id, api_url, shared], sort_keys=True, default=str)
     return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
-class PastRun:
-    """A run that counts, as its target remembers it: it read what changed from one time to another.
+class CompletedRun:
+    """A committed run, as recorded in its target.
 
-    :param run: its token.
-    :param updated_after: where it began; ``None``: it read everything.
-    :param high_water_mark: up to where it has seen every change; ``None`` where it saw none.
+    :param run: token of the run.
+    :param updated_after: time after which changes were read; ``None``: everything was read.
+    :param high_water_mark: time up to which every change was read; ``None`` if there was no change.
     """
 
     run: str
@@ -98,42 +98,45 @@ class PastRun:
     committed_at: datetime
 
 
-def seen_up_to(past: Sequence[PastRun], run: str) -> datetime | None:
-    """Return the time up to which past runs together have seen every change: where ``run`` has to begin.
+def next_updated_after(history: Sequence[CompletedRun], run: str) -> datetime | None:
+    """Return the time up to which the runs of a history have read every change; ``None``: read everything.
 
-    They have to join up, beginning with one that read everything: where one was taken out, what came after it is read
-    again. So is what a run brought while another one was under way, which may have written older rows over newer ones.
-    A run that counts already and is repeated begins where it began, as its rows are replaced.
+    The runs must follow each other without a gap, from a run that read everything. If a run was removed, the changes
+    after it are read again. The same holds for a run that committed while another one was still running, because the
+    other one may have overwritten newer rows with older ones. A run that is in the history and is repeated starts where
+    it started the first time, because its rows are replaced.
+
+    :param run: token of the run that is about to start.
     """
-    for each in past:
+    for each in history:
         if each.run == run:
             return each.updated_after
     reached: datetime | None = None
-    last = [each for each in past if not any(o.started_at < each.committed_at < o.committed_at for o in past)]
-    for each in sorted(last, key=lambda each: (each.updated_after is not None, each.updated_after)):
-        joins = each.updated_after is None or (reached is not None and each.updated_after <= reached)
-        if joins and each.high_water_mark is not None:
+    usable = [each for each in history if not any(o.started_at < each.committed_at < o.committed_at for o in history)]
+    for each in sorted(usable, key=lambda each: (each.updated_after is not None, each.updated_after)):
+        follows = each.updated_after is None or (reached is not None and each.updated_after <= reached)
+        if follows and each.high_water_mark is not None:
             reached = max(reached or each.high_water_mark, each.high_water_mark)
     return reached
 
 
 class RunWriter(Protocol):
-    """Takes the batches of one run; nothing of it counts before :meth:`commit` and all of it does after."""
+    """Writes the batches of one run. :meth:`commit` makes the whole run visible to readers at once."""
 
     pulls: Sequence[str]
-    """Tables that the writer has to be given: those asked for, and what it needs besides to write them rightly."""
+    """Tables that the writer needs: those that were selected, and others that it needs to write them."""
 
     def check(self) -> None:
-        """Refuse what cannot end well, before anything is pulled."""
+        """Refuse a target that cannot be written, before anything is read from the platform."""
 
-    def past(self) -> Sequence[PastRun]:
-        """Return the runs of this run's series whose rows of all these tables the target still has."""
+    def run_history(self) -> Sequence[CompletedRun]:
+        """Return the committed runs of this series whose rows are still in the target, for all tables of this run."""
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:
-        """Take a batch; tables may come interleaved."""
+        """Write a batch. Batches of several tables may arrive interleaved."""
 
     def commit(self, high_water_mark: datetime | None) -> dict[str, Any]:
-        """Make the whole run count, and say where it is (small, fit for an XCom)."""
+        """Commit the whole run and return its location, small enough for an XCom."""
 
     def close(self) -> None:
-        """Let go of everything; what was not committed is dropped."""
+        """Release all resources and discard what was not committed."""

@@ -1,4 +1,4 @@
-"""Where a run begins: what the runs before it have seen together."""
+"""Where a run continues, and how far it has read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_openesg.runs import OVERLAP, PastRun, Run, seen_up_to
+from airflow_provider_openesg.runs import OVERLAP, CompletedRun, Run, next_updated_after
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
@@ -16,35 +16,35 @@ def at(hour: int | None) -> datetime | None:
 
 
 @pytest.mark.parametrize(
-    ("past", "begins"),
+    ("history", "expected"),
     [
         ([], None),
         ([("a", None, 1)], 1),
-        ([("a", None, None)], None),  # read everything, and there was nothing
+        ([("a", None, None)], None),  # read everything, and there was no change
         ([("b", 1, 2), ("a", None, 1), ("c", 2, 5)], 5),
-        ([("a", None, 1), ("c", 2, 5)], 1),  # what stood between was taken out
+        ([("a", None, 1), ("c", 2, 5)], 1),  # the run between them was removed
         ([("b", 1, 2), ("c", 2, 5)], None),  # no run that read everything is left
         ([("a", None, 1), ("b", 1, 2), ("full", None, 7), ("c", 6, 6)], 7),
         ([("a", None, 1), ("again", 1, 3), ("c", 2, 2)], 3),
-        ([("a", None, 1), ("this", 1, 2), ("later", 2, 5)], 1),  # counts already, and is repeated
+        ([("a", None, 1), ("this", 1, 2), ("later", 2, 5)], 1),  # is committed already, and is repeated
         ([("this", None, 4), ("later", 4, 5)], None),
     ],
 )
-def test_runs_join_up(past, begins):
+def test_a_run_continues_a_history_without_gaps(history, expected):
     runs = [
-        PastRun(run, at(after), at(mark), NOW + timedelta(hours=number), NOW + timedelta(hours=number, minutes=30))
-        for number, (run, after, mark) in enumerate(past)
+        CompletedRun(run, at(after), at(mark), NOW + timedelta(hours=number), NOW + timedelta(hours=number, minutes=30))
+        for number, (run, after, mark) in enumerate(history)
     ]
-    assert seen_up_to(runs, "this") == at(begins)
+    assert next_updated_after(runs, "this") == at(expected)
 
 
-def test_what_came_while_another_run_was_under_way_is_read_again():
+def test_changes_that_were_read_while_another_run_was_active_are_read_again():
     def ran(run, after, mark, start, end):
-        return PastRun(run, at(after), at(mark), NOW + timedelta(minutes=start), NOW + timedelta(minutes=end))
+        return CompletedRun(run, at(after), at(mark), NOW + timedelta(minutes=start), NOW + timedelta(minutes=end))
 
     full, slow, quick = ran("full", None, 1, 0, 10), ran("slow", 1, 2, 20, 60), ran("quick", 1, 5, 30, 40)
-    assert seen_up_to([full, slow, quick], "next") == at(2)
-    assert seen_up_to([full, slow, quick, ran("later", 2, 6, 70, 80)], "next") == at(6)
+    assert next_updated_after([full, slow, quick], "next") == at(2)
+    assert next_updated_after([full, slow, quick, ran("later", 2, 6, 70, 80)], "next") == at(6)
 
 
 def run_of(**changes) -> Run:
@@ -62,7 +62,7 @@ def run_of(**changes) -> Run:
     )
 
 
-def test_a_series_is_what_is_asked_for_by_whom():
+def test_a_series_is_task_platform_and_selection():
     def selection(**changes):
         return {"selection": {"tables": ["reports"], "templates": ["vsme"], "filters": None, **changes}}
 
@@ -73,7 +73,7 @@ def test_a_series_is_what_is_asked_for_by_whom():
     assert len({series, *(run_of(**other).series for other in others)}) == 1 + len(others)
 
 
-def test_the_mark_stays_behind_what_was_seen_and_never_goes_back():
+def test_the_high_water_mark_stays_behind_the_latest_change_and_never_decreases():
     run = run_of(started_at=NOW)
     hour = timedelta(hours=1)
     assert run.high_water_mark(None, None) is None

@@ -1,149 +1,146 @@
-"""Make a run of files count, remove what it replaces, and sweep old runs where that is asked for."""
+"""Commit a run of files, remove the files that it replaces, and remove old runs.
+
+The manifests are the only state. One rule removes files: a file of this run that the manifest does not name is removed,
+unless a newer try wrote it. File names carry the start time of the try and the run, so a listing is enough.
+"""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
-from airflow_provider_openesg.lake.manifest import PARTS, RUNS, SWEPT, TRIES, Manifest, decode
+from airflow_provider_openesg.lake.manifest import (
+    PARTS,
+    RUNS,
+    WRITE_TESTS,
+    Manifest,
+    decode,
+    manifest_contents,
+    manifest_path,
+    run_of,
+    try_name,
+    try_of,
+)
 from airflow_provider_openesg.runs import UPDATED_AFTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow_provider_openesg.lake.storage import Lake
-    from airflow_provider_openesg.runs import Run
 
 log = logging.getLogger(__name__)
 
 
-def try_name(run: Run) -> str:
-    """Name one try of a run: it begins with its time, so that files sort by it, and ends with the run."""
-    return f"{run.started_at:%Y%m%dT%H%M%S%fZ}-{run.token}"
-
-
-def try_of(path: str) -> str:
-    """Return the try that a file is of."""
-    return path.rpartition("/")[2].partition(".")[0]
-
-
-def run_of(path: str) -> str:
-    """Return the run that a file, or a try, is of."""
-    return try_of(path).partition("-")[2]
-
-
 def read(lake: Lake, path: str) -> Manifest | None:
-    """Read a manifest; ``None`` where there is none.
+    """Return a manifest; ``None`` if the file does not exist.
 
-    :raises OpenESGConfigError: where the file is no manifest.
+    :raises OpenESGConfigError: if the file is not a manifest.
     """
     content = lake.get(path)
     return None if content is None else decode(lake, lake.url(path), content)
 
 
-def commit(lake: Lake, manifest: Manifest, keep_runs: int | None) -> str:
-    """Write the manifest: from then on the run counts, in place of its earlier tries. Then tidy up.
+def read_replaced(lake: Lake, folder: str, manifest: Manifest) -> Manifest | None:
+    """Return the manifest that ``manifest`` replaces; ``None`` if this is the first commit of the run.
 
-    :param keep_runs: see :func:`sweep`; ``None`` keeps all.
-    :returns: the manifest's path.
-    :raises OpenESGError: where a later try has committed the run already.
+    :param folder: :data:`RUNS` or :data:`PARTS`.
+    :raises OpenESGError: if a later try of the same task instance has already committed the run.
     """
-    path = f"{RUNS}/{manifest.run}.json"
-    before = read(lake, path)
-    if before and before.started_at > manifest.started_at:
+    replaced = read(lake, manifest_path(folder, manifest.run))
+    if replaced and replaced.started_at > manifest.started_at:
         raise OpenESGError(
-            f"run {manifest.run}: a later try of this task, begun {before.started_at:%Y-%m-%d %H:%M:%S} UTC, has"
-            " committed it. This one was taken for dead, and leaves it as it is."
+            f"run {manifest.run}: a later try of this task, started at {replaced.started_at:%Y-%m-%d %H:%M:%S} UTC, has"
+            " already committed this run. The files of this earlier try are not committed."
         )
-    # Tries again, until their files are gone: where this one is killed while it removes them, the next one goes on.
-    for replaced in {*map(try_of, before.paths)} if before else ():
-        lake.put(f"{TRIES}/{replaced}", b"")
+    return replaced
+
+
+def commit(lake: Lake, manifest: Manifest, replaced: Manifest | None, keep_runs: int | None) -> str:
+    """Write the manifest, which commits the run. Then remove replaced files and old runs.
+
+    A failed removal is only a warning, because the run is already committed. The next commit of the run repeats it.
+
+    :param replaced: result of :func:`read_replaced`.
+    :param keep_runs: see :func:`remove_old_runs`; ``None`` keeps all runs.
+    :return: path of the manifest.
+    """
+    path = manifest_path(RUNS, manifest.run)
     lake.put(path, manifest.encode())
-    # The run counts: whatever fails now is no reason to do it again.
     try:
-        _remove_replaced(lake, before, manifest)
+        lake.remove(_unnamed(lake, manifest, replaced))
+        if keep_runs is not None:
+            remove_old_runs(lake, manifest, keep_runs)
     except Exception as error:
-        log.warning("Files of earlier tries of this run stay in %s (%s); no manifest names them.", lake, error)
-    if keep_runs is not None:
-        try:
-            sweep(lake, manifest, keep_runs)
-        except Exception as error:
-            log.warning("Old runs stay in %s: they could not be swept (%s).", lake, error)
+        log.warning("Old files in %s could not be removed (%s). Committed data is not affected.", lake, error)
     return path
 
 
-def _remove_replaced(lake: Lake, before: Manifest | None, manifest: Manifest) -> None:
-    """Remove files of this run that do not count: those of its other tries, and of parts that are none any more."""
-    named = {*manifest.paths}
-    committed = {run_of(path): try_of(path) for path in named}
-    gone = {*before.paths} - named if before else set()
-    runs = manifest.runs | (before.runs if before else set())
-    # A later try than the one that counts goes on: a mapped task that was cleared alone.
-    tries = [each for each in lake.names(TRIES) if run_of(each) in runs and each <= committed.get(run_of(each), "9")]
-    if dead := {*tries} - {*committed.values()}:
-        tables = {*manifest.tables, *(before.tables if before else ())}
-        gone |= {path for table in tables for path in lake.find(table) if try_of(path) in dead}
-    lake.remove(gone)
-    lake.remove(f"{TRIES}/{each}" for each in tries)
+def _unnamed(lake: Lake, manifest: Manifest, replaced: Manifest | None) -> Iterator[str]:
+    """Yield the files of this run and its parts that no manifest names and that no newer try wrote."""
+    both = [each for each in (replaced, manifest) if each]
+    last_try = {each.run: try_name(each.started_at, each.run) for run in both for each in (run, *run.parts)}
+    named = set(manifest.paths)
+    if replaced:
+        yield from (path for path in replaced.removed if run_of(path) in replaced.runs)
+    for folder in (WRITE_TESTS, *{table: None for each in both for table in each.tables}):
+        for path in lake.find(folder):
+            if path not in named and try_of(path) <= last_try.get(run_of(path), ""):
+                yield path
 
 
-def sweep(lake: Lake, newest: Manifest, keep: int) -> None:
-    """Remove runs of the series of ``newest`` that are older than it: never those of others, nor later ones.
+def remove_old_runs(lake: Lake, newest: Manifest, keep: int) -> None:
+    """Remove old runs of the series of ``newest``. Runs of other series and later runs stay.
 
-    What is kept are the last ``keep`` runs that pulled everything, and all later ones. A run that pulled only what
-    changed says little without the ones before it: it goes with the one that it builds on.
+    The last ``keep`` complete runs stay, with all runs after the oldest of them. A run that read only changes is
+    useless without the runs before it, so it is removed with the complete run that it depends on.
+
+    The manifest of an old run is first replaced by one that has no tables, so that no reader uses it. It is deleted
+    after its files. If this is interrupted, the next call finds that manifest and continues.
     """
-    for name in lake.names(SWEPT):
-        _remove_swept(lake, name)  # begun by a sweep that was killed
     runs = [run for run in _readable(lake) if run.series == newest.series and run.started_at <= newest.started_at]
-    complete = sorted(run.started_at for run in runs if run.selection.get(UPDATED_AFTER) is None)
-    if len(complete) <= keep:
-        return
-    old = [run for run in runs if run.started_at < complete[-keep]]
+    complete = sorted(run.started_at for run in runs if run.selection.get(UPDATED_AFTER) is None and not run.removed)
+    oldest = complete[-keep] if len(complete) > keep else None
+    old = [run for run in runs if not run.removed and oldest and run.started_at < oldest]
+    unfinished = [run for run in runs if run.removed]
     for run in old:
-        name = f"{run.run}.json"
-        # Out of the readers' sight first, and kept until its files are gone.
-        lake.put(f"{SWEPT}/{name}", run.encode())
-        lake.remove([f"{RUNS}/{name}"])
-        _remove_swept(lake, name)
+        emptied = msgspec.structs.replace(run, tables={}, removed=run.paths)
+        lake.put(manifest_path(RUNS, run.run), emptied.encode())
+        unfinished.append(emptied)
+    for run in unfinished:
+        # The name must belong to the run: a manifest that was edited by hand must not remove other files.
+        lake.remove(path for path in run.removed if run_of(path) in run.runs)
+        lake.remove(manifest_path(PARTS, part.run) for part in run.parts)
+        current = read(lake, manifest_path(RUNS, run.run))
+        if current and current.removed:  # not committed again by a task that was cleared
+            lake.remove([manifest_path(RUNS, run.run)])
     if old:
-        log.info("Swept %d run(s) committed before %s", len(old), complete[-keep])
+        log.info("Removed %d run(s) that started before %s", len(old), oldest)
 
 
-def _readable(lake: Lake) -> Iterable[Manifest]:
-    for name in lake.names(RUNS):
+def _readable(lake: Lake) -> Iterator[Manifest]:
+    for name, content in manifest_contents(lake):
         try:
-            run = read(lake, f"{RUNS}/{name}")
+            yield decode(lake, name, content)
         except OpenESGConfigError as error:
-            log.warning("Not swept: %s", error)
-            continue
-        if run:
-            yield run
-
-
-def _remove_swept(lake: Lake, name: str) -> None:
-    run = read(lake, f"{SWEPT}/{name}")
-    if run is None:
-        return
-    # By name as well: a manifest that somebody has edited removes nothing of others.
-    lake.remove(path for path in run.paths if run_of(path) in run.runs and ".." not in path)
-    lake.remove(f"{PARTS}/{part.run}.json" for part in run.parts)
-    lake.remove([f"{SWEPT}/{name}"])
+            log.warning("File ignored while old runs are removed: %s", error)
 
 
 def read_parts(lake: Lake, runs: Sequence[str]) -> list[Manifest]:
-    """Read what the tasks wrote whose runs are to be committed as one.
+    """Return the manifests of the parts that are committed as one run.
 
-    :raises OpenESGConfigError: where a part is not below this path.
+    :param runs: run tokens of the parts.
+    :raises OpenESGConfigError: if a part is not in this lake.
     """
-    found = []
+    parts = []
     for run in runs:
-        part = read(lake, f"{PARTS}/{run}.json")
+        part = read(lake, manifest_path(PARTS, run))
         if part is None:
             raise OpenESGConfigError(
-                f"parts: {run!r} is not below path {lake}. Give the path and the object_storage_conn_id of the tasks"
-                " that wrote the parts."
+                f"parts: {run!r} is not in path {lake}. Use the path and the object_storage_conn_id of the tasks that"
+                " wrote the parts."
             )
-        found.append(part)
-    return found
+        parts.append(part)
+    return parts

@@ -1,13 +1,18 @@
-"""One table into one file: Parquet, JSON Lines, CSV.
+"""Files of one table: Parquet, JSON Lines and CSV.
 
-Text formats keep what a number or a time is: decimals as exact text, times in ISO 8601 (UTC), null apart from the empty
-string (JSON ``null``; in CSV nothing at all, while every text stands in quotes), JSON columns as the text that they
-are.
+To add a file format, add its name to :data:`airflow_provider_openesg.lake.FileFormat` and one class here::
+
+    class OrcFile(TableFile, file_format="orc"): ...
+
+JSON Lines and CSV lose nothing: decimals are exact text, times are ISO 8601 (UTC), and null differs from the empty
+string (in JSON it is ``null``; in CSV it is nothing between two commas, because all text is quoted). JSON columns are
+written as text.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,44 +23,59 @@ from airflow_provider_openesg.lake.json_lines import json_lines
 from airflow_provider_openesg.tables.decimals import decimals_as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from airflow_provider_openesg.lake import FileFormat
 
 ROW_GROUP_ROWS = 122_880
-"""DuckDB's own size, and a good one for Spark and pandas."""
+"""Rows of a row group: DuckDB's default, which suits Spark and pandas too."""
 ROW_GROUP_BYTES = 64 * 1024 * 1024
-"""Bound on what one table holds in memory until its row group is written."""
+"""Maximum size of the row group that a file keeps in memory."""
 WRITTEN_BYTES = 1024 * 1024
-"""Bytes that a file gets at once; many more are out of the processor's cache by then, and cost Linux a multiple."""
+"""Bytes written at once. Larger pieces do not fit into the processor's cache and are several times slower."""
+
+OPENERS: dict[str, type[TableFile]] = {}
+"""Class of each file format. The format is also the file extension."""
 
 
-class TableFile(Protocol):
-    """An open file that takes record batches of one schema."""
+class TableFile(ABC):
+    """An open file that takes record batches of one schema. Subclasses register themselves in :data:`OPENERS`."""
 
-    held_bytes: int
-    """What is held in memory until it is written."""
+    held_bytes: int = 0
+    """Bytes kept in memory until they are written."""
 
+    def __init_subclass__(cls, *, file_format: FileFormat) -> None:
+        OPENERS[file_format] = cls
+
+    @abstractmethod
+    def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:
+        """Start the file.
+
+        :param handle: takes the content; its owner closes it.
+        :param schema: schema of all batches; its metadata describe the run.
+        """
+
+    @abstractmethod
     def write(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch."""
 
-    def flush(self) -> None:
-        """Write what is held."""
+    def flush(self) -> None:  # noqa: B027 - most formats keep nothing in memory
+        """Write all rows that are kept in memory."""
 
-    def close(self) -> None:
-        """Write what is still held and the end of the file; the handle below stays open."""
+    def close(self) -> None:  # noqa: B027 - most formats have no footer
+        """Write the remaining rows and the end of the file."""
 
 
-class ParquetFile:
-    """Parquet with ZSTD; pages of the API are gathered into row groups that readers like."""
+class ParquetFile(TableFile, file_format="parquet"):
+    """Parquet with ZSTD. Batches are collected into row groups."""
 
     def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:
-        # Not for numbers, ids and values, which hardly repeat: a dictionary of them takes more time and more room.
+        # No dictionary for numbers, ids and values, which rarely repeat: it would cost time and space.
         repeating = [each.name for each in schema if pa.types.is_string(each.type) and each.name not in ("id", "value")]
         self._writer = pq.ParquetWriter(handle, schema, compression="zstd", use_dictionary=repeating)
         self._held: list[pa.RecordBatch] = []
         self._rows = self.held_bytes = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Hold the batch until a row group is full; what is more than that begins the next one."""
+        """Keep the batch until a row group is full. Rows beyond it start the next row group."""
         room = ROW_GROUP_ROWS - self._rows
         self._hold(batch.slice(0, room))
         if self._rows == ROW_GROUP_ROWS or self.held_bytes >= ROW_GROUP_BYTES:
@@ -64,9 +84,9 @@ class ParquetFile:
             self.write(batch.slice(room))
 
     def flush(self) -> None:
-        """Write what is held as one row group."""
+        """Write the collected rows as one row group."""
         if self._rows:
-            # The file's schema, not the batch's: it carries the run's provenance.
+            # The schema of the file, not of the batch: it carries the metadata of the run.
             table = pa.Table.from_batches(self._held).replace_schema_metadata(self._writer.schema.metadata)
             self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         self._held, self._rows, self.held_bytes = [], 0, 0
@@ -82,12 +102,10 @@ class ParquetFile:
         self.held_bytes += batch.nbytes
 
 
-class JsonLinesFile:
-    """One JSON object per line and row."""
+class JsonLinesFile(TableFile, file_format="jsonl"):
+    """One JSON object per row and line."""
 
-    held_bytes = 0
-
-    def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:  # noqa: ARG002 - the formats share a signature
+    def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:  # noqa: ARG002 - signature of all formats
         self._handle = handle
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -96,17 +114,9 @@ class JsonLinesFile:
         for start in range(0, len(lines), WRITTEN_BYTES):
             self._handle.write(lines[start : start + WRITTEN_BYTES])
 
-    def flush(self) -> None:
-        """Nothing is held."""
 
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class CsvFile:
-    """CSV as RFC 4180 has it: a header, commas, quotes doubled; texts are quoted, so that nothing at all means null."""
-
-    held_bytes = 0
+class CsvFile(TableFile, file_format="csv"):
+    """CSV after RFC 4180: a header, commas, doubled quotes. Text is quoted, so that an empty field means null."""
 
     def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:
         self._writer = pyarrow.csv.CSVWriter(handle, _as_text(pa.RecordBatch.from_pylist([], schema)).schema)
@@ -115,31 +125,20 @@ class CsvFile:
         """Write the rows."""
         self._writer.write(_as_text(batch))
 
-    def flush(self) -> None:
-        """Nothing is held."""
-
     def close(self) -> None:
-        """Let pyarrow end the file."""
+        """Complete the file."""
         self._writer.close()
 
 
-OPENERS: Mapping[str, Callable[[BinaryIO, pa.Schema], TableFile]] = {
-    "parquet": ParquetFile,
-    "jsonl": JsonLinesFile,
-    "csv": CsvFile,
-}
-"""File format, which is the file's extension as well, to what writes it."""
-
-
 def _as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Turn the columns that neither JSON nor CSV has a type for into exact text."""
+    """Convert columns of types that neither JSON nor CSV has to exact text."""
     columns = [_column_as_text(column) for column in batch.columns]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _column_as_text(column: pa.Array) -> pa.Array:
     if pa.types.is_decimal(column.type):
-        # Without the zeros that only fill up the column's scale.
+        # Without the zeros that only fill the column's scale.
         return pc.ascii_rtrim(pc.ascii_rtrim(decimals_as_text(column), "0"), ".")
     if pa.types.is_timestamp(column.type):
         return pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ")

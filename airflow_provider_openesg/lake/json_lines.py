@@ -1,4 +1,4 @@
-"""Rows as lines of JSON, made of whole columns: a dictionary for each row costs several times as much."""
+"""Convert rows to lines of JSON, column by column: one dictionary per row would be several times slower."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pyarrow.compute as pc
 
 _encoder = msgspec.json.Encoder()
 _SPECIAL = bytes(range(0x20)) + b'"\\'
-"""What JSON has to escape."""
+"""Characters that JSON has to escape."""
 
 
 def json_lines(batch: pa.RecordBatch) -> pa.Buffer:
-    """Return one object per row, each on a line of its own."""
+    """Return one JSON object per row, each on its own line."""
     pieces, between = [], "{"
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         values, quote = _values(column)
@@ -24,7 +24,7 @@ def json_lines(batch: pa.RecordBatch) -> pa.Buffer:
 
 
 def _values(column: pa.Array) -> tuple[pa.StringArray, str]:
-    """Return a column's values as JSON, and the quote that is still missing around each of them."""
+    """Return a column's values as JSON, and the quote that must still be added around each value."""
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return column.cast(pa.string()), ""
@@ -37,6 +37,6 @@ def _values(column: pa.Array) -> tuple[pa.StringArray, str]:
 
 
 def _has_special(texts: pa.StringArray) -> bool:
-    """Look at the bytes of all texts at once."""
+    """Return whether any text has a character to escape; checks the bytes of all texts at once."""
     data = texts.buffers()[2]
     return data is not None and len(data.to_pybytes().translate(None, _SPECIAL)) < data.size

@@ -1,20 +1,20 @@
-"""What was committed: one manifest per run, and the reader that goes by it.
+"""Manifests: one file per committed run, and the functions that read them.
 
 ::
 
-    {path}/{table}/{try}.parquet                    data: a file counts where a manifest names it
+    {path}/{table}/{try}.parquet                        data; committed if a manifest names it
     {path}/{table}/template={template}/{try}.parquet    the same, partitioned
-    {path}/_openesg/runs/{run}.json                 the manifest: written last, in one piece
-    {path}/_openesg/parts/{run}.json                what a task wrote whose run another task commits
-    {path}/_openesg/tries/{try}                     tries that go on, or died
-    {path}/_openesg/swept/{run}.json                old runs whose files are being removed
+    {path}/_openesg/runs/{run}.json                     manifest of a run, written last and atomically
+    {path}/_openesg/parts/{run}.json                    manifest of a part, which another task commits
+    {path}/_openesg/write_tests/{try}                   empty; shows that the path can be written; removed at once
 
-``{try}`` begins with the time at which it began, in UTC: by their names, files stand in the order of their runs. It
-is the same name in all tables.
+``{try}`` is the start time of the try in UTC and the run token, so file names sort by time. It is the same in all
+tables.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +26,38 @@ from airflow_provider_openesg.lake.storage import Lake, protocols
 from airflow_provider_openesg.runs import series_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_openesg.runs import Run
 
 RUNS = "_openesg/runs"
 PARTS = "_openesg/parts"
-TRIES = "_openesg/tries"
-SWEPT = "_openesg/swept"
+WRITE_TESTS = "_openesg/write_tests"
 MANIFEST_FORMAT = 1
 
 
+def manifest_path(folder: str, run: str) -> str:
+    """Return the path of a manifest: ``folder`` is :data:`RUNS` or :data:`PARTS`."""
+    return f"{folder}/{run}.json"
+
+
+def try_name(started_at: datetime, run: str) -> str:
+    """Return the file name (without extension) of one try of a run; names sort by start time."""
+    return f"{started_at:%Y%m%dT%H%M%S%fZ}-{run}"
+
+
+def try_of(path: str) -> str:
+    """Return the name of the try that wrote a file."""
+    return path.rpartition("/")[2].partition(".")[0]
+
+
+def run_of(path: str) -> str:
+    """Return the token of the run that a file belongs to."""
+    return try_of(path).partition("-")[2]
+
+
 class ManifestFile(msgspec.Struct, frozen=True):
-    """A data file; ``path`` is below the path of the transfer, so that the whole can be moved or copied."""
+    """A data file. ``path`` is relative to the path of the transfer, so the lake can be moved or copied."""
 
     path: str
     rows: int
@@ -46,7 +65,7 @@ class ManifestFile(msgspec.Struct, frozen=True):
 
 
 class ManifestColumn(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A column of a table as it was written."""
+    """A column of a table."""
 
     name: str
     type: str
@@ -64,11 +83,12 @@ class ManifestTable(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A committed run, or a part of one.
+    """A committed run, or a part of a run.
 
-    :param high_water_mark: time up to which every change was seen; ``updated_after`` of the next run.
-    :param parts: what the tasks say that wrote the files, where another one committed them.
-    :param root: where it was read from; not stored.
+    :param high_water_mark: time up to which every change was read; ``updated_after`` of the next run.
+    :param parts: manifests of the parts, if the run was written by several tasks.
+    :param removed: files that are being deleted, because the run is too old; such a run has no tables.
+    :param root: location of the lake; not stored.
     """
 
     format: int
@@ -86,96 +106,110 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     high_water_mark: datetime | None = None
     tables: dict[str, ManifestTable]
     parts: list[Manifest] = []
+    removed: list[str] = []
     root: str = ""
 
     @classmethod
-    def of(cls, run: Run, **what: Any) -> Manifest:
-        """Describe a run that is committed now."""
+    def of(
+        cls,
+        run: Run,
+        *,
+        file_format: str,
+        high_water_mark: datetime | None,
+        tables: dict[str, ManifestTable],
+        parts: list[Manifest] | None = None,
+    ) -> Manifest:
+        """Return the manifest of a run that is committed now."""
         return cls(
             format=MANIFEST_FORMAT,
             run=run.token,
-            dag_id=run.dag_id,
-            task_id=run.task_id,
-            run_id=run.run_id,
-            map_index=run.map_index,
-            started_at=run.started_at,
             committed_at=datetime.now(UTC),
             package_version=__version__,
-            api_url=run.api_url,
-            selection=dict(run.selection),
-            **what,
+            **asdict(run),
+            file_format=file_format,
+            high_water_mark=high_water_mark,
+            tables=tables,
+            parts=parts or [],
         )
 
     @property
     def series(self) -> str:
-        """A name for the runs of which one goes on from the other."""
+        """Name shared by the runs that continue each other."""
         return series_of(self.dag_id, self.task_id, self.api_url, self.selection)
 
     @property
     def runs(self) -> set[str]:
-        """The run and those of its parts: what its files are named after."""
+        """Tokens of the run and its parts, which the names of its files end with."""
         return {self.run, *(part.run for part in self.parts)}
 
     @property
     def paths(self) -> list[str]:
-        """Paths of all files, below the path of the transfer."""
+        """Paths of all files, relative to the path of the transfer."""
         return [file.path for table in self.tables.values() for file in table.files]
 
     def encode(self) -> bytes:
-        """Return what is stored."""
+        """Return the content of the manifest file."""
         return msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(self, root="")), indent=1)
 
     def files(self, table: str) -> list[str]:
-        """Return the committed files of a table, as paths or URLs that readers take.
+        """Return the committed files of a table, as paths or URLs.
 
-        :raises OpenESGConfigError: where the run did not pull that table.
+        :raises OpenESGConfigError: if the run does not contain the table.
         """
         if table not in self.tables:
-            raise OpenESGConfigError(f"table {table!r}: not in run {self.run}; it holds {', '.join(self.tables)}.")
+            raise OpenESGConfigError(f"table {table!r}: not in run {self.run}; it contains {', '.join(self.tables)}.")
         return [f"{self.root}/{file.path}" for file in self.tables[table].files]
 
 
 def read_manifests(path: Any) -> list[Manifest]:
-    """Read the committed runs below ``path``, the oldest first.
+    """Return the committed runs in a lake, the oldest first.
 
-    :param path: where the transfer wrote to: a path, a URL that fsspec knows, or an ``ObjectStoragePath``.
-    :raises OpenESGConfigError: for a file among the manifests that is none.
+    :param path: path of the transfer: a path, a URL for fsspec, or an ``ObjectStoragePath``.
+    :raises OpenESGConfigError: if a file among the manifests is not a manifest.
     """
     lake = Lake(path)
+    manifests = [decode(lake, name, content) for name, content in manifest_contents(lake)]
+    return sorted((each for each in manifests if not each.removed), key=lambda each: each.committed_at)
+
+
+def manifest_contents(lake: Lake) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of each file among the manifests of runs."""
     names = [lake.full(f"{RUNS}/{name}") for name in lake.names(RUNS) if name.endswith(".json")]
-    # All at once: of an object store, one after the other takes its time.
+    # One call for all files, which object stores serve in parallel.
     contents = lake.fs.cat(names, on_error="return") if names else {}
-    found = []
     for name, content in contents.items():
         if isinstance(content, FileNotFoundError):
-            continue  # swept since it was listed
+            continue  # removed after it was listed
         if isinstance(content, Exception):
             raise content
-        found.append(decode(lake, name, content))
-    return sorted(found, key=lambda manifest: manifest.committed_at)
+        yield name, content
 
 
 def read_manifest(path: Any) -> Manifest:
-    """Read the run that was committed last below ``path``.
+    """Return the run that was committed last.
 
-    :raises OpenESGConfigError: where there is none.
+    :param path: see :func:`read_manifests`.
+    :raises OpenESGConfigError: if there is no committed run.
     """
     manifests = read_manifests(path)
     if not manifests:
-        raise OpenESGConfigError(f"path {str(path)!r}: no committed run of OpenESGToObjectStorageOperator there.")
+        raise OpenESGConfigError(f"path {str(path)!r}: no committed run of OpenESGToObjectStorageOperator.")
     return manifests[-1]
 
 
 def committed_files(path: Any, table: str) -> list[str]:
-    """Return the files of a table over all committed runs below ``path`` that pulled it, by time."""
+    """Return the files of a table in all committed runs, the oldest first.
+
+    :param path: see :func:`read_manifests`.
+    """
     files = [file for run in read_manifests(path) if table in run.tables for file in run.files(table)]
     return sorted(files, key=lambda file: file.rpartition("/")[2])
 
 
 def decode(lake: Lake, name: str, content: bytes) -> Manifest:
-    """Read one manifest.
+    """Return a manifest.
 
-    :raises OpenESGConfigError: where it is not one of ours.
+    :raises OpenESGConfigError: if it is not a manifest of this package, or names a file outside of the lake.
     """
     try:
         manifest = msgspec.json.decode(content, type=Manifest)
@@ -185,12 +219,15 @@ def decode(lake: Lake, name: str, content: bytes) -> Manifest:
         raise OpenESGConfigError(
             f"{name}: manifest format {manifest.format}; this version reads {MANIFEST_FORMAT}. Upgrade the package."
         )
-    # Readers take a path for a local file and a URL for all else.
+    for path in (*(path for each in (manifest, *manifest.parts) for path in each.paths), *manifest.removed):
+        if path.startswith("/") or "\\" in path or {"", ".", ".."} & {*path.split("/")}:
+            raise OpenESGConfigError(f"{name}: not a manifest of this package: {path!r} is not a file in the lake.")
+    # Readers expect a plain path for a local file and a URL for any other file.
     return msgspec.structs.replace(manifest, root=lake.root if "file" in protocols(lake.fs) else lake.url())
 
 
 def columns_of(schema: Any) -> list[ManifestColumn]:
-    """Describe an Arrow schema."""
+    """Return the columns of an Arrow schema."""
 
     def text(metadata: Mapping[bytes, bytes] | None, key: bytes) -> str | None:
         value = (metadata or {}).get(key)

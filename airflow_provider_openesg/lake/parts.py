@@ -1,4 +1,4 @@
-"""Parts, each written by a task of its own, as one run."""
+"""Merge the parts that several tasks wrote into one run."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ _OF_TEMPLATES = ("report_templates", "sections", "field_types")
 
 
 def merge(dag_id: str, task_id: str, run_id: str, map_index: int, parts: Sequence[Manifest]) -> Manifest:
-    """Describe the run of the task that commits ``parts``, of which there is at least one.
+    """Return the manifest of the run that consists of ``parts``.
 
-    :raises OpenESGConfigError: where they do not make one run, or hold rows twice.
+    :param parts: at least one.
+    :raises OpenESGConfigError: if the parts do not fit together, or if a row may be in two of them.
     """
-    for what in ("api_url", "file_format"):
-        if len(found := {getattr(part, what) for part in parts}) > 1:
+    for name in ("api_url", "file_format"):
+        if len(values := {getattr(part, name) for part in parts}) > 1:
             raise OpenESGConfigError(
-                f"parts: they differ in their {what} ({', '.join(sorted(found))}). Commit them apart."
+                f"parts: {name} differs ({', '.join(sorted(values))}). Commit them as separate runs."
             )
     check_disjoint(parts)
     tables: dict[str, ManifestTable] = {}
     for part in parts:
         for name, table in part.tables.items():
-            known = tables.setdefault(name, ManifestTable(rows=0, columns=table.columns, files=[]))
-            tables[name] = ManifestTable(known.rows + table.rows, known.columns, known.files + table.files)
+            total = tables.setdefault(name, ManifestTable(rows=0, columns=table.columns, files=[]))
+            tables[name] = ManifestTable(total.rows + table.rows, total.columns, total.files + table.files)
     started_at = min(part.started_at for part in parts)
-    # Complete where all parts are: organizations, which know no changes, are always pulled as a whole.
+    # Complete only if all parts are complete. Organizations are always read completely.
     after = [each for part in parts if (each := part.selection.get(UPDATED_AFTER)) is not None]
     selection = {"tables": list(tables), UPDATED_AFTER: min(after, default=None)}
     return Manifest.of(
@@ -49,22 +50,23 @@ def merge(dag_id: str, task_id: str, run_id: str, map_index: int, parts: Sequenc
 
 
 def check_disjoint(parts: Sequence[Manifest]) -> None:
-    """Refuse parts of which two have pulled the same rows.
+    """Refuse parts if two of them may contain the same rows.
 
-    :raises OpenESGConfigError: naming table and parts.
+    :raises OpenESGConfigError: with the table and both parts.
     """
     for one, other in combinations(parts, 2):
         for table in one.tables:
             if table in other.tables and not _are_disjoint(table, one.selection, other.selection):
                 raise OpenESGConfigError(
-                    f"parts: table {table} would hold rows twice, from task {one.task_id} (map index {one.map_index}:"
-                    f" {_said(one)}) and task {other.task_id} (map index {other.map_index}: {_said(other)})."
-                    f" Pull {table} in one of them alone (tables=…), or tell them apart by templates or filters."
+                    f"parts: table {table} would contain rows twice, from task {one.task_id} (map index"
+                    f" {one.map_index}: {_selection(one)}) and task {other.task_id} (map index {other.map_index}:"
+                    f" {_selection(other)}). Pull {table} in only one of them (tables=…), or use different templates"
+                    " or filters."
                 )
 
 
 def _are_disjoint(table: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two pulls cannot have a row of a table in common."""
+    """Return whether two selections cannot share a row of a table."""
     if table == "organizations":
         return False
     if one["templates"] is not None and other["templates"] is not None:
@@ -73,7 +75,7 @@ def _are_disjoint(table: str, one: Mapping[str, Any], other: Mapping[str, Any]) 
             return True
     if table in _OF_TEMPLATES:
         return False
-    # A filter that the list does not take, every row passes.
+    # A filter that the list does not support does not remove rows.
     known = RESOURCES["report-requests" if table == "report_requests" else "reports"].filters
     filters = [{name: _values(value) for name, value in (side["filters"] or {}).items()} for side in (one, other)]
     both = filters[0].keys() & filters[1].keys() & known.keys()
@@ -84,11 +86,11 @@ def _values(value: Any) -> set[str]:
     return {str(each) for each in value} if isinstance(value, list | tuple) else {str(value)}
 
 
-def _said(part: Manifest) -> str:
+def _selection(part: Manifest) -> str:
     return f"templates {part.selection['templates']}, filters {part.selection['filters']}"
 
 
 def _high_water_mark(parts: Sequence[Manifest], started_at: datetime) -> datetime | None:
-    """Return the time up to which all parts have seen every change: each of them has until it started."""
+    """Return the time up to which all parts have read every change. Each part has done so until it started."""
     marks = [part.high_water_mark for part in parts if part.high_water_mark is not None]
     return min(max(marks), started_at - OVERLAP) if marks else None

@@ -1,4 +1,4 @@
-"""A directory of a file system or an object store, and files in it that nobody sees before they are whole."""
+"""A folder on local disk or in an object store. Files in it appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "memory"})
-"""Where an object is there with its last byte or not at all, and where renaming means copying it."""
+"""Schemes of stores where an object appears only when it is complete, and where renaming means copying."""
 
 UNFINISHED = ".unfinished"
-"""How the name of a file ends that is being written, where a file can be seen before it is whole."""
+"""Name suffix of a file that is being written, on file systems where incomplete files are visible."""
 
 BLOCK_BYTES = 8 * 1024 * 1024
-"""What an open file of an object store holds until it sends it: S3 takes 10,000 of these, 80 GB."""
+"""Bytes of an open file that are buffered before they are sent to an object store; S3 accepts 10,000 blocks, 80 GB."""
 
 
 class Lake:
-    """A directory. Paths are below it.
+    """A folder. All paths are relative to it.
 
-    :param path: an ``ObjectStoragePath``, or whatever :func:`fsspec.url_to_fs` takes.
+    :param path: an ``ObjectStoragePath``, or anything that :func:`fsspec.url_to_fs` accepts.
     """
 
     def __init__(self, path: Any) -> None:
@@ -35,27 +35,27 @@ class Lake:
         return f"{self.url()!r}" + (f" (Connection {self._conn_id!r})" if self._conn_id else "")
 
     def failure(self, error: Exception) -> str:
-        """Say that writing failed; errors of stores name neither path nor Connection."""
+        """Return a message for a failed write. Errors of stores name neither path nor Connection."""
         return f"path {self}: cannot be written ({type(error).__name__}: {error})."
 
     def url(self, path: str = "") -> str:
-        """Name a path for people and for readers."""
+        """Return the URL of a path."""
         return str(self.fs.unstrip_protocol(self.full(path)))
 
     def full(self, path: str) -> str:
-        """Name a path for the file system."""
+        """Return a path as the file system expects it."""
         return f"{self.root}/{path}" if path else self.root
 
     def open(self, path: str) -> LakeFile:
-        """Begin a file; it is there once it is finished."""
+        """Create a file. It appears when :meth:`LakeFile.finish` is called."""
         full = self.full(path)
         if self._renames:
-            # Not on object stores: they know no directories, and s3fs would make a bucket that is not there.
+            # Not for object stores: they have no folders, and s3fs would create a missing bucket.
             self.fs.makedirs(full.rpartition("/")[0], exist_ok=True)
         return LakeFile(self.fs, full, f"{full}{UNFINISHED}" if self._renames else full)
 
     def put(self, path: str, content: bytes) -> None:
-        """Write a small file in one piece, in place of one of that name."""
+        """Write a small file atomically. An existing file is replaced."""
         if self._renames:
             file = self.open(path)
             try:
@@ -68,28 +68,28 @@ class Lake:
             self.fs.pipe_file(self.full(path), content)
 
     def get(self, path: str) -> bytes | None:
-        """Read a small file; ``None`` where there is none."""
+        """Return the content of a small file; ``None`` if it does not exist."""
         try:
             return bytes(self.fs.cat_file(self.full(path)))
         except FileNotFoundError:
             return None
 
-    def names(self, directory: str) -> list[str]:
-        """List the names in a directory; none where it is not there."""
+    def names(self, folder: str) -> list[str]:
+        """Return the sorted names of the files in a folder; an empty list if it does not exist."""
         self.fs.invalidate_cache()
         try:
-            found = self.fs.ls(self.full(directory), detail=False)
+            paths = self.fs.ls(self.full(folder), detail=False)
         except FileNotFoundError:
             return []
-        return sorted(name.rpartition("/")[2] for name in found)
+        return sorted(path.rpartition("/")[2] for path in paths)
 
-    def find(self, directory: str) -> list[str]:
-        """List the paths of all files below a directory."""
+    def find(self, folder: str) -> list[str]:
+        """Return the paths of all files in a folder and its subfolders."""
         self.fs.invalidate_cache()
-        return [name.removeprefix(f"{self.root}/") for name in self.fs.find(self.full(directory))]
+        return [path.removeprefix(f"{self.root}/") for path in self.fs.find(self.full(folder))]
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Remove files; one that is not there is no error."""
+        """Remove files. Files that do not exist are ignored."""
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 self.fs.rm_file(self.full(path))
@@ -98,7 +98,7 @@ class Lake:
 class LakeFile:
     """A file that is being written.
 
-    :param handle: takes its bytes.
+    :param handle: binary file object that takes the content.
     """
 
     def __init__(self, fs: AbstractFileSystem, path: str, written: str) -> None:
@@ -108,7 +108,7 @@ class LakeFile:
         self.handle: BinaryIO = fs.open(written, "wb", block_size=BLOCK_BYTES)
 
     def finish(self) -> int:
-        """Let the file be seen, and return its size."""
+        """Complete the file and return its size in bytes."""
         size = self.handle.tell()
         self.handle.close()
         if self._written != self._path:
@@ -116,13 +116,13 @@ class LakeFile:
         return size
 
     def abandon(self) -> None:
-        """Drop what was written. It is on the way out of an error already, so it raises none of its own."""
+        """Discard the file. Errors are ignored, because another error is already being handled."""
         with contextlib.suppress(Exception):
             if self._written != self._path:
                 self.handle.close()
                 self._fs.rm_file(self._written)
             else:
-                # Closed as usual, be it by the garbage collector, it would become an object of what is there.
+                # A normal close, also by the garbage collector, would create an object of the incomplete content.
                 self.handle.closed = True  # type: ignore[misc]
                 self.handle.discard()  # type: ignore[attr-defined]
 
@@ -133,7 +133,7 @@ def protocols(fs: AbstractFileSystem) -> tuple[str, ...]:
 
 
 def filesystem_of(path: Any) -> tuple[AbstractFileSystem, str]:
-    """Split a path, a URL or an ``ObjectStoragePath`` into its file system and the path in it."""
+    """Return the file system of a path, a URL or an ``ObjectStoragePath``, and the path in that file system."""
     import fsspec
 
     fs, root = (path.fs, path.path) if hasattr(path, "fs") else fsspec.url_to_fs(str(path))
@@ -142,6 +142,6 @@ def filesystem_of(path: Any) -> tuple[AbstractFileSystem, str]:
 
 
 def connection_of(path: Any) -> str | None:
-    """Return the id of the Connection that an ``ObjectStoragePath`` names; Airflow 2 keeps it among the options."""
-    found: str | None = getattr(path, "conn_id", None) or getattr(path, "storage_options", {}).get("conn_id")
-    return found
+    """Return the id of an ``ObjectStoragePath``'s Connection; Airflow 2 stores it in the options."""
+    conn_id: str | None = getattr(path, "conn_id", None) or getattr(path, "storage_options", {}).get("conn_id")
+    return conn_id

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from airflow_provider_openesg.runs import UPDATED_AFTER, PastRun, Run
+from airflow_provider_openesg.runs import UPDATED_AFTER, CompletedRun, Run
 from airflow_provider_openesg.sql.stage import StagedTable
 from airflow_provider_openesg.tables.layout import Table
 
@@ -52,7 +52,7 @@ RUNS = Table(
 )
 
 
-def past_runs(session: Session, series: str, tables: Sequence[Table]) -> list[PastRun]:
+def past_runs(session: Session, series: str, tables: Sequence[Table]) -> list[CompletedRun]:
     """Return the runs of a series that wrote all of these tables, where all are there and not empty."""
     if session.found(RUNS) is None:
         return []
@@ -64,7 +64,7 @@ def past_runs(session: Session, series: str, tables: Sequence[Table]) -> list[Pa
     for *of_run, table_name in session.select(RUNS, columns, series=series):
         wrote[tuple(of_run)].add(table_name)
     return [
-        PastRun(run, after and _moment(after), mark and _moment(mark), _moment(started_at), _moment(committed_at))
+        CompletedRun(run, after and _moment(after), mark and _moment(mark), _moment(started_at), _moment(committed_at))
         for (run, after, mark, started_at, committed_at), names in wrote.items()
         if names >= {table.name for table in tables}
     ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from airflow_provider_openesg.runs import PastRun, Run
+    from airflow_provider_openesg.runs import CompletedRun, Run
     from airflow_provider_openesg.sql.session import Database, Session, TableFound
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class SqlRunWriter:
                     " delete rows."
                 ) from error
 
-    def past(self) -> Sequence[PastRun]:
+    def run_history(self) -> Sequence[CompletedRun]:
         """Return the runs of this series whose rows are there. From now on this one is to be found among them."""
         self._goes_on = True
         with self._database.opened() as session:

@@ -1,4 +1,4 @@
-"""The lines of docs/lake.md that read a lake, run as they stand there."""
+"""The examples in docs/lake.md that read a lake."""
 
 from __future__ import annotations
 
@@ -41,11 +41,14 @@ def ran(code: str, path) -> dict:
 
 @pytest.fixture
 def lake(tmp_path, sandbox):
-    """A complete run, one of what changed since, and what a killed one left."""
+    """A complete run, a run of changes, the files of a killed task, and a run that is being removed."""
     mark = run(tmp_path / "lake", "1")["high_water_mark"]
     sandbox.turn_clock(5 * 86_400)
     changed = run(tmp_path / "lake", "2", updated_after=mark)["tables"]
     assert 0 < changed["reports"] < 100
+    run(tmp_path / "lake", "0", tables=["reports"])
+    removed = next((tmp_path / "lake/_openesg/runs").glob("0-*.json"))
+    removed.write_text(json.dumps(json.loads(removed.read_text()) | {"tables": {}, "removed": ["reports/x.parquet"]}))
     (tmp_path / "lake/reports/99991231T000000000000Z-dead.parquet").write_bytes(b"PAR1 half a")
     (tmp_path / "lake/reports/99991231T000000000000Z-dead.parquet.unfinished").write_bytes(b"")
     return tmp_path / "lake"

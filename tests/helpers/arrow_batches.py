@@ -1,4 +1,4 @@
-"""Real Arrow batches of the tidy tables, without a platform."""
+"""Arrow batches of the tidy tables, without a platform."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def batch(table: str, rows: list[dict[str, Any]]) -> pa.RecordBatch:
 
 
 def platform(reports: range, values: int = 3, value: str = "1.50") -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Reports with that many values each, interleaved as a real pull has them."""
+    """Yield reports and their values, interleaved as when they are read from the platform."""
     yield "report_templates", batch("report_templates", [{"id": "1", "key": "vsme"}])
     for first in range(reports.start, reports.stop, 10):
         some = range(first, min(first + 10, reports.stop))
@@ -71,7 +71,7 @@ def pull():
 
 @pytest.fixture
 def load_at_the_same_time(make_run) -> Callable[[str, int, int], None]:
-    """Load reports from threads that begin and commit together, each its own range; every other one backwards."""
+    """Load reports from threads that start and commit together, each its own range, in different orders."""
     tables = ("report_templates", "reports", "field_values")
 
     def all_at_once(schema: str, loads: int, reports: int) -> None:

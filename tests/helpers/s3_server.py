@@ -1,4 +1,4 @@
-"""A real S3 over HTTP on a free port: moto's server in a thread. Real clients, real requests, nothing patched."""
+"""An S3 server over HTTP on a free port: moto's server in a thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class S3Server:
     secret_key = "not-a-secret-but-long"
 
     def __enter__(self) -> Self:
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request otherwise
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()
         host, port = self._server.get_host_and_port()
@@ -45,7 +45,7 @@ class S3Server:
         self._server.stop()
 
     def connection(self, **extra: Any) -> str:
-        """The server as an Airflow Connection, in JSON."""
+        """Return an Airflow Connection to the server, as JSON."""
         return json.dumps(
             {
                 "conn_type": "aws",
@@ -56,16 +56,16 @@ class S3Server:
         )
 
     def authenticate(self, after: float) -> None:
-        """Refuse all credentials after that many calls; infinity takes them again."""
+        """Refuse all credentials after a number of requests; infinity accepts them again."""
         headers = {"Content-Type": "text/plain"}
         call = urllib.request.Request(f"{self.url}/moto-api/reset-auth", str(after).encode(), headers)
         urllib.request.urlopen(call).close()
 
     def keys(self, prefix: str = "") -> list[str]:
-        """Names of all objects below a prefix."""
+        """Return the names of all objects with a prefix."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="lake", Prefix=prefix)
         return [each["Key"] for page in pages for each in page.get("Contents", [])]
 
     def unfinished_uploads(self) -> list[str]:
-        """Names of the uploads that are neither completed nor aborted."""
+        """Return the names of uploads that are neither completed nor aborted."""
         return [each["Key"] for each in self.client.list_multipart_uploads(Bucket="lake").get("Uploads", [])]

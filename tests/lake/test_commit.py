@@ -1,16 +1,16 @@
-"""What a commit replaces, what a sweep removes, and what neither touches."""
+"""What a commit replaces, which old runs are removed, and what is never removed."""
 
 from __future__ import annotations
 
 import logging
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_openesg.exceptions import OpenESGError
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.lake import commit
 from airflow_provider_openesg.lake.manifest import committed_files, read_manifests
 from airflow_provider_openesg.lake.storage import Lake
@@ -21,14 +21,24 @@ START = datetime(2026, 2, 1, 3, tzinfo=UTC)
 
 @pytest.fixture
 def write(tmp_path, make_run, pull):
-    """A run of the day's number: complete, or of what changed; ``None`` as its batches leaves it as a kill does."""
+    """Write a run of a day: complete, or changes only; ``killed`` leaves its files as a kill does."""
 
-    def write(day=0, *, run_id=None, updated_after=None, keep_runs=None, killed=False, task_id="extract", tables=None):
+    def write(
+        day=0,
+        *,
+        run_id=None,
+        updated_after=None,
+        keep_runs=None,
+        killed=False,
+        task_id="extract",
+        tables=None,
+        path=None,
+    ):
         run = make_run(run_id or f"scheduled__day-{day}")
         selection = {"templates": None, "updated_after": updated_after, "filters": None}
         run = replace(run, selection=selection, started_at=START + timedelta(days=day), task_id=task_id)
         tables = tables or ("report_templates", "reports", "field_values")
-        writer = FileRunWriter(str(tmp_path), tables, "parquet", run, keep_runs=keep_runs)
+        writer = FileRunWriter(str(path or tmp_path), tables, "parquet", run, keep_runs=keep_runs)
         writer.check()
         for table, batch in pull(range(3)):
             writer.write(table, batch)
@@ -39,6 +49,24 @@ def write(tmp_path, make_run, pull):
         return run
 
     return write
+
+
+def kill_after(patch, number: int) -> None:
+    """Stop the process, as a kill does, after that many files have been removed."""
+    remove = Lake.remove
+    left = [number]
+
+    def stopped(self, paths):
+        for path in paths:
+            if "write_tests" in path:
+                remove(self, [path])
+                continue
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            remove(self, [path])
+
+    patch.setattr(Lake, "remove", stopped)
 
 
 def runs(path) -> list[str]:
@@ -80,17 +108,10 @@ def test_a_try_that_was_killed_is_cleared_by_the_next(tmp_path, write):
 
 def test_files_that_a_commit_did_not_get_to_remove_go_with_the_next(tmp_path, write, monkeypatch):
     write(0, run_id="r")
-    removed = []
-
-    def stopped(self, paths):
-        removed.extend(paths)
-        raise KeyboardInterrupt  # as a kill, nothing of ours answers it
-
-    with monkeypatch.context() as killed:
-        killed.setattr(Lake, "remove", stopped)
+    with monkeypatch.context() as patch:
+        kill_after(patch, 1)
         with pytest.raises(KeyboardInterrupt):
             write(1, run_id="r")
-    assert len(removed) == 3
     assert files(tmp_path) > expected(tmp_path)
     write(2, run_id="r")
     assert files(tmp_path) == expected(tmp_path)
@@ -105,13 +126,15 @@ def test_tables_that_are_not_pulled_any_more_go_with_the_try_before(tmp_path, wr
 def test_a_try_that_was_taken_for_dead_does_not_replace_its_retry(tmp_path, write):
     write(1, run_id="r")
     before = read_manifests(tmp_path)
-    with pytest.raises(OpenESGError, match="a later try of this task, begun 2026-02-02 03:00:00 UTC, has committed it"):
+    committed = files(tmp_path)
+    with pytest.raises(OpenESGError, match="a later try of this task, started at 2026-02-02 03:00:00 UTC, has already"):
         write(0, run_id="r")
     assert read_manifests(tmp_path) == before
+    assert files(tmp_path) == committed
     assert all(Path(file).exists() for file in before[0].files("reports"))
 
 
-def test_nothing_is_swept_by_default(tmp_path, write):
+def test_no_run_is_removed_by_default(tmp_path, write):
     for day in range(4):
         write(day)
     assert len(runs(tmp_path)) == 4
@@ -124,7 +147,7 @@ def test_the_newest_runs_are_kept(tmp_path, write, caplog):
     write(4, keep_runs=2)
     assert runs(tmp_path) == ["day-3", "day-4"]
     assert files(tmp_path) == expected(tmp_path)
-    assert "Swept 3 run(s)" in caplog.text
+    assert "Removed 3 run(s)" in caplog.text
 
 
 def test_runs_of_what_changed_are_kept_with_the_run_they_build_on(tmp_path, write):
@@ -164,21 +187,95 @@ def test_what_is_not_ours_is_never_removed(tmp_path, write, caplog):
     assert "notes.json: not a manifest" in caplog.text
 
 
-def test_a_sweep_that_was_killed_is_finished_by_the_next(tmp_path, write, monkeypatch):
+def test_a_removal_that_was_killed_is_continued_by_the_next(tmp_path, write, monkeypatch):
+    """Killed before, between and after the files of the old run: readers never see it again."""
+    for day, removed in enumerate((0, 2, 3)):
+        lake = tmp_path / str(removed)
+        write(0, path=lake)
+        with monkeypatch.context() as patch:
+            kill_after(patch, removed)
+            with pytest.raises(KeyboardInterrupt):
+                write(day + 1, keep_runs=1, path=lake)
+        assert runs(lake) == [f"day-{day + 1}"]
+        write(9, keep_runs=1, path=lake)
+        assert files(lake) == expected(lake)
+
+
+def test_a_run_that_is_repeated_while_it_is_removed_stays(tmp_path, write, monkeypatch):
     write(0)
     with monkeypatch.context() as patch:
-        patch.setattr(commit, "_remove_swept", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        kill_after(patch, 1)
         with pytest.raises(KeyboardInterrupt):
             write(1, keep_runs=1)
-    assert runs(tmp_path) == ["day-1"]
-    assert len(list((tmp_path / "reports").iterdir())) == 2
-    write(2, keep_runs=1)
+    assert len(files(tmp_path)) == len(expected(tmp_path)) + 3  # two files and the manifest without tables
+    write(2, run_id="scheduled__day-0", tables=("reports",))
+    assert runs(tmp_path) == ["day-0", "day-1"]
     assert files(tmp_path) == expected(tmp_path)
 
 
-def test_a_sweep_that_fails_only_warns(tmp_path, write, caplog, monkeypatch):
+def test_a_run_that_is_committed_again_while_its_files_are_removed_stays(tmp_path, write, monkeypatch):
     write(0)
-    monkeypatch.setattr(commit, "_remove_swept", lambda *_: (_ for _ in ()).throw(PermissionError("Access Denied")))
+    remove, repeated = Lake.remove, []
+
+    def repeating(self, paths):
+        remove(self, paths := list(paths))
+        if not repeated and "day-0" in "".join(paths) and "write_tests" not in "".join(paths):
+            repeated.append(paths)
+            write(2, run_id="scheduled__day-0")
+
+    monkeypatch.setattr(Lake, "remove", repeating)
     write(1, keep_runs=1)
-    assert "they could not be swept (Access Denied)" in caplog.text
+    assert repeated
+    assert runs(tmp_path) == ["day-0", "day-1"]
+    assert files(tmp_path) == expected(tmp_path)
+
+
+def test_a_removal_that_fails_is_only_a_warning(tmp_path, write, caplog, monkeypatch):
+    write(0)
+    monkeypatch.setattr(commit, "remove_old_runs", lambda *_: (_ for _ in ()).throw(PermissionError("Access Denied")))
+    write(1, keep_runs=1)
+    assert "could not be removed (Access Denied)" in caplog.text
     assert "day-1" in runs(tmp_path)
+
+
+def test_a_late_try_that_lives_on_beside_its_retry_keeps_its_files(tmp_path, make_run, pull):
+    """The earlier try commits while the later one writes; then the later one replaces it."""
+    tables = ("report_templates", "reports", "field_values")
+    early, late = (replace(make_run("r"), started_at=START + timedelta(hours=hour)) for hour in (0, 1))
+    with (
+        closing(FileRunWriter(str(tmp_path), tables, "parquet", early)) as first,
+        closing(FileRunWriter(str(tmp_path), tables, "parquet", late)) as second,
+    ):
+        for writer, reports in ((first, 3), (second, 5)):
+            writer.check()
+            for table, batch in pull(range(reports)):
+                writer.write(table, batch)
+        first.commit(None)
+        assert read_manifests(tmp_path)[0].tables["reports"].rows == 3
+        second.commit(None)
+    assert read_manifests(tmp_path)[0].tables["reports"].rows == 5
+    assert files(tmp_path) == expected(tmp_path)
+
+
+def test_a_part_of_an_earlier_try_does_not_replace_the_one_of_its_retry(tmp_path, make_run, pull):
+    early, late = (replace(make_run("r"), started_at=START + timedelta(hours=hour)) for hour in (0, 1))
+    for run, error in ((late, nullcontext()), (early, pytest.raises(OpenESGError, match="a later try of this task"))):
+        with error, closing(FileRunWriter(str(tmp_path), ("reports",), "parquet", run, part=True)) as writer:
+            for table, batch in pull(range(3)):
+                writer.write(table, batch)
+            writer.commit(None)
+    assert len(files(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "reports/../../outside", "reports//x", "a\\b"])
+def test_a_path_outside_of_the_lake_is_refused_by_readers_and_by_removals(tmp_path, write, caplog, path):
+    lake = tmp_path / "lake"
+    run = write(0, path=lake)
+    [manifest] = read_manifests(lake)
+    file = lake / f"_openesg/runs/{run.token}.json"
+    file.write_text(file.read_text().replace(manifest.tables["reports"].files[0].path, path.replace("\\", "\\\\")))
+    with pytest.raises(OpenESGConfigError, match="is not a file in the lake"):
+        read_manifests(lake)
+    write(1, keep_runs=1, path=lake)
+    assert "is not a file in the lake" in caplog.text
+    assert file.exists()

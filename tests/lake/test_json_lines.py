@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_openesg.lake import formats
+from airflow_provider_openesg.lake import FILE_FORMATS, formats
 from airflow_provider_openesg.lake.formats import JsonLinesFile
 from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, INTEGER, SCHEMAS, TEXT, TIMESTAMP
 
@@ -60,6 +60,10 @@ def written(*batches):
 def expected(rows):
     lines = ({name: plain(row[name]) for name in NAMES} for row in rows)
     return "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
+
+
+def test_every_file_format_has_a_class():
+    assert tuple(formats.OPENERS) == FILE_FORMATS
 
 
 def test_every_type_is_tried():

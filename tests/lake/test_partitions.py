@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_openesg.lake import writer as files
 from airflow_provider_openesg.lake.manifest import read_manifest
-from airflow_provider_openesg.lake.partitions import directory
+from airflow_provider_openesg.lake.partitions import partition_folder
 from airflow_provider_openesg.lake.writer import FileRunWriter
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 
@@ -98,9 +98,11 @@ def test_a_partitioned_table_without_rows_is_a_file_too(tmp_path, make_run, rows
 
 def test_each_of_hives_special_characters():
     special = "\"#%'*/:=?\\{[]^\x01\x1f\x7f"
-    assert directory("template", special) == "template=" + "".join(f"%{ord(each):02X}" for each in special)
-    assert directory("template", "a-b_c.d e,f;g+h|ü") == "template=a-b_c.d e,f;g+h|ü"
-    assert directory("template", "") == directory("template", None) == "template=__HIVE_DEFAULT_PARTITION__"
+    assert partition_folder("template", special) == "template=" + "".join(f"%{ord(each):02X}" for each in special)
+    assert partition_folder("template", "a-b_c.d e,f;g+h|ü") == "template=a-b_c.d e,f;g+h|ü"
+    assert (
+        partition_folder("template", "") == partition_folder("template", None) == "template=__HIVE_DEFAULT_PARTITION__"
+    )
 
 
 def test_many_partitions_hold_no_more_in_memory_than_a_few(tmp_path, make_run, rows, monkeypatch):

@@ -82,12 +82,12 @@ def test_parts_that_have_no_row_in_common(tables, one, other):
 )
 def test_parts_that_may_hold_a_row_twice_are_refused(table, one, other):
     with pytest.raises(
-        OpenESGConfigError, match=f"table {table} would hold rows twice, from task part .map index 0: .*1"
+        OpenESGConfigError, match=f"table {table} would contain rows twice, from task part .map index 0: .*1"
     ):
         merged(part(0, [table], **one), part(1, [table], **other))
 
 
 @pytest.mark.parametrize("differs", [{"file_format": "csv"}, {"api_url": "https://y/api/v1"}])
 def test_parts_that_do_not_fit_together_are_refused(differs):
-    with pytest.raises(OpenESGConfigError, match=f"differ in their {next(iter(differs))}"):
+    with pytest.raises(OpenESGConfigError, match=f"{next(iter(differs))} differs"):
         merged(part(0, templates=["a"]), part(1, templates=["b"], **differs))

@@ -51,7 +51,7 @@ def test_a_run_is_one_file_per_table_and_a_manifest(tmp_path, make_run, pull):
     assert (manifest.dag_id, manifest.task_id, manifest.run_id) == ("nightly", "extract", run.run_id)
     assert manifest.selection == {"templates": ["vsme"]}
     assert len(data_files(tmp_path)) == 3
-    assert not list(tmp_path.glob("_openesg/tries/*"))
+    assert not list(tmp_path.glob("_openesg/write_tests/*"))
 
 
 def test_parquet_carries_provenance_units_and_readable_row_groups(tmp_path, make_run, pull):
@@ -201,7 +201,7 @@ def test_a_foreign_file_among_the_manifests_is_named(tmp_path, make_run, pull):
 
 def test_a_table_that_was_not_pulled_is_named(tmp_path, make_run, pull):
     write(tmp_path, make_run(), pull(range(1)))
-    with pytest.raises(OpenESGConfigError, match=r"'sections': not in run .*; it holds report_templates, reports"):
+    with pytest.raises(OpenESGConfigError, match=r"'sections': not in run .*; it contains report_templates, reports"):
         read_manifest(tmp_path).files("sections")
 
 

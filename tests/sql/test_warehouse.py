@@ -44,7 +44,7 @@ def load(make_run):
     def load(batches, run="r", goes_on=False):
         with closing(SqlRunWriter(database_of("warehouse", None), TABLES, "merge", make_run(run))) as writer:
             writer.check()
-            past = writer.past() if goes_on else None
+            past = writer.run_history() if goes_on else None
             for table, batch in batches:
                 writer.write(table, batch)
             writer.commit(None)

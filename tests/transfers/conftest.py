@@ -1,4 +1,4 @@
-"""A database to load into, as the Connection ``warehouse``, by each way that a test asks for."""
+"""A database as Connection ``warehouse``, for each kind of connection that a test uses."""
 
 from __future__ import annotations
 

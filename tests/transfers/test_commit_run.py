@@ -31,7 +31,7 @@ def write_part(path, run_id="r", map_index=-1, task_id="part", **arguments):
 
 
 def write_parts(path, run_id="r"):
-    """As the example does it; the parts of the templates as a mapped task gives them: in a sequence."""
+    """Write parts as in the example. A mapped task returns a sequence of parts."""
     organizations = write_part(path, run_id, task_id="organizations", tables=["organizations"])
     mapped = [write_part(path, run_id, n, tables=OF_TEMPLATES, templates=[n + 1]) for n in range(2)]
     return [organizations, tuple(mapped)]
@@ -64,7 +64,7 @@ def test_parts_count_together(tmp_path):
     for table in ("organizations", "reports", "field_values"):
         assert sorted(ids(manifest, table)) == sorted(ids(read_manifest(tmp_path / "whole"), table))
     assert data_files(tmp_path) == {*manifest.paths}
-    assert not list(tmp_path.glob("_openesg/tries/*"))
+    assert not list(tmp_path.glob("_openesg/write_tests/*"))
     assert result.keys() == whole.keys()
     assert len(json.dumps(result)) < 2000
 
@@ -106,14 +106,14 @@ def test_parts_go_on_from_the_last_run(tmp_path, sandbox):
     arguments = {"tables": ["reports"], "templates": [1], "updated_after": "last_run"}
     first = write_part(tmp_path, "1", 0, **arguments)
     assert first["tables"]["reports"] > 50
-    # Not committed: it does not count.
+    # Not committed, so it is not in the run history.
     assert write_part(tmp_path, "2", 0, **arguments)["tables"] == first["tables"]
     commit(tmp_path, [first], "1")
     sandbox.turn_clock(86_400)
     assert 0 < write_part(tmp_path, "3", 0, **arguments)["tables"]["reports"] < 50
 
 
-def test_nothing_to_commit_is_said(tmp_path):
+def test_no_parts_are_skipped(tmp_path):
     for parts in ([], [[], None], None):
         with pytest.raises(
             AirflowSkipException, match=r"There is no part to commit: the mapped tasks had nothing to map"
@@ -124,26 +124,26 @@ def test_nothing_to_commit_is_said(tmp_path):
 
 def test_rows_that_would_be_there_twice_are_refused(tmp_path):
     parts = [write_part(tmp_path, "r", n, tables=["organizations", "reports"], templates=[n + 1]) for n in range(2)]
-    with pytest.raises(OpenESGConfigError, match=r"table organizations would hold rows twice, .*tables=…"):
+    with pytest.raises(OpenESGConfigError, match=r"table organizations would contain rows twice, .*tables=…"):
         commit(tmp_path, parts)
     assert read_manifests(tmp_path) == []
 
 
 def test_all_tables_in_a_mapped_part_are_refused_before_any_call(tmp_path, sandbox):
-    with pytest.raises(OpenESGConfigError, match="tables: all of them, in a mapped task that writes a part"):
+    with pytest.raises(OpenESGConfigError, match="tables: not given in a mapped task with commit=False"):
         write_part(tmp_path, map_index=0, templates=[1])
     assert sandbox.state()["requests"] == 0
 
 
 def test_parts_elsewhere_are_named(tmp_path):
     part = write_part(tmp_path / "here", tables=["reports"])
-    with pytest.raises(OpenESGConfigError, match=r"parts: 'r-.*' is not below path 'file:///.*/there'"):
+    with pytest.raises(OpenESGConfigError, match=r"parts: 'r-.*' is not in path 'file:///.*/there'"):
         commit(tmp_path / "there", [part])
 
 
 @pytest.mark.parametrize("parts", [["x"], [{"run": "r", "manifest": "m"}], [3]])
-def test_what_is_no_part_is_named(tmp_path, parts):
-    with pytest.raises(OpenESGConfigError, match=r"parts: .* in it; allowed: what tasks with commit=False returned"):
+def test_values_that_are_not_parts_are_named(tmp_path, parts):
+    with pytest.raises(OpenESGConfigError, match=r"parts: .* given; allowed: results of tasks with commit=False"):
         commit(tmp_path, parts)
 
 

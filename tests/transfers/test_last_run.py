@@ -1,4 +1,4 @@
-"""``updated_after="last_run"``: a target knows itself how far it is."""
+"""``updated_after="last_run"``: the target stores how far it was read."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.usefixtures("openesg_connection", "short_lists")
 
 @pytest.fixture
 def short_lists(sandbox):
-    """Lists of reports carry no field values: most tests read nothing else."""
+    """Return no field values in the list of reports, because most tests read only reports."""
     sandbox.options(list_field_values=False)
 
 
 class Lake:
-    """Files, read as documented: of each report, the rows of the run that saw it last."""
+    """Files, read as documented: each report from the latest run that has it."""
 
     def __init__(self, path):
         self.path = path
@@ -87,12 +87,12 @@ def target(request):
 
 def test_first_everything_then_what_changed(target, sandbox, task_log):
     assert target.run("1")["tables"]["reports"] == 200
-    assert "no earlier run of this task for this selection is there: reading all" in task_log()
+    assert "no earlier run of this task with this selection: reading everything" in task_log()
     sandbox.turn_clock(86_400)
     before = sandbox.state()["calls"]["GET /api/v1/reports/{id}"]
     second = target.run("2")["tables"]["reports"]
     assert 1 < second < 40
-    assert "reading what changed after 2026-03-0" in task_log()
+    assert "reading changes after 2026-03-0" in task_log()
     assert sandbox.state()["calls"]["GET /api/v1/reports/{id}"] == before + second
     assert target.run("3")["tables"]["reports"] < second
 
@@ -152,7 +152,7 @@ def test_a_run_that_failed_or_is_repeated_loses_nothing(target, sandbox):
     sandbox.turn_clock(86_400)
     target.run("3", tables=["reports"])
     before = target.reports()
-    assert target.run("2", tables=["reports"])["tables"]["reports"] > second  # as its files are replaced
+    assert target.run("2", tables=["reports"])["tables"]["reports"] > second  # because its files are replaced
     assert target.reports() == before
     assert target.run("4", tables=["reports"])["tables"]["reports"] < 3
 
@@ -167,7 +167,7 @@ def test_each_database(tables, sandbox):
     assert 1 < reports("2") < 40
     assert reports("3") < 3
     assert tables.query("SELECT run_id, row_count FROM openesg_runs ORDER BY run_id")[0] == ("1", 200)
-    # Emptied or dropped, by whomever, and filled by somebody else: what was in it is read again.
+    # A table that was emptied, or dropped and filled by another task, is read again.
     tables.query("DELETE FROM reports")
     assert reports("4") == 200
     tables.query("DROP TABLE reports")
@@ -196,12 +196,12 @@ def test_a_retry_after_the_commit_appends_what_it_appended(tables, sandbox):
     assert rows() == before
 
 
-def test_a_run_that_was_killed_leaves_no_mark(tables, sandbox):
+def test_a_run_that_was_killed_leaves_no_high_water_mark(tables, sandbox):
     tables.run("1", tables=["reports"])
     sandbox.turn_clock(86_400)
     pid = os.fork()
     if pid == 0:
-        # Rows and mark are written, and nothing is committed.
+        # Rows and high-water mark are written, but not committed.
         DuckDBSession.commit = lambda session: os.kill(os.getpid(), signal.SIGKILL)
         tables.run("2", tables=["reports"])
         os._exit(1)

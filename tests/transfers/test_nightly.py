@@ -1,4 +1,4 @@
-"""Three nights of a DAG in a real Airflow: each way to say where a run begins."""
+"""Three nights of a DAG in a real Airflow, with each kind of updated_after."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_each_night_reads_what_changed_since_the_last(sandbox, token_cache_dir, 
     assert run.returncode == 0, run.stdout + run.stderr
     nights = json.loads(run.stdout.splitlines()[-1])
     reports = {task: [night[task]["tables"]["reports"] for night in nights] for task in nights[0]}
-    assert {each[0] for each in reports.values()} == {200}  # the first night there is nothing before it
+    assert {each[0] for each in reports.values()} == {200}  # there is no run before the first night
     assert all(1 < later < 40 for each in reports.values() for later in each[1:])
     assert reports["mark"] == reports["last_run"]
     assert [night["mark"]["high_water_mark"] for night in nights] == [

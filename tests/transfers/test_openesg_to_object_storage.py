@@ -68,19 +68,19 @@ def test_templates_filters_and_updated_after(tmp_path):
     assert min(updated) > datetime(2026, 2, 20, tzinfo=UTC)
 
 
-def test_the_mark_of_a_run_is_where_the_next_begins(tmp_path, sandbox):
+def test_a_high_water_mark_is_updated_after_of_the_next_run(tmp_path, sandbox):
     mark = run(tmp_path, "1")["high_water_mark"]
     again = run(tmp_path, "2", updated_after=mark)
-    assert again["tables"]["reports"] == 1  # of the ten minutes that are read again
+    assert again["tables"]["reports"] == 1  # in the ten minutes that are read again
     assert again["high_water_mark"] == mark
     sandbox.turn_clock(86_400)
     assert run(tmp_path, "3", updated_after=mark)["tables"]["reports"] > 1
 
 
-def test_a_time_that_lies_in_the_future_is_said_and_does_not_become_a_mark(tmp_path, task_log):
+def test_a_time_in_the_future_is_logged_and_is_no_high_water_mark(tmp_path, task_log):
     result = run(tmp_path, tables=["reports"], updated_after="2100-01-01")
     assert result["tables"]["reports"] == 0
-    assert "updated_after: 2100-01-01T00:00:00+00:00 lies in the future" in task_log()
+    assert "updated_after: 2100-01-01T00:00:00+00:00 is in the future" in task_log()
     assert result["high_water_mark"] < datetime.now(UTC).isoformat()
 
 
@@ -97,11 +97,11 @@ def test_a_platform_that_fails_half_way_leaves_nothing(tmp_path, sandbox):
     sandbox.clear_faults()
     sandbox.fault("cut_json", path="/reports$", after=1, share_sent=0.5)
     with pytest.raises(OpenESGContractError):
-        run(tmp_path, "before")  # and what counts already is not lost by its second try
+        run(tmp_path, "before")  # a failed second try does not remove the committed first one
     assert read_manifests(tmp_path) == before
     assert pq.read_table(before[0].files("reports")).num_rows == 200
     assert len(list(tmp_path.glob("*/*.parquet"))) == len(TABLES)
-    assert not list(tmp_path.glob("_openesg/tries/*"))
+    assert not list(tmp_path.glob("_openesg/write_tests/*"))
     assert not list(tmp_path.rglob("*.unfinished"))
     sandbox.clear_faults()
     assert run(tmp_path, "r")["tables"]["reports"] == 200
@@ -114,10 +114,10 @@ def test_a_platform_that_fails_half_way_leaves_nothing(tmp_path, sandbox):
         ({"tables": "reports"}, r"tables: 'reports' given; allowed: a list\. Write \['reports'\]"),
         ({"tables": []}, "tables: an empty list given"),
         ({"partition_by": "status"}, "partition_by: 'status' given; allowed: template"),
-        ({"partition_by": "template", "shape": "wide", "templates": ["vsme"]}, "partition_by: given with shape 'wide'"),
+        ({"partition_by": "template", "shape": "wide", "templates": ["vsme"]}, "partition_by: given with shape='wide'"),
         ({"keep_runs": 0}, "keep_runs: 0 given; allowed: a whole number from 1"),
         ({"keep_runs": True}, "keep_runs: True given"),
-        ({"keep_runs": 3, "commit": False}, "keep_runs: given with commit=False; give it to the OpenESGCommitRunO"),
+        ({"keep_runs": 3, "commit": False}, "keep_runs: given with commit=False. Give it to OpenESGCommitRunOperator"),
         ({"file_format": "parket"}, "file_format: 'parket' given; .* Did you mean 'parquet'"),
         ({"templates": "vsme"}, r"templates: 'vsme' given; allowed: a list\. Write \['vsme'\]"),
         ({"updated_after": "yesterday"}, "updated_after: 'yesterday' given"),
@@ -130,7 +130,7 @@ def test_parameters_are_checked_in_the_dag_file(tmp_path, arguments, message):
 
 
 def test_an_empty_path_is_refused_in_the_dag_file():
-    with pytest.raises(OpenESGConfigError, match="path: ' ' given; allowed: a directory"):
+    with pytest.raises(OpenESGConfigError, match="path: ' ' given; allowed: a folder"):
         operator(" ")
 
 

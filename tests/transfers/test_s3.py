@@ -1,4 +1,4 @@
-"""Files in S3, over HTTP, by an Airflow Connection."""
+"""Files in S3 over HTTP, with an Airflow Connection."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_all_tables_through_a_connection(s3, arguments, file_format):
         name: ds.dataset(strip(manifest.files(name)), filesystem=path.fs, format=as_arrow(file_format)).count_rows()
         for name in TABLES
     } == result["tables"]
-    # Nothing but what counts: no draft, no marker of a try.
+    # Only data files and the manifest, no temporary objects.
     assert sorted(s3.keys()) == sorted(
         ["esg/" + each for each in [*manifest.paths, f"_openesg/runs/{manifest.run}.json"]]
     )
@@ -100,7 +100,7 @@ def test_a_pull_that_fails_leaves_nothing_in_the_bucket(s3, sandbox):
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_write_that_ends_half_way_becomes_no_object(s3, refused):
-    """The file is bigger than one block: the store has a part of it, and may refuse the next."""
+    """The file is larger than one block: the store has one part of it, and may refuse the next."""
     run("s3://files@lake/esg", "before", tables=["reports"])
     path = ObjectStoragePath("s3://files@lake/esg")
     counted, objects = read_manifests(path), s3.keys()
@@ -140,14 +140,14 @@ def test_what_cannot_be_used_names_the_connection_before_any_call(s3, sandbox, m
     for path, message in {
         "s3://files@no-such-bucket/esg": r"path 's3://no-such-bucket/esg' \(Connection 'files'\): cannot be written "
         r"\(FileNotFoundError: .*bucket does not exist",
-        "s3://nobody@lake/esg": "its Connection is not there .The conn_id `nobody` isn't defined",
-        "gs://files@lake/esg": r"cannot be opened \(.*\). gs:// needs apache-airflow-providers-google",
-        "abfs://lake/esg": "abfs:// needs apache-airflow-providers-microsoft-azure",
-        "s4://lake/esg": r"cannot be opened \(.*\). Known: a directory, s3, ",
+        "s3://nobody@lake/esg": "its Connection does not exist .The conn_id `nobody` isn't defined",
+        "gs://files@lake/esg": r"cannot be opened \(.*\). For gs://, install apache-airflow-providers-google",
+        "abfs://lake/esg": "For abfs://, install apache-airflow-providers-microsoft-azure",
+        "s4://lake/esg": r"cannot be opened \(.*\). Allowed: a local path, or s3, ",
     }.items():
         with pytest.raises(OpenESGConfigError, match=message):
             run(path)
-    assert [each["Name"] for each in s3.client.list_buckets()["Buckets"]] == ["lake"]  # s3fs likes to make them
+    assert [each["Name"] for each in s3.client.list_buckets()["Buckets"]] == ["lake"]  # s3fs creates missing buckets
     s3.authenticate(after=0)
     try:
         with pytest.raises(OpenESGConfigError, match=r"\(Connection 'other'\): .*Access Key Id you provided does not"):

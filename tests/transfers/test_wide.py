@@ -128,8 +128,8 @@ def test_units_and_keys_are_comments(warehouse):
     ("arguments", "said"),
     [
         ({"shape": "long"}, "shape: 'long' given; allowed: tidy, wide"),
-        ({"tables": ["reports"]}, "tables: given with shape 'wide', which makes them of the template"),
-        ({"templates": None}, "templates: None given; with shape 'wide', name exactly one"),
+        ({"tables": ["reports"]}, "tables: given with shape='wide', which makes the tables from the template"),
+        ({"templates": None}, "templates: None given; with shape='wide', name exactly one"),
         ({"templates": ["vsme", "supplier-basics"]}, r"templates: \['vsme', 'supplier-basics'\] given"),
     ],
 )
