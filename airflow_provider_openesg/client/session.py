@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urljoin
 
@@ -224,18 +225,12 @@ class OpenESGSession(OAuth2Session):
         return {"http": None, "https": None, "all": None, **fixed}
 
     def _fresh_connections(self) -> None:
-        """Open no connection yet, and share none: not with a parent process, and no cookies between threads."""
+        """Replace the connection pools, so that a forked child shares no connection with its parent."""
         self._pid = os.getpid()
         for scheme in ("https://", "http://"):
             self.mount(scheme, HTTPAdapter(pool_maxsize=self.settings.parallel_requests))
-        self.cookies = _NoCookies()
-
-
-class _NoCookies(RequestsCookieJar):
-    """The API knows its callers by token; a cookie would be state that calls share."""
-
-    def set_cookie(self, *_: Any, **__: Any) -> None:
-        """Keep nothing."""
+        # Threads share this session: a stored cookie would be state that their requests share.
+        self.cookies = RequestsCookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _read_body(response: requests.Response, budget: Budget) -> NoAnswer | None:

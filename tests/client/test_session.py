@@ -324,11 +324,12 @@ def test_a_forked_child_opens_a_connection_of_its_own(wire, connect):
     assert wire.token_requests == 1
 
 
-def test_no_cookie_is_sent_back(wire, connect, steps):
+def test_no_cookie_is_stored_or_sent_back(wire, connect, steps):
     wire.script("/api/", steps["answer"](200, {}, Set_Cookie="sessionid=1"))
     session = connect()
     session.get("reports")
     session.get("reports")
+    assert not list(session.cookies)
     assert all("Cookie" not in seen.headers for seen in wire.seen)
 
 
