@@ -17,7 +17,7 @@ import trustme
 
 from airflow_provider_openesg import __version__
 from airflow_provider_openesg.client import session as session_module
-from airflow_provider_openesg.client.session import raise_for_answer
+from airflow_provider_openesg.client.session import raise_for_error
 from airflow_provider_openesg.exceptions import (
     OpenESGApiError,
     OpenESGAuthError,
@@ -380,7 +380,7 @@ def test_the_answers_errors_carry_what_the_platform_says(wire, connect, steps):
         wire.script("/api/", steps["answer"](status, content, X_Request_ID="r-17"))
         response = connect(max_retry_time=0).get("reports", params={"api_key": "hidden", "status": "submitted"})
         with pytest.raises(expected) as caught:
-            raise_for_answer(response)
+            raise_for_error(response)
         error = caught.value
         assert type(error) is expected
         assert message in error.message
@@ -391,12 +391,12 @@ def test_the_answers_errors_carry_what_the_platform_says(wire, connect, steps):
 def test_an_error_does_not_repeat_a_token_that_the_server_echoes(wire, connect):
     wire.script("/api/", lambda handler: handler.answer(400, {"detail": handler.headers["Authorization"]}))
     with pytest.raises(OpenESGApiError) as caught:
-        raise_for_answer(connect().get("reports"))
+        raise_for_error(connect().get("reports"))
     assert "token-1" not in str(caught.value)
 
 
 def test_a_good_answer_passes(wire, connect):
-    assert raise_for_answer(connect().get("reports")) is None
+    assert raise_for_error(connect().get("reports")) is None
 
 
 def test_a_url_that_names_no_host_says_so(connect):
