@@ -105,9 +105,9 @@ PAGES: Mapping[str, str] = {"reports": "/reports", "report-requests": "/report-r
 (assumed)."""
 
 FIELD_VALUES = "field_values"
-"""Field of a ``PATCH`` of a report with the field values to change (2023). Assumed: a value is identified by ``id``, or,
-if it does not exist yet, by ``field_type`` (and ``instance_id`` in a multi-instance section); values that are not in the
-request do not change; the request is processed completely or not at all."""
+"""Field of a ``PATCH`` of a report with the field values to change (2023). Assumed: a value is identified by ``id``. If it
+does not exist yet, by ``field_type`` (and ``instance_id`` in a multi-instance section). Values that are not in the
+request do not change. The request is processed completely or not at all."""
 
 ATTACHMENT_PATH, ATTACHMENT_FILE = "reports/{report_id}/field-values/{value_id}/attachment", "file"
 """Path and form field for the attachment of a field value (assumed): ``POST`` as multipart form data replaces the

@@ -8,8 +8,8 @@ The paging style is recognized by the first page:
 
 Moved rows are detected by overlap: each page by ``offset`` begins with the last row of the page before. If every
 overlap matches and the last page reaches the end, no row was skipped. Otherwise the list is read again, and only rows
-that were not read before are yielded, until nothing moves during one pass. One case cannot be detected: one row is added and
-another is deleted before the same overlap. The new row is then read by the next run.
+that were not read before are yielded, until nothing moves during one pass. One case cannot be
+detected: one row is added and another is deleted before the same overlap. The next run reads the new row.
 """
 
 from __future__ import annotations
