@@ -105,7 +105,7 @@ PAGES: Mapping[str, str] = {"reports": "/reports", "report-requests": "/report-r
 (assumed)."""
 
 FIELD_VALUES = "field_values"
-"""Field of a ``PATCH`` of a report with the field values to change (2023). Assumed: a value is identified by ``id``. If it
+"""Field of a ``PATCH`` of a report with the field values to change (2023). Assumed: ``id`` identifies a value. If it
 does not exist yet, by ``field_type`` (and ``instance_id`` in a multi-instance section). Values that are not in the
 request do not change. The request is processed completely or not at all."""
 
