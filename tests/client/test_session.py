@@ -146,7 +146,7 @@ def test_a_redirect_on_the_platform_is_followed_with_the_token_for_reading_only(
         assert session.get("old", params={"a": 1}).json() == {"items": [], "count": 0}
     assert [seen.path for seen in wire.calls()] == ["/api/v1/old?a=1", "/api/v1/reports?page=2"] * 2
     assert set(bearers(wire)) == {"Bearer token-1-of-the-wire"}
-    with pytest.raises(OpenESGApiError, match="a POST is not sent elsewhere"):
+    with pytest.raises(OpenESGApiError, match="a POST is not sent to another URL"):
         session.post("old", json={})
     assert [seen.method for seen in wire.calls()] == ["GET"] * 4 + ["POST"]
 
