@@ -1,8 +1,8 @@
-"""What this package takes v1 of the openESG API to be: the one module to change where the platform proves it wrong.
+"""The openESG API v1 as data: paths, parameters and field names. Change this module if the platform differs.
 
-The vendor documents v1 by its OpenAPI schema alone, which cannot be reached from a build. So this is data, each line
-with its source: **known** (the vendor's public pages), **2023** (shapes of the API of 2023, removed since), **default**
-(django-ninja's or django-oauth-toolkit's own, where the vendor kept it) or **assumed**. The sandbox serves this.
+The vendor documents v1 only by an OpenAPI schema that was not available here. So each entry names its source:
+**known** (public pages of the vendor), **2023** (the API of 2023, removed since), **default** (of the frameworks
+django-ninja or django-oauth-toolkit) or **assumed**. The sandbox serves this API.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from dataclasses import dataclass
 from typing import Any
 
 LIMIT, OFFSET = "limit", "offset"
-"""Query parameters of a page (default: django-ninja's LimitOffsetPagination)."""
+"""Query parameters of a page (default: LimitOffsetPagination of django-ninja)."""
 
 ITEMS, COUNT = "items", "count"
-"""Envelope of v1 (default: django-ninja)."""
+"""Fields of a page in v1 (default: django-ninja)."""
 
 RESULTS, NEXT = "results", "next"
-"""Envelope of 2023 (Django REST framework); before May 2023 a list was a bare array."""
+"""Fields of a page in 2023 (2023: Django REST framework). Before May 2023 a list was a bare array."""
 
 REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID")
-"""Where servers put their own id of a request (assumed)."""
+"""Response headers with the id that the server gave the request (assumed)."""
 
 
 UPDATED_AFTER = "updated_after"
-"""Filter of a list for changes later than a time. No page of the vendor names one, so no resource below has it, and
-unchanged rows are left out here. Where the platform has one, add it to the resource's ``filters``, with its parameter.
+"""Filter for records changed after a time. No public page of the vendor names one, so no resource below has it, and the
+client removes unchanged rows. If the platform has one, add it to the ``filters`` of the resource, with its parameter.
 """
 
 
 ID = "id"
-"""Filter that selects records by their own paths."""
+"""Filter that reads records by id, each from its own path."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A list of the API and what can be asked of it.
+    """A list of the API and its filters.
 
-    :param path: below the API path, no slash at its ends (v1, assumed: the tag's name; no trailing slash is
-        django-ninja's default).
-    :param filters: query parameters that its list takes, by the name users give them.
-    :param details: field that a list row may lack and that the detail call then completes.
-    :param details_path: path of that call, with ``{id}``; the record's own where it is None.
+    :param path: path below the API path, without slashes at its ends (assumed: the name of the tag in v1; default: no
+        trailing slash).
+    :param filters: query parameters of the list, by the name in this package.
+    :param details: field that may be missing in a row of the list and is then read by a detail request.
+    :param details_path: path of the detail request, with ``{id}``; ``None``: the path of the record.
     """
 
     path: str
@@ -52,10 +52,10 @@ class Resource:
 
 
 RESOURCES: Mapping[str, Resource] = {
-    # 2023; no tag of v1 carries this name. Where the platform answers 404, organizations are read from the records that
-    # embed them.
+    # 2023: no tag of v1 has this name. If the platform responds with 404, organizations are read from the records that
+    # contain them.
     "organizations": Resource("organizations", {}),
-    # known: a tag of v1. 2023: sections stand below the template.
+    # known: a tag of v1. 2023: the sections are below the path of the template.
     "report-templates": Resource(
         "report-templates", {"key": "key"}, details="sections", details_path="report-templates/{id}/sections"
     ),
@@ -64,8 +64,8 @@ RESOURCES: Mapping[str, Resource] = {
         "report-requests",
         {"customer_identifier": "customer_identifier", "template": "report_template", "status": "status"},
     ),
-    # known: a tag of v1, and that customer_identifier filters it; the others are assumed. An id needs no filter of the
-    # list: the record has a path of its own.
+    # known: a tag of v1, and that customer_identifier filters it; the others are assumed. An id needs no
+    # filter: each record has its own path.
     "reports": Resource(
         "reports",
         {
@@ -81,13 +81,13 @@ RESOURCES: Mapping[str, Resource] = {
 }
 
 REPORT_STATUSES = ("requested", "in_progress", "submitted", "accepted", "declined", "withdrawn")
-"""``requested`` is 2023's; the others are assumed."""
+"""Status values of a report (2023: ``requested``; assumed: the others)."""
 
 SUBMITTED_STATUSES = ("submitted", "accepted")
-"""A provider has answered (assumed)."""
+"""Status values of a report that a provider has submitted (assumed)."""
 
 ENDED_STATUSES = ("declined", "withdrawn")
-"""A report that will not be submitted any more (assumed)."""
+"""Status values of a report that will not be submitted any more (assumed)."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "report_template": ("template",),
@@ -98,26 +98,27 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "provider": ("user",),
     "parent_id": ("parent",),
 }
-"""Other names that a field may travel under (assumed: v1's are not known). The key is the sandbox's name."""
+"""Other names of a field, by its name in the sandbox (assumed: the names in v1 are not known)."""
 
 PAGES: Mapping[str, str] = {"reports": "/reports", "report-requests": "/report-requests"}
-"""Pages of the platform's web UI, below the Base URL: the list; a record's own is ``/{id}`` below it (assumed: nothing
-public names them)."""
+"""Pages of the platform's web UI, below the Base URL: the list. The page of a record is ``/{id}`` below it
+(assumed)."""
 
 FIELD_VALUES = "field_values"
-"""2023: values are written by ``PATCH`` on the report, with the field values to change under this name. Assumed: each
-names its value by ``id``, or by ``field_type`` (and ``instance_id`` in a section that is answered several times) where
-there is none yet; what is not given stays as it is; the call is carried out as a whole or not at all."""
+"""Field of a ``PATCH`` of a report with the field values to change (2023). Assumed: ``id`` identifies a value. If it
+does not exist yet, by ``field_type`` (and ``instance_id`` in a multi-instance section). Values that are not in the
+request do not change. The request is processed completely or not at all."""
 
 ATTACHMENT_PATH, ATTACHMENT_FILE = "reports/{report_id}/field-values/{value_id}/attachment", "file"
-"""Assumed: a file goes to its field value by ``POST`` as multipart form data, under this name, and takes the place of
-the one that is there; ``url`` of a value's attachment hands it out again, to whom the API would."""
+"""Path and form field for the attachment of a field value (assumed): ``POST`` as multipart form data replaces the
+existing file. ``url`` of the attachment returns it, with the permissions of the API."""
 
 SUBMIT_PATH = "reports/{report_id}/submit"
-"""Assumed: ``POST`` submits a report. Refused: 422 while required values are missing, 409 once it is submitted."""
+"""Path to submit a report by ``POST`` (assumed). Errors: 422 if required values are missing, 409 if it is already
+submitted."""
 
 
 def reference(record: Mapping[str, Any], name: str) -> Any:
-    """Return the id behind a reference, whether it travels as an id or as a nested object."""
+    """Return the id of a referenced record. The reference is an id or a nested object."""
     value = next((record[each] for each in (name, *ALIASES.get(name, ())) if record.get(each) is not None), None)
     return value.get("id") if isinstance(value, Mapping) else value

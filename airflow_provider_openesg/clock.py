@@ -1,6 +1,6 @@
-"""Time, from one place: tests turn the clock by replacing these functions, in child processes as well.
+"""The clock of the package. Tests replace these functions, in child processes as well.
 
-Callers write ``clock.now()``, never ``from … import now``.
+Call ``clock.now()``, never ``from … import now``.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import time
 
 
 def now() -> float:
-    """Return the wall clock in seconds since 1970 (UTC): what a token's expiry is compared with."""
+    """Return the time in seconds since 1970 (UTC)."""
     return time.time()
 
 
 def monotonic() -> float:
-    """Return seconds that never go back: what time budgets are measured with."""
+    """Return seconds of a clock that never goes back, to measure durations."""
     return time.monotonic()
 
 

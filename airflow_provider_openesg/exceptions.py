@@ -1,4 +1,4 @@
-"""The errors of this package. No Airflow import, no secret in any message."""
+"""The exceptions of this package. No message contains a secret."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from typing import Any
 
 
 class OpenESGError(Exception):
-    """Whatever goes wrong between Airflow and the openESG platform; the base of all errors here."""
+    """Base class of all errors of this package."""
 
 
 class OpenESGConfigError(OpenESGError):
-    """A Connection field, an operator's parameter or an Airflow option that cannot be used.
+    """A Connection field, an operator parameter or an Airflow option is not valid.
 
-    The message names it, says what was given and what is allowed.
+    The message contains its name, its value and the allowed values.
     """
 
 
 class OpenESGAuthError(OpenESGError):
-    """No token was given out, or the platform refuses the one it has just given out."""
+    """The platform issues no token, or rejects a token that it has just issued."""
 
 
 class OpenESGContractError(OpenESGError):
-    """The answer is not what the API is taken to be: HTML, broken JSON, a page that repeats or ends early."""
+    """A response does not match the API: HTML, invalid JSON, a page that repeats or ends early."""
 
 
 class OpenESGUntraceableError(OpenESGContractError):
-    """The platform does not show by its key what was asked of it: asking again might write to somebody twice."""
+    """The platform does not show the key of a report request, so sending it again might contact a provider twice."""
 
 
 class OpenESGApiError(OpenESGError):
-    """A call that failed, after all retries that were allowed.
+    """A request failed, after all retries.
 
-    :param message: what the platform said, or what happened on the way to it.
-    :param method: the HTTP method.
-    :param url: the URL without secrets.
-    :param status: the HTTP status; ``None`` where no answer came.
-    :param request_id: the platform's own id of the request, where it sends one.
-    :param permanent: no answer came, and the next call will fail alike: a certificate that is not trusted, a proxy that
-        refuses.
+    :param message: error message of the platform, or the reason for no response.
+    :param method: HTTP method.
+    :param url: URL without secrets.
+    :param status: HTTP status; ``None`` if there is no response.
+    :param request_id: id that the platform gave the request, if it sends one.
+    :param permanent: whether the next request will fail for the same reason, for example because a certificate is not
+        trusted or a proxy refuses the connection. Only without a response.
     """
 
     def __init__(
@@ -64,17 +64,17 @@ class OpenESGApiError(OpenESGError):
         return f"{self.method} {self.url}: {answer}: {self.message}{request}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Exceptions with keyword-only arguments do not pickle by themselves; executors pickle them.
+        # Executors pickle exceptions, which does not work by default with keyword-only arguments.
         details = {name: getattr(self, name) for name in ("method", "url", "status", "request_id", "permanent")}
         return _rebuild, (type(self), self.message, details)
 
 
 class OpenESGNotFoundError(OpenESGApiError):
-    """The platform has nothing at that path (404, 410), or does not show it to this client."""
+    """The path does not exist on the platform (404, 410), or this client may not see it."""
 
 
 class OpenESGRateLimitError(OpenESGApiError):
-    """The platform still answers 429 after the retry budget, or asks for a longer wait than is left of it."""
+    """The platform still responds with 429 when the retry budget is used up, or asks for a longer wait."""
 
 
 def _rebuild(cls: type[OpenESGApiError], message: str, details: dict[str, Any]) -> OpenESGApiError:

@@ -1,4 +1,4 @@
-"""The provider's manifest. Airflow reads it with its configuration, at every start: it imports nothing but data."""
+"""The provider's manifest. Airflow reads it at every start, so it must not import Airflow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONNECTION_TYPE = "openesg"
 HOOK_CLASS = "airflow_provider_openesg.hooks.openesg.OpenESGHook"
 HOOK_NAME = "openESG"
 
-# The standard fields of the form: Airflow 3 takes this as it is, hooks/form.py hands it to Airflow 2.
+# The standard fields of the form. Airflow 3 reads them here, Airflow 2 from hooks/form.py.
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema", "port"],
     "relabeling": {"host": "Base URL", "login": "Client ID", "password": "Client secret"},
@@ -33,11 +33,11 @@ ASSET_URIS: dict[str, Any] = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return what ``airflow providers`` shows and what the form in Airflow's UI is made from."""
+    """Return the metadata of the provider, for ``airflow providers`` and the Connection form."""
     return {
         "package-name": "airflow-provider-openesg",
         "name": "openESG",
-        "description": "ESG reports from the `openESG <https://openesg.de>`__ platform: pull, await and request them.",
+        "description": "ESG reports from the `openESG <https://openesg.de>`__ platform: request, await and load them.",
         "versions": [__version__],
         "integrations": [
             {
@@ -54,7 +54,7 @@ def get_provider_info() -> dict[str, Any]:
             _transfer("Common IO", "openesg_to_object_storage"),
             _transfer("Common SQL", "openesg_to_sql"),
         ],
-        # Airflow 2 knows assets as data sets.
+        # Airflow 2 calls assets datasets.
         "asset-uris": [ASSET_URIS],
         "dataset-uris": [ASSET_URIS],
         "extra-links": ["airflow_provider_openesg.links.openesg.OpenESGReportLink"],
@@ -69,13 +69,13 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "config": {
             "openesg": {
-                "description": "The openESG provider: where access tokens are kept between tasks.",
+                "description": "The openESG provider: cache of access tokens.",
                 "options": {
                     "credential_cache": {
                         "description": (
-                            "Where an access token is kept until it expires: ``disk`` (encrypted, shared by all tasks "
-                            "of this user on this machine: one token request an hour), ``memory`` (by each process "
-                            "alone) or ``off`` (a token request for each session)."
+                            "Cache of access tokens until they expire: ``disk`` (encrypted, shared by all tasks of "
+                            "this user on this machine: one token request per hour), ``memory`` (one cache per "
+                            "process) or ``off`` (a token request for each session)."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -84,9 +84,9 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "credential_cache_dir": {
                         "description": (
-                            "Directory of the disk cache. It must belong to the user that runs the tasks and be "
-                            "closed to all others (mode 0700); it is made if it is not there. Empty: a directory "
-                            "of that user below the machine's runtime or temporary directory."
+                            "Directory of the disk cache. It must belong to the user that runs the tasks and have "
+                            "mode 0700. It is created if it does not exist. Empty: a directory in the user's "
+                            "runtime directory or in the temporary directory."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -100,7 +100,7 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def _form_field(field: ConnectionField) -> dict[str, Any]:
-    # "null" beside the type: without it Airflow's form demands a value.
+    # Without "null" in the type, the form requires a value.
     schema: dict[str, Any] = {"type": [field.type, "null"]}
     if field.default is not None:
         schema["default"] = field.default

@@ -1,7 +1,7 @@
-"""What a Connection says, checked: the one place that knows its fields, their defaults and their limits.
+"""The settings of a Connection: fields, defaults, limits and validation.
 
-``FIELDS`` is data: the form in Airflow 3 (provider metadata), the form in Airflow 2.11 (hook methods), the docs and
-the coercion below are all made from it, so that they cannot differ.
+``FIELDS`` is the only definition of the fields. The form in Airflow 3 (provider metadata), the form in Airflow 2.11
+(hook methods), the docs and the validation below use it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FieldType = Literal["string", "integer", "number", "boolean"]
 
 @dataclass(frozen=True, slots=True)
 class ConnectionField:
-    """One field of the Connection's ``extra``, as the form shows it and as it is read."""
+    """A field in the ``extra`` of the Connection: form, type and limits."""
 
     label: str
     type: FieldType = "string"
@@ -39,7 +39,7 @@ class ConnectionField:
 FIELDS: Mapping[str, ConnectionField] = {
     "scope": ConnectionField(
         "Scope",
-        description="OAuth 2.0 scope, space-separated. Empty: the platform's own (read write).",
+        description="OAuth 2.0 scope, space-separated. Empty: the default of the platform (read write).",
         placeholder="read write",
     ),
     "client_auth": ConnectionField(
@@ -57,32 +57,37 @@ FIELDS: Mapping[str, ConnectionField] = {
     "timeout": ConnectionField(
         "Timeout (s)",
         "number",
-        "Longest wait for a connection, and for the next bytes of an answer.",
+        "Longest wait for a connection, and for the next bytes of a response.",
         30,
         minimum=1,
         maximum=3600,
     ),
     "max_retry_time": ConnectionField(
-        "Retry budget (s)", "number", "Longest time over all attempts of one call.", 300, minimum=0, maximum=86400
+        "Retry budget (s)", "number", "Longest time for all attempts of one request.", 300, minimum=0, maximum=86400
     ),
     "parallel_requests": ConnectionField(
-        "Parallel requests", "integer", "Requests that one task has in flight at once.", 4, minimum=1, maximum=32
+        "Parallel requests",
+        "integer",
+        "Requests that one task sends at the same time.",
+        4,
+        minimum=1,
+        maximum=32,
     ),
     "requests_per_second": ConnectionField(
         "Request rate limit",
         "number",
-        "Most requests a second of one process. Empty: no limit of our own.",
+        "Requests per second of one process, at most. Empty: no limit.",
         minimum=0.01,
     ),
     "page_size": ConnectionField(
         "Page size",
         "integer",
-        "Reports asked for in one page. Of lists with small rows five times as many, if the platform gives them.",
+        "Reports in one page. For lists with small rows five times as many, if the platform allows it.",
         100,
         minimum=2,
         maximum=10000,
     ),
-    "verify_tls": ConnectionField("Verify TLS", "boolean", "Check the platform's certificate.", default=True),
+    "verify_tls": ConnectionField("Verify TLS", "boolean", "Check the certificate of the platform.", default=True),
     "ca_bundle": ConnectionField(
         "CA bundle",
         description="Path of a PEM file with the certificate authorities to trust.",
@@ -91,21 +96,21 @@ FIELDS: Mapping[str, ConnectionField] = {
     "proxies": ConnectionField(
         "Proxies",
         description='A proxy URL, or JSON by scheme as requests takes it: {"https": "http://proxy:3128"}. '
-        "Empty: the environment's.",
+        "Empty: the proxies of the environment.",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class OpenESGSettings:
-    """A checked Connection. ``repr`` shows no secret.
+    """Validated settings of a Connection. ``repr`` shows no secret.
 
     :param base_url: scheme and host, no trailing slash.
     :param client_id: OAuth 2.0 client ID.
     :param client_secret: OAuth 2.0 client secret.
-    :param token_url: where tokens are fetched.
-    :param verify: as requests takes it: True, False, or the path of a CA bundle.
-    :param proxies: as requests takes them; ``None`` leaves them to the environment.
+    :param token_url: URL of the token endpoint.
+    :param verify: ``verify`` of requests: True, False, or the path of a CA bundle.
+    :param proxies: ``proxies`` of requests; ``None``: those of the environment.
 
     The others are the fields of :data:`FIELDS`, by name.
     """
@@ -136,14 +141,13 @@ class OpenESGSettings:
         port: int | None = None,
         schema: str | None = None,
     ) -> OpenESGSettings:
-        """Read a Connection however it was written: nulls and empty strings count as unset, strings are coerced.
+        """Return the settings of a Connection. Nulls and empty strings count as not set; strings are converted.
 
-        White space around a value is dropped, the secret's included: it comes from copying, and no platform gives out
-        secrets that begin or end with it.
+        White space around a value is removed, also around the secret: it comes from copying.
 
-        :param port: taken where the host has none (URI-form Connections carry it apart).
-        :param schema: the scheme, where a URI-form Connection carries it apart (``http`` or ``https``).
-        :raises OpenESGConfigError: with field, value and what is allowed.
+        :param port: port, used if the host has none (a Connection from a URI has it in a separate field).
+        :param schema: scheme, ``http`` or ``https`` (a Connection from a URI has it in a separate field).
+        :raises OpenESGConfigError: if a field is not valid, with its value and the allowed values.
         """
         values = {name: _coerce(name, spec, (extra or {}).get(name)) for name, spec in FIELDS.items()}
         unknown = sorted(set(extra or {}) - set(FIELDS))
@@ -152,7 +156,7 @@ class OpenESGSettings:
                 f"Connection field(s) {', '.join(map(repr, unknown))} in extra: not known. Known: {', '.join(FIELDS)}."
             )
         base_url = _base_url(host, port, schema)
-        # JSON may carry an ID of digits alone as a number.
+        # In JSON, an ID of digits may be a number.
         client_id, client_secret = (str(given or "").strip() for given in (login, password))
         for label, value in (("Client ID (login)", client_id), ("Client secret (password)", client_secret)):
             if not value:
@@ -175,10 +179,10 @@ class OpenESGSettings:
 
     @property
     def settle_time(self) -> float:
-        """Seconds after which a write whose answer was lost is taken to be carried out, or never to be.
+        """Seconds after which a write without a response has either been processed or will never be.
 
-        Twice *Timeout*: a call that has run into it had that long already, but one that was cut off (a reset, a task
-        that was killed) may have been sent a moment before.
+        Twice *Timeout*, because a request that was cut off (connection reset, killed task) may have been sent just
+        before.
         """
         return 2 * self.timeout
 
@@ -189,9 +193,9 @@ class OpenESGSettings:
 
 
 def checked_url(label: str, url: str) -> str:
-    """Return ``url`` where the client's secret or token may be sent to it: https, or http on loopback.
+    """Return ``url`` if the client secret or the token may be sent to it: https, or http on loopback.
 
-    :raises OpenESGConfigError: for anything else.
+    :raises OpenESGConfigError: if it is any other URL.
     """
     shown = _shown_url(url)
     try:
@@ -203,7 +207,7 @@ def checked_url(label: str, url: str) -> str:
         ) from None
     if parts.username is not None or parts.password is not None:
         raise OpenESGConfigError(
-            f"{label}: user and password do not belong in the URL {shown}; use Client ID and Client secret."
+            f"{label}: user and password in the URL {shown} are not allowed; use Client ID and Client secret."
         )
     if not host or "\\" in url or any(character.isspace() for character in url):
         raise OpenESGConfigError(f"{label}: {shown} is not a URL; give one like {DEFAULT_BASE_URL}.")
@@ -211,14 +215,14 @@ def checked_url(label: str, url: str) -> str:
         raise OpenESGConfigError(f"{label}: scheme {parts.scheme!r} in {shown}; allowed: https.")
     if parts.scheme == "http" and not is_loopback(host):
         raise OpenESGConfigError(
-            f"{label}: {shown} is plain http, which would send the secret in the clear. Use https (http is for this "
-            "machine alone)."
+            f"{label}: {shown} is plain http, which would send the secret unencrypted. Use https (http is allowed "
+            "only for localhost)."
         )
     return url
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine."""
+    """Return whether a host name or address is this machine."""
     if host == "localhost":
         return True
     try:
@@ -235,14 +239,14 @@ def _base_url(host: str | None, port: int | None, schema: str | None) -> str:
     parts = urlsplit(text)
     if parts.query or parts.fragment:
         raise OpenESGConfigError(
-            f"Base URL (host): {_shown_url(text)} has a query or fragment; give scheme and host alone."
+            f"Base URL (host): {_shown_url(text)} has a query or fragment; give only scheme and host."
         )
     netloc = parts.netloc.lower() if parts.port or not port else f"{parts.netloc.lower()}:{port}"
     return f"{parts.scheme}://{netloc}{parts.path}".rstrip("/")
 
 
 def _bracketed(host: str) -> str:
-    """A URI-form Connection carries an IPv6 address without its brackets."""
+    """Return ``host`` with brackets if it is an IPv6 address. A Connection from a URI has none."""
     try:
         return f"[{ipaddress.IPv6Address(host)}]"
     except ValueError:
@@ -253,7 +257,7 @@ def _coerce(name: str, spec: ConnectionField, given: Any) -> Any:
     if given is None or (isinstance(given, str) and not given.strip()):
         return spec.default
     if name == "proxies" and not isinstance(given, str):
-        return given  # checked by _proxies, which repeats no password
+        return given  # Checked by _proxies, which shows no password.
     value = given.strip() if isinstance(given, str) else given
     if spec.type == "boolean":
         return _boolean(name, spec, value)
@@ -298,7 +302,7 @@ def _number(name: str, spec: ConnectionField, value: Any) -> float | int:
 
 
 def _proxies(value: Any) -> dict[str, str] | None:
-    """Proxies carry passwords: the value itself is never repeated in an error."""
+    """Return the proxies. Errors never show the value, because it may contain passwords."""
     if value is None:
         return None
     if isinstance(value, str) and not value.startswith("{"):
@@ -310,7 +314,7 @@ def _proxies(value: Any) -> dict[str, str] | None:
             value = None
     if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
         raise OpenESGConfigError(
-            'Connection field Proxies (proxies): not usable; allowed: a proxy URL, or JSON like {"https": "http://proxy:3128"}.'
+            'Connection field Proxies (proxies): not valid; allowed: a proxy URL, or JSON like {"https": "http://proxy:3128"}.'
         )
     return dict(value)
 
@@ -325,7 +329,7 @@ def _shown(value: Any) -> str:
 
 
 def _shown_url(url: str) -> str:
-    """A URL for a message: what stands where user, password, a port of letters or a query would is left out."""
+    """Return a URL for messages, without user, password, query and a port that is not a number."""
     scheme, colon, rest = url.rpartition("://")
     rest = rest.replace("#", "?").partition("?")[0]
     if "@" in rest:

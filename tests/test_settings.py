@@ -94,7 +94,7 @@ def test_port_and_scheme_may_stand_apart(given, base_url):
 @pytest.mark.parametrize(
     ("host", "message"),
     [
-        ("http://esg.example", "plain http, which would send the secret in the clear"),
+        ("http://esg.example", "plain http, which would send the secret unencrypted"),
         ("http://10.0.0.1", "plain http"),
         ("http://localhost.esg.example", "plain http"),
         ("ftp://esg.example", "scheme 'ftp' in 'ftp://esg.example'; allowed: https"),
@@ -221,7 +221,7 @@ def test_one_proxy_for_all():
 )
 def test_proxies_that_cannot_be_used(proxies):
     text = refusal(extra={"proxies": proxies})
-    assert "Proxies (proxies): not usable; allowed: a proxy URL" in text
+    assert "Proxies (proxies): not valid; allowed: a proxy URL" in text
     assert "hunter22" not in text
 
 

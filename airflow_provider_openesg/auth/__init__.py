@@ -1,1 +1,1 @@
-"""The OAuth 2.0 token: fetched once per worker and hour, kept where only this user with this secret can read it."""
+"""OAuth 2.0 tokens and their cache: one token request per worker and hour."""

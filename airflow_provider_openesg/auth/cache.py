@@ -1,4 +1,4 @@
-"""Where tokens are kept between calls: on disk for all processes of a worker, in this process, or nowhere."""
+"""The token cache: on disk for all processes of a worker, in memory, or off."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ KINDS = ("disk", "memory", "off")
 
 
 class CredentialCache(Protocol):
-    """Gives out tokens and lets one caller at a time fetch one."""
+    """A token cache. Only one caller at a time fetches a token."""
 
     def get(self, identity: Identity, fetch: Callable[[], Token], rejected: str | None = None) -> Token:
-        """Return a usable token, fetched only where none is kept.
+        """Return a valid token. Fetch one only if none is cached.
 
-        :param fetch: asks the platform for a token; its errors pass through and nothing is kept.
-        :param rejected: a token that the platform has refused: it is not given out again, but another one that was
-            stored in the meantime is.
+        :param fetch: function that requests a token from the platform. If it raises, nothing is cached.
+        :param rejected: token that the platform has rejected. It is not returned again; a newer one from the cache is.
         """
         ...
 
@@ -34,8 +33,8 @@ def open_cache(kind: str = "disk", directory: str | None = None) -> CredentialCa
 
     :param kind: ``disk``: one token per worker and hour, whatever the number of processes; ``memory``: one per
         process; ``off``: one per session.
-    :param directory: where files are kept; ``None``: the user's runtime directory or the temporary one.
-    :raises OpenESGConfigError: for another kind.
+    :param directory: directory of the files; ``None``: in the user's runtime directory or the temporary directory.
+    :raises OpenESGConfigError: if ``kind`` is another value.
     """
     if kind == "disk":
         return DiskCache(directory)

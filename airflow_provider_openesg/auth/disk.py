@@ -1,8 +1,8 @@
 """The token file: one per client, shared by all processes of this user on this machine.
 
-Neither its name nor its content helps anybody without the client secret: both come from it by PBKDF2, and the content
-is encrypted and authenticated (Fernet), so that a planted or damaged file is noticed. Whatever goes wrong here costs a
-warning and a fetch, never the task.
+Name and key of the file are derived from the client secret (PBKDF2). The content is encrypted and authenticated
+(Fernet), so that a forged or damaged file is detected. An error in the cache causes a warning and a token request, but
+never fails the task.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.auth.memory import PROCESS_CACHE
-from airflow_provider_openesg.auth.private_files import cache_directory, must_be_private, private_directory
+from airflow_provider_openesg.auth.private_files import cache_directory, check_private, private_directory
 from airflow_provider_openesg.auth.token import Identity, Token
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ _MAX_BYTES = 64 * 1024
 
 
 class DiskCache:
-    """Tokens in a directory that only this user can enter.
+    """Tokens in a directory that only this user can read.
 
-    :param directory: used as given where it passes the checks; ``None``: ``airflow-openesg-<uid>`` in the user's
+    :param directory: directory of the files; ``None``: ``airflow-openesg-<uid>`` in the user's
         runtime directory (``$XDG_RUNTIME_DIR``) or the temporary one.
     """
 
@@ -52,7 +52,7 @@ class DiskCache:
         file = self._file(identity)
         if file is None:
             return PROCESS_CACHE.get(identity, fetch, rejected)
-        token = file.load(rejected)  # files are replaced whole: reading needs no lock
+        token = file.load(rejected)  # Files are replaced atomically, so reading needs no lock.
         if token is not None:
             return token
         with file.lock():
@@ -78,7 +78,7 @@ class _TokenFile:
         self._path = directory / name
 
     def load(self, rejected: str | None) -> Token | None:
-        """Return the token in the file where it can be used."""
+        """Return the token in the file, or None if it is missing or not valid."""
         try:
             fields = json.loads(self._fernet().decrypt(self._read()))
             token = Token(str(fields["value"]), float(fields["fetched_at"]), float(fields["expires_at"]))
@@ -92,10 +92,10 @@ class _TokenFile:
         return token if token.value != rejected and token.usable(clock.now()) else None
 
     def store(self, token: Token) -> None:
-        """Replace the file as a whole."""
+        """Write the token. The file is replaced atomically."""
         fields = {"value": token.value, "fetched_at": token.fetched_at, "expires_at": token.expires_at}
         try:
-            for leftover in self._path.parent.glob(f"{self._path.name}.*.new"):  # of a writer that was killed
+            for leftover in self._path.parent.glob(f"{self._path.name}.*.new"):  # left by a process that was killed
                 leftover.unlink(missing_ok=True)
             handle, name = tempfile.mkstemp(suffix=".new", prefix=f"{self._path.name}.", dir=self._path.parent)
             new = Path(name)
@@ -113,15 +113,15 @@ class _TokenFile:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Let one process at a time fetch. The kernel frees the lock of a process that dies."""
+        """Hold the lock for fetching a token. The kernel releases it when the process ends, even if it is killed."""
         import filelock
 
-        # A new object every time: it holds a file descriptor, which neither threads nor a forked child may share.
+        # A new object each time: threads and forked children must not share its file descriptor.
         held = filelock.FileLock(f"{self._path}.lock", timeout=LOCK_SECONDS, mode=0o600)
         try:
             held.acquire()
-        except (OSError, filelock.Timeout) as error:  # Timeout is an OSError; named for the reader
-            _warn_once(f"No lock on {self._path}.lock, so this process fetches a token of its own: {_reason(error)}")
+        except (OSError, filelock.Timeout) as error:  # Timeout is a subclass of OSError
+            _warn_once(f"No lock on {self._path}.lock, so this process fetches its own token: {_reason(error)}")
             yield
             return
         try:
@@ -132,10 +132,10 @@ class _TokenFile:
     def _read(self) -> bytes:
         handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as stream:
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
                 raise PermissionError("not a regular file")
-            must_be_private(found)
+            check_private(status)
             return stream.read(_MAX_BYTES)
 
     def _fernet(self) -> Fernet:
@@ -146,7 +146,7 @@ class _TokenFile:
 
 @lru_cache(maxsize=32)
 def _name_and_key(identity: Identity) -> tuple[str, bytes]:
-    """Return file name and Fernet key. PBKDF2 makes guessing a secret from a file slow; here it runs once a process."""
+    """Return file name and Fernet key. PBKDF2 is slow, to prevent guessing a secret from a file, so it is cached."""
     salt = json.dumps(["openesg token cache 1", identity.token_url, identity.client_id, identity.scope]).encode()
     root = hashlib.pbkdf2_hmac("sha256", identity.client_secret.encode(), salt, _PBKDF2_ROUNDS)
     name, key = (hmac.digest(root, purpose, "sha256") for purpose in (b"file name", b"key"))
@@ -162,5 +162,5 @@ def _warn_once(message: str) -> None:
     log.warning(message)
 
 
-# A forked child is a task of its own, with a log of its own.
+# A forked child runs another task with another log, so it warns again.
 os.register_at_fork(after_in_child=_warn_once.cache_clear)

@@ -1,4 +1,4 @@
-"""Tokens of one process."""
+"""The token cache in memory."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class MemoryCache:
-    """Tokens kept in this object, shared by the threads that share it."""
+    """Tokens in memory. Threads may share the cache."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all tokens and make fresh locks."""
+        """Delete all tokens and create new locks."""
         self._tokens: dict[Identity, Token] = {}
         self._locks: defaultdict[Identity, threading.Lock] = defaultdict(threading.Lock)
 
@@ -36,5 +36,5 @@ class MemoryCache:
 
 
 PROCESS_CACHE = MemoryCache()
-# A child of fork inherits locks that a thread of its parent may hold for ever.
+# A forked child inherits locks that a thread of its parent may hold: nobody would release them in the child.
 os.register_at_fork(after_in_child=PROCESS_CACHE.clear)

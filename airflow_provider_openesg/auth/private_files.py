@@ -1,4 +1,4 @@
-"""Directories and files that only the user of the tasks may read: of the token cache and of the worker lock."""
+"""Private directories and files of the token cache and the worker lock: only the user of the tasks may read them."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from pathlib import Path
 
 
 def cache_directory(given: str | None) -> Path:
-    """Return where files that the tasks of this user share are kept: ``given``, or the default."""
+    """Return ``given``, or the default directory for files that the tasks of this user share."""
     return Path(given).expanduser() if given else _default_directory()
 
 
 def _default_directory() -> Path:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or os.devnull)
-    # A task that runs as another user (run_as_user) inherits a variable that names somebody else's directory.
+    # With run_as_user, the variable is inherited and names the directory of another user.
     usable = runtime.is_dir() and runtime.stat().st_uid == os.geteuid()
     return (runtime if usable else Path(tempfile.gettempdir())) / f"airflow-openesg-{os.geteuid()}"
 
 
 def private_directory(directory: Path) -> None:
-    """Make ``directory`` where it is missing.
+    """Create ``directory`` if it does not exist, and check that it is private.
 
-    :raises OSError: where it is not a real directory that this user alone can enter.
+    :raises OSError: if it is not a real directory, or other users can read it.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode):
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode):
         raise PermissionError("not a directory, or a symbolic link")
-    must_be_private(found)
+    check_private(status)
 
 
-def must_be_private(found: os.stat_result) -> None:
-    """Refuse a file or directory of another user, or one that other users may read.
+def check_private(status: os.stat_result) -> None:
+    """Check that a file or directory belongs to this user and that other users cannot read it.
 
-    :raises PermissionError: with the reason.
+    :raises PermissionError: if it does not, with the reason.
     """
-    if found.st_uid != os.geteuid():
-        raise PermissionError(f"it belongs to user {found.st_uid}, not to user {os.geteuid()}")
-    if found.st_mode & 0o077:
-        raise PermissionError(f"its mode {stat.S_IMODE(found.st_mode):04o} lets others in; use 0700 (files: 0600)")
+    if status.st_uid != os.geteuid():
+        raise PermissionError(f"it belongs to user {status.st_uid}, not to user {os.geteuid()}")
+    if status.st_mode & 0o077:
+        raise PermissionError(
+            f"its mode {stat.S_IMODE(status.st_mode):04o} gives other users access; use 0700 (file: 0600)"
+        )

@@ -1,4 +1,4 @@
-"""A token, whose it is, how it is asked for, and what the platform's answer means."""
+"""The OAuth 2.0 token: its client, the token request and the token response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEAD_SECONDS = 60
 DOCUMENTED_LIFE_SECONDS = 3600
-"""Life of a token whose answer names none (the platform's page "Authentication"); a 401 corrects it."""
+"""Default lifetime in seconds, from the platform's page "Authentication", if the response has no ``expires_in``."""
 
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 
@@ -33,9 +33,9 @@ _SENDABLE = re.compile(r"[\x21-\x7e]+")
 class Token:
     """An access token. ``repr`` does not show it.
 
-    :param value: the token itself.
-    :param fetched_at: seconds since 1970, when it was asked for.
-    :param expires_at: seconds since 1970.
+    :param value: token.
+    :param fetched_at: time of the request, in seconds since 1970.
+    :param expires_at: time of expiry, in seconds since 1970.
     """
 
     value: str = field(repr=False)
@@ -43,14 +43,14 @@ class Token:
     expires_at: float
 
     def usable(self, now: float) -> bool:
-        """Tell whether to send it: not within the lead time of its expiry, and not from the future (clock set back)."""
+        """Return whether it may be sent: it does not expire soon and is not from the future (clock set back)."""
         lead = min(LEAD_SECONDS, (self.expires_at - self.fetched_at) / 2)
         return self.fetched_at <= now < self.expires_at - lead
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose token it is. Tokens are kept apart by all four; ``repr`` does not show the secret."""
+    """The client of a token and the key of the cache. ``repr`` does not show the secret."""
 
     token_url: str
     client_id: str
@@ -59,12 +59,12 @@ class Identity:
 
     @classmethod
     def of(cls, settings: OpenESGSettings) -> Identity:
-        """Take it from a Connection."""
+        """Return the identity of a Connection."""
         return cls(settings.token_url, settings.client_id, settings.client_secret, settings.scope)
 
 
 class _Hidden(str):
-    """Text that is sent as it is and that no ``repr`` shows: of headers, in a debugger, in a traceback with locals."""
+    """A string with a ``repr`` that does not show it, for debuggers and tracebacks with local variables."""
 
     __slots__ = ()
 
@@ -73,7 +73,7 @@ class _Hidden(str):
 
 
 class BearerAuth(AuthBase):
-    """Sends a token. An object instead of a header dict, so that no traceback with local variables shows it."""
+    """Send a token. Unlike a dict of headers, this object does not show it in tracebacks with local variables."""
 
     def __init__(self, token: Token) -> None:
         self._token = token
@@ -84,9 +84,9 @@ class BearerAuth(AuthBase):
 
 
 class ClientCredentialsAuth(AuthBase):
-    """Makes a request the token request of the client-credentials grant, for the same reason as an object.
+    """Turn a request into the token request of the client-credentials grant.
 
-    :param method: ``header`` (HTTP Basic) or ``body`` (form fields); the platform's page shows both.
+    :param method: ``header`` (HTTP Basic) or ``body`` (form fields).
     """
 
     def __init__(self, identity: Identity, method: str) -> None:
@@ -108,24 +108,24 @@ class ClientCredentialsAuth(AuthBase):
         return request
 
 
-def read_token_answer(response: Response, identity: Identity) -> Token:
-    """Return the token that the token endpoint's answer carries.
+def read_token_response(response: Response, identity: Identity) -> Token:
+    """Return the token in a response of the token endpoint.
 
-    :raises OpenESGAuthError: where it carries none, in words a person can act on.
+    :raises OpenESGAuthError: if it has none, with the reason and what to do.
     """
-    # The answer is read in functions that have returned by then: a traceback with locals would show what is in it.
-    token = _token_in(response, identity)
+    # The body is parsed in another function, so that a traceback with local variables does not show it.
+    token = _read_token(response, identity)
     if token is None:
         raise OpenESGAuthError(_refusal(response, identity))
     return token
 
 
-def _token_in(response: Response, identity: Identity) -> Token | None:
+def _read_token(response: Response, identity: Identity) -> Token | None:
     answer = _json_object(response)
     if response.status_code != 200 or answer is None or str(answer.get("token_type", "Bearer")).lower() != "bearer":
         return None
     try:
-        # A client of its own: it keeps the token that it reads. No scope: a narrower one than asked for is no error.
+        # A new client, because it stores the token. Without scope, because a narrower scope is no error.
         read = BackendApplicationClient(identity.client_id).parse_request_body_response(json.dumps(answer))
         value, life = read["access_token"], float(read.get("expires_in") or DOCUMENTED_LIFE_SECONDS)
     except (OAuth2Error, TypeError, ValueError, ArithmeticError):
@@ -158,10 +158,10 @@ def _refusal(response: Response, identity: Identity) -> str:
         "invalid_client": f"{where} does not know {who}, or the secret does not belong to it (invalid_client). Check "
         "Client ID and Client secret in the Connection; if both are right, try the other Client authentication "
         "(client_auth: header or body).",
-        "unauthorized_client": f"{where}: {who} may not fetch tokens this way (unauthorized_client). The application "
+        "unauthorized_client": f"{where}: {who} may not use client credentials (unauthorized_client). The application "
         "on the platform must have the grant type client credentials.",
         "invalid_scope": f"{where}: scope {identity.scope!r} is not allowed for {who} (invalid_scope). Leave Scope "
-        "empty for the platform's own.",
+        "empty for the default of the platform.",
         "unsupported_grant_type": f"{where} does not offer client credentials (unsupported_grant_type). {check_url} "
         "The application on the platform must have the grant type client credentials.",
     }
@@ -180,19 +180,21 @@ def _refusal(response: Response, identity: Identity) -> str:
         )
     if status == 200 and "error" not in answer:
         return f"{where} answered without a usable bearer token. {check_url}"
-    said = " ".join(str(answer[name]) for name in ("error", "error_description", "detail") if answer.get(name))
+    reason = " ".join(str(answer[name]) for name in ("error", "error_description", "detail") if answer.get(name))
     hint = "Check Client ID and Client secret." if status in (401, 403) else check_url
-    return f"{where} gave {who} no token: HTTP {status}: {_scrubbed(said, identity)[:200] or 'no reason given'}. {hint}"
+    return (
+        f"{where} gave {who} no token: HTTP {status}: {_scrubbed(reason, identity)[:200] or 'no reason given'}. {hint}"
+    )
 
 
 def secret_forms(identity: Identity) -> tuple[str, ...]:
-    """Return the client's secret in each form that travels: itself, form-encoded, and in the Basic header."""
+    """Return the client secret in each form that is sent: plain, form-encoded, and in the Basic header."""
     secret = identity.client_secret
     return secret, quote_plus(secret), _basic_credentials(identity)
 
 
 def _scrubbed(text: str, identity: Identity) -> str:
-    """Return ``text`` without the client's secret, should the server have repeated it."""
+    """Return ``text`` without the client secret, in case the server repeats it."""
     for shown in secret_forms(identity):
         text = text.replace(shown, "***")
     return text

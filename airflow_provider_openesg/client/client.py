@@ -1,4 +1,4 @@
-"""OpenESGClient: the openESG API over one authorised session."""
+"""OpenESGClient: methods for the openESG API, over one authorized session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_openesg.client.prefetch import Begun
 from airflow_provider_openesg.client.reading import ReadingClient
-from airflow_provider_openesg.client.responses import raise_for_answer
+from airflow_provider_openesg.client.responses import raise_for_error
 from airflow_provider_openesg.client.session import OpenESGSession
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class OpenESGClient(ReadingClient):
-    """The openESG API as calls; no Airflow in it.
+    """A client of the openESG API. It imports no Airflow.
 
-    :param settings: a checked Connection.
-    :param cache: where tokens are kept between processes; the default is the private directory on disk.
-    :param on_token: called with each token that is about to be used, before it is (to mask it in logs).
+    :param settings: validated settings of a Connection.
+    :param cache: token cache; the default is the cache on disk, which processes share.
+    :param on_token: function called with each token before its first use, to mask it in logs.
 
-    May be used by several threads; at most ``settings.parallel_requests`` calls are under way at once.
+    Threads may share it. At most ``settings.parallel_requests`` requests are sent at the same time.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class OpenESGClient(ReadingClient):
     ) -> None:
         self.settings = settings
         self.session = OpenESGSession(settings, cache=cache, on_token=on_token)
-        # Pages, and the details of their rows, are fetched by pools of their own; the bound holds for all together.
+        # Pages and the details of their rows are fetched by separate thread pools. This limit is for all of them.
         self._slots = threading.BoundedSemaphore(settings.parallel_requests)
         self._begun: list[Begun] = []
 
@@ -63,18 +63,18 @@ class OpenESGClient(ReadingClient):
         json: Any = None,
         files: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> Response:
-        """Make one call, repeated as the retry policy allows.
+        """Send one request and return its response. Failed attempts are retried.
 
-        :param path: below the API path, or a URL on the platform itself.
-        :param params: query.
-        :param json: body.
-        :param files: body as multipart form data: name in the form to name and content of the file.
-        :raises OpenESGApiError: for 4xx and 5xx, and where no answer came; 404 and 429 have their own classes.
-        :raises OpenESGAuthError: no token, or one that the platform refuses.
+        :param path: path below the API path, or an absolute URL with the origin of the Base URL.
+        :param params: query parameters.
+        :param json: request body, sent as JSON.
+        :param files: files of a multipart form: field name to (file name, content).
+        :raises OpenESGApiError: if the status is not 2xx or there is no response; 404 and 429 have subclasses.
+        :raises OpenESGAuthError: if no token is issued, or a new token is rejected.
         """
         with self._slots:
             response = self.session.request(method, path, params=params, json=json, files=files)
-        raise_for_answer(response)
+        raise_for_error(response)
         return response
 
     @contextmanager
@@ -107,5 +107,5 @@ class OpenESGClient(ReadingClient):
         return lambda: response
 
     def same_origin(self, url: str) -> bool:
-        """Tell whether a link may be followed with the token."""
+        """Return whether ``url`` has the origin of the Base URL, so that the token may be sent to it."""
         return self.session.same_origin(url)

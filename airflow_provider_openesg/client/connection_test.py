@@ -1,4 +1,4 @@
-"""What *Test* of a Connection does, and what it says: in words that a person at the form can act on."""
+"""The *Test* button of a Connection."""
 
 from __future__ import annotations
 
@@ -17,34 +17,37 @@ if TYPE_CHECKING:
 
     from airflow_provider_openesg.settings import OpenESGSettings
 
-LONGEST_ANSWER = 10
-LONGEST_RETRY = 3
-"""Seconds. A person is waiting, and Airflow's API server with them."""
+MAX_TIMEOUT = 10
+MAX_RETRY_TIME = 3
+"""Seconds. A user and a thread of Airflow's API server wait for the result."""
 
 
 def check_connection(settings: OpenESGSettings, on_token: Callable[[str], None] | None = None) -> tuple[bool, str]:
-    """Fetch a token and make one authorised call.
+    """Fetch a token and send one authorized request.
 
-    The token is a new one, past the cache and not kept: a client that was revoked must not pass by its old token.
+    The token is always new and is not cached, so that a revoked client does not pass with an old token.
 
-    :returns: whether it worked, and what was seen or what is wrong; no secret in it.
+    :return: whether it worked, and a message without secrets.
     """
     quick = replace(
         settings,
-        timeout=min(settings.timeout, LONGEST_ANSWER),
-        max_retry_time=min(settings.max_retry_time, LONGEST_RETRY),
+        timeout=min(settings.timeout, MAX_TIMEOUT),
+        max_retry_time=min(settings.max_retry_time, MAX_RETRY_TIME),
     )
     with OpenESGClient(quick, cache=open_cache("off"), on_token=on_token) as client:
         try:
             page = client.get(RESOURCES["report-templates"].path, decode_records, params={LIMIT: "1", OFFSET: "0"})
         except OpenESGNotFoundError as error:
-            return False, f"The token was given, but this is not openESG's API: {error}. Check Base URL and API path."
+            return (
+                False,
+                f"The token was issued, but this is not the openESG API: {error}. Check Base URL and API path.",
+            )
         except OpenESGError as error:
             return False, str(error)
         seconds = client.session.token["expires_at"] - clock.now()
     life = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
     scope = f"scope {settings.scope}" if settings.scope else "the platform's own scope"
-    seen = "" if page.count is None else f" This client sees {page.count} report template{'s' * (page.count != 1)}."
+    visible = "" if page.count is None else f" This client sees {page.count} report template{'s' * (page.count != 1)}."
     return True, (
-        f"Connected to {settings.base_url} as {settings.client_id}: the token is valid for {life} ({scope}).{seen}"
+        f"Connected to {settings.base_url} as {settings.client_id}: the token is valid for {life} ({scope}).{visible}"
     )

@@ -1,16 +1,15 @@
-"""A list of the API, read page by page: every row once, whatever moves on the server meanwhile.
+"""Read a list of the API page by page, every row once, even if rows move on the server during the read.
 
-The envelope is recognised by what comes:
+The paging style is recognized by the first page:
 
 * ``items``/``count`` (v1), or ``results``/``count`` without a link: ``limit``/``offset``, pages fetched in parallel;
-* ``results``/``next`` (2023): the links are followed, one after the other;
-* a bare array (before May 2023), or rows without a count: pages are asked for until one brings nothing new.
+* ``results``/``next`` (2023): the links are followed one by one;
+* a bare array (before May 2023), or rows without a count: pages are requested until one has no new rows.
 
-How rows that move are noticed: each page by ``offset`` begins with the last row of the page before. As rows keep
-their order among themselves, that row stands there again exactly if as many rows came as went before it between the two
-reads. Where every such seam holds and the last page reaches the end, no row was passed by. Else the list is read again
-and only rows not seen yet are given, until one pass finds nothing moved. A row that comes while another goes before the
-same seam cannot be told from standstill: the newcomer is then left to the next run.
+Moved rows are detected by overlap: each page by ``offset`` begins with the last row of the page before. If every
+overlap matches and the last page reaches the end, no row was skipped. Otherwise the list is read again, and only rows
+that were not read before are yielded, until nothing moves during one pass. One case cannot be
+detected: one row is added and another is deleted before the same overlap. The next run reads the new row.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ Row = TypeVar("Row")
 Query = Mapping[str, str | list[str]]
 
 MAX_PASSES = 8
-"""A list that still moves then changes faster than it can be read."""
+"""Number of times that a list is read before it counts as changing too fast."""
 
 
 @dataclass(slots=True)
 class Page(Generic[Row]):
-    """What one answer of a list says.
+    """One page of a list.
 
-    :param rows: the records, in the order of the server.
-    :param ids: their ids, one for each row.
-    :param count: rows of the whole list, where the envelope says it.
-    :param next: link to the next page, where the envelope carries one.
+    :param rows: records, in the order of the server.
+    :param ids: ids of the records, one for each row.
+    :param count: number of rows of the whole list, if the response has it.
+    :param next: link to the next page, if the response has one.
     """
 
     rows: list[Row]
@@ -52,9 +51,9 @@ class Page(Generic[Row]):
 
 
 def decode_records(body: bytes) -> Page[dict[str, Any]]:
-    """Read any of the envelopes, rows as dicts.
+    """Decode a page of any paging style, rows as dicts.
 
-    :raises ValueError: the body is not JSON, none of the envelopes, or has rows without an ``id``.
+    :raises ValueError: if the body is not JSON, is no list, or has rows without an ``id``.
     """
     answer = msgspec.json.decode(body)
     envelope = answer if isinstance(answer, dict) else {}
@@ -76,27 +75,28 @@ def decode_records(body: bytes) -> Page[dict[str, Any]]:
 
 
 def page_query(query: Query, size: int, offset: int = 0) -> Query:
-    """Return what asks for rows of a list."""
+    """Return the query parameters for a page of a list."""
     return {**query, LIMIT: str(size), OFFSET: str(offset)}
 
 
 def later_offsets(size: int, total: int) -> range:
-    """Return where the pages after the first begin: at the last row of the one before."""
+    """Return the offsets of the pages after the first. Each is the last row of the page before."""
     return range(size - 1, total - 1, size - 1)
 
 
 class Listing(Generic[Row]):
-    """One reading of one list.
+    """One read of one list.
 
-    :param fetch: gets one page (URL, query), and gives what decodes it: bodies may wait, decoded rows need not.
-    :param url: of the list.
-    :param query: its filters.
-    :param page_size: rows to ask for in one page, at least 2.
-    :param most: rows to ask for where the platform gives as many in one page.
-    :param parallel: pages under way at once.
-    :param same_origin: tells whether a link may be followed with the token.
+    :param fetch: function of URL and query that requests a page and returns a function that decodes it. Pages wait as
+        response bodies, which are smaller than decoded rows.
+    :param url: URL of the list.
+    :param query: filters of the list.
+    :param page_size: number of rows to request in one page, at least 2.
+    :param most: number of rows to request in one page if the platform allows more than ``page_size``.
+    :param parallel: number of pages requested at the same time.
+    :param same_origin: function that returns whether the token may be sent to a link.
 
-    ``total`` is the number of rows the server speaks of, ``pages_read`` the number of pages read so far.
+    ``total`` is the number of rows that the server reports, ``pages_read`` the number of pages read so far.
     """
 
     def __init__(
@@ -122,10 +122,10 @@ class Listing(Generic[Row]):
         self.pages_read = 0
 
     def pages(self) -> Generator[list[Row]]:
-        """Give the rows, page by page and in the server's order; rows that moved in meanwhile come last.
+        """Yield the rows of each page in the order of the server. Rows that were added during the read are last.
 
-        :raises OpenESGContractError: a page repeats, is shorter or longer than the server's own count says, has one row
-            twice, links to another origin; or the list never holds still.
+        :raises OpenESGContractError: if a page repeats, does not match the server's count, has one row twice or links
+            to another origin, or if the list changes during every pass.
         """
         seen: set[str | int] = set()
         for _ in range(MAX_PASSES):
@@ -190,32 +190,32 @@ class Listing(Generic[Row]):
         first = self._of_right_size(first, 0)
         yield first
         previous, end, total = first, len(first.rows), first.count or 0
-        # A page that has all rows, however many were asked for, is the whole list.
+        # A page with all rows is the whole list, even if it is larger than requested.
         offsets = later_offsets(self._size, 0 if end == total else total)
         with closing(ordered((partial(self._fetch_at, offset) for offset in offsets), self._parallel)) as answers:
             for offset, decoded in zip(offsets, answers, strict=True):
                 page = decoded()
                 total = max(total, page.count or 0)
-                # A list that grew by a page would look alike, but then the page before has moved as well.
+                # A list that grew by one page looks the same, but then the page before has moved as well.
                 repeats = page.ids == previous.ids and len(page.ids) > 1
                 if repeats and self._at(offset - self._size + 1).ids == page.ids:
                     self._refuse(f"the page at {OFFSET} {offset} repeats the one before: the server ignores {OFFSET!r}")
                 page = self._of_right_size(self._counted(page), offset)
                 yield self._after_seam(previous, page)
                 previous, end = page, offset + len(page.rows)
-        # The list has grown at its end, or the last page was read before rows came elsewhere: its seam will tell.
+        # The list has grown. The overlap of the next page shows whether only at its end.
         while end < total and not self._moved:
             page = self._of_right_size(self._counted(self._at(end - 1)), end - 1)
             yield self._after_seam(previous, page)
             previous, end, total = page, end - 1 + len(page.rows), page.count or 0
 
     def _of_right_size(self, page: Page[Row], offset: int) -> Page[Row]:
-        """Hold a page to its own count; a server that reads rows and count one after the other gets a second chance."""
+        """Compare a page with its count. Read it once more if they differ: servers read rows and count separately."""
         if self._surplus(page, offset):
             page = self._counted(self._at(offset))
         surplus = self._surplus(page, offset)
         if surplus:
-            got = f"asked for {self._size} rows from {OFFSET} {offset}, got {len(page.rows)} of {page.count}"
+            got = f"requested {self._size} rows from {OFFSET} {offset}, received {len(page.rows)} of {page.count}"
             advice = f"the server ignores {LIMIT!r} or {OFFSET!r}"
             if surplus < 0:
                 advice = "the page ends early"
@@ -232,7 +232,7 @@ class Listing(Generic[Row]):
         return len(page.rows) - min(self._size, max(0, page.count - offset))
 
     def _after_seam(self, previous: Page[Row], page: Page[Row]) -> Page[Row]:
-        """Leave out the row that both pages have; without it, rows have moved."""
+        """Remove the row that overlaps with the page before. If it is missing, rows have moved."""
         if previous.ids[-1:] == page.ids[:1] != []:
             return Page(page.rows[1:], page.ids[1:])
         self._moved = True
@@ -241,14 +241,14 @@ class Listing(Generic[Row]):
     def _by_length(self, first: Page[Row]) -> Generator[Page[Row]]:
         yield first
         if len(first.rows) > self._size:
-            return  # more than was asked for: the whole list
+            return  # More rows than requested: the whole list.
         previous, offset = first, len(first.rows) - 1
-        # Even a short page may have more behind it: the server may cap its pages below our size.
+        # A short page may not be the last: the server may limit pages to fewer rows than requested.
         while len(previous.rows) >= len(first.rows) > 1:
             page = self._counted(self._at(offset))
             if page.ids == previous.ids:
                 if previous is first or self._moved:
-                    return  # not paged at all: the same array again
+                    return  # The list is not paged: the same array again.
                 self._refuse(f"the page at {OFFSET} {offset} repeats the one before")
             yield self._after_seam(previous, page)
             previous, offset = page, offset + len(page.rows) - 1

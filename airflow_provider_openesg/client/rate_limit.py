@@ -1,4 +1,4 @@
-"""The rate limit of our own: requests of one process to one platform, evenly spaced."""
+"""The client's own rate limit: requests of one process to one platform are evenly spaced."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.settings import OpenESGSettings
 
 
-class Pace:
-    """Gives out moments at which a request may be sent; all sessions of the process share them."""
+class RateLimit:
+    """The times at which requests may be sent, shared by all sessions of the process."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forget the past and make a fresh lock."""
+        """Forget earlier requests and create a new lock."""
         self._lock = threading.Lock()
         self._next: dict[tuple[str, str], float] = {}
 
     def wait(self, settings: OpenESGSettings) -> float:
-        """Wait for this request's turn and return the seconds waited."""
+        """Wait until the next request may be sent and return the seconds waited."""
         if not settings.requests_per_second:
             return 0
         platform = settings.base_url, settings.client_id
         with self._lock:
             now = clock.monotonic()
-            turn = max(now, self._next.get(platform, 0))
-            self._next[platform] = turn + 1 / settings.requests_per_second
-        clock.sleep(turn - now)
-        return turn - now
+            send_at = max(now, self._next.get(platform, 0))
+            self._next[platform] = send_at + 1 / settings.requests_per_second
+        clock.sleep(send_at - now)
+        return send_at - now
 
 
-PACE = Pace()
-# A child of fork inherits a lock that a thread of its parent may hold for ever.
-os.register_at_fork(after_in_child=PACE.clear)
+RATE_LIMIT = RateLimit()
+# A forked child inherits a lock that a thread of its parent may hold: nobody would release it in the child.
+os.register_at_fork(after_in_child=RATE_LIMIT.clear)

@@ -1,4 +1,4 @@
-"""What an answer says, in words: URLs without secrets, the platform's own message, the error that a status means."""
+"""Errors from responses: the exception for a status, the platform's message, URLs without secrets."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ERRORS: dict[int, type[OpenESGApiError]] = {
 }
 
 
-def raise_for_answer(response: Response) -> None:
-    """Return where the platform has done what was asked; raise the error that says what it answered otherwise.
+def raise_for_error(response: Response) -> None:
+    """Raise an error if the status of ``response`` is not 2xx.
 
-    :raises OpenESGNotFoundError: 404, 410.
-    :raises OpenESGRateLimitError: 429, with what the platform asked for.
-    :raises OpenESGApiError: any other status that is not 2xx.
+    :raises OpenESGNotFoundError: if the status is 404 or 410.
+    :raises OpenESGRateLimitError: if the status is 429.
+    :raises OpenESGApiError: if the status is any other that is not 2xx.
     """
     status = response.status_code
     if 200 <= status < 300:
@@ -37,8 +37,8 @@ def raise_for_answer(response: Response) -> None:
     message = platform_message(response)
     if status in (429, 503) and "Retry-After" in response.headers:
         message += (
-            f" (it asks to come back after {response.headers['Retry-After']!r} (Retry-After), which the Retry budget "
-            "(max_retry_time) of the Connection did not allow)"
+            f" (it asks to wait {response.headers['Retry-After']!r} (Retry-After), longer than the Retry budget "
+            "(max_retry_time) of the Connection allows)"
         )
     raise _ERRORS.get(status, OpenESGApiError)(
         message,
@@ -50,21 +50,21 @@ def raise_for_answer(response: Response) -> None:
 
 
 def platform_message(response: Response) -> str:
-    """Return what the platform itself says about a failure, else an excerpt of its answer."""
+    """Return the error message in a response, or an excerpt of the body if it has none."""
     try:
         answer = json.loads(response.content)
     except ValueError:
         answer = None
-    said = _message(answer) if isinstance(answer, dict) else None
-    if said is None:
+    message = _message(answer) if isinstance(answer, dict) else None
+    if message is None:
         text = " ".join(response.content[: 4 * _EXCERPT].decode("utf-8", "replace").split())
         kind = response.headers.get("Content-Type", "").split(";")[0]
-        said = f"{kind or 'answer'}: {text}" if text else response.reason or "empty answer"
-    return _without_credentials(said, response)[:_EXCERPT]
+        message = f"{kind or 'response'}: {text}" if text else response.reason or "empty response"
+    return _without_credentials(message, response)[:_EXCERPT]
 
 
 def shown_url(url: str) -> str:
-    """Return ``url`` as it may stand in a log: no user, no password, no value of a parameter named like a secret."""
+    """Return ``url`` for logs: without user, password and the values of parameters that are named like secrets."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -82,8 +82,8 @@ def _message(answer: dict[str, Any]) -> str | None:
         return "; ".join(_validation_error(item) for item in detail)
     if isinstance(detail, str):
         return detail
-    said = [str(answer[name]) for name in ("error", "error_description", "message") if answer.get(name)]
-    return ": ".join(said) or None
+    parts = [str(answer[name]) for name in ("error", "error_description", "message") if answer.get(name)]
+    return ": ".join(parts) or None
 
 
 def _validation_error(item: Any) -> str:

@@ -1,4 +1,4 @@
-"""The one retry policy: which failures are repeated, how long to wait between attempts, and when to stop."""
+"""The retry policy: which failures are retried, how long to wait between attempts, and when to stop."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BACKOFF = tenacity.wait_random_exponential(multiplier=1, max=60)
-_NOT_CARRIED_OUT = frozenset({429})
-_PASSING = frozenset({429, 500, 502, 503, 504})
+_NOT_PROCESSED = frozenset({429})
+_TEMPORARY = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """An attempt that brought no answer.
+class NoResponse:
+    """An attempt without a response.
 
-    :param why: in words.
-    :param sent: whether the platform may have carried it out.
-    :param permanent: whether the next attempt would fail alike.
+    :param why: reason, for the error message.
+    :param sent: whether the platform may have processed the request.
+    :param permanent: whether the next attempt would fail for the same reason.
     """
 
     why: str
@@ -40,13 +40,13 @@ class NoAnswer:
     permanent: bool = False
 
 
-Outcome = requests.Response | NoAnswer
+Result = requests.Response | NoResponse
 
 
 class Budget:
-    """The time that one call may take, over all its attempts, the token's included.
+    """The time limit of one request over all attempts, including the token request.
 
-    No attempt begins after ``max_retry_time``; the first one is given ``timeout`` in any case.
+    No attempt starts after ``max_retry_time``. The first attempt always has ``timeout`` seconds.
     """
 
     def __init__(self, settings: OpenESGSettings) -> None:
@@ -56,51 +56,52 @@ class Budget:
         self._read_until = clock.monotonic() + max(settings.max_retry_time, settings.timeout)
 
     def extend(self, seconds: float) -> None:
-        """Do not count ``seconds``: they were spent waiting for our own rate limit."""
+        """Add ``seconds`` that were spent waiting for our own rate limit."""
         self._retry_until += seconds
         self._read_until += seconds
 
     @property
     def left(self) -> float:
-        """Seconds that remain for further attempts."""
+        """Seconds left for further attempts."""
         return self._retry_until - clock.monotonic()
 
     @property
     def longest_wait(self) -> float:
-        """Seconds to wait at most, so that the last attempt has time for an answer."""
+        """Longest wait in seconds that leaves the last attempt time for a response."""
         return self.left - self._last_attempt
 
     @property
     def timeout(self) -> float:
-        """Seconds to wait for a connection or for the next bytes."""
+        """Timeout in seconds for a connection or for the next bytes."""
         return max(min(self._timeout, self._read_until - clock.monotonic()), 0.1)
 
     @property
     def over(self) -> bool:
-        """Whether even an answer that is still coming in has taken too long."""
+        """Whether the time for reading the response is used up."""
         return clock.monotonic() > self._read_until
 
 
-def repeat(attempt: Callable[[], Outcome], *, method: str, url: str, safe: bool, budget: Budget) -> Outcome:
-    """Make an attempt, and again while that can help, and return the last outcome.
+def repeat(attempt: Callable[[], Result], *, method: str, url: str, safe: bool, budget: Budget) -> Result:
+    """Call ``attempt`` until it succeeds, cannot be retried or the budget is used up. Return the last result.
 
-    :param safe: whether the platform may carry it out twice; else it is repeated only where it was not carried out.
+    :param safe: whether the platform may process the request twice. If not, it is repeated only if the platform has
+        not processed it.
     """
 
     def wait(state: tenacity.RetryCallState) -> float:
-        asked = retry_after(_outcome(state))
-        # What the platform asks for is the least; what is left of the budget bounds our own part alone.
-        return asked + min(_BACKOFF(state), max(budget.longest_wait - asked, 0))
+        seconds = retry_after(_result(state))
+        # Wait at least as long as the platform asks for. The budget limits only the backoff that is added to it.
+        return seconds + min(_BACKOFF(state), max(budget.longest_wait - seconds, 0))
 
     def out_of_time(state: tenacity.RetryCallState) -> bool:
-        return budget.longest_wait <= 0 or retry_after(_outcome(state)) > budget.left
+        return budget.longest_wait <= 0 or retry_after(_result(state)) > budget.left
 
     def report(state: tenacity.RetryCallState) -> None:
         log.warning(
-            "%s %s: %s; attempt %d, next in %.1f s, %.0f s left for this call",
+            "%s %s: %s; attempt %d, next in %.1f s, %.0f s left for this request",
             method,
             shown_url(url),
-            described(_outcome(state)),
+            describe(_result(state)),
             state.attempt_number,
             state.upcoming_sleep,
             budget.left,
@@ -108,32 +109,32 @@ def repeat(attempt: Callable[[], Outcome], *, method: str, url: str, safe: bool,
 
     return tenacity.Retrying(
         sleep=clock.sleep,
-        retry=tenacity.retry_if_result(lambda outcome: _worth_repeating(outcome, safe=safe)),
+        retry=tenacity.retry_if_result(lambda result: _worth_repeating(result, safe=safe)),
         wait=wait,
         stop=out_of_time,
         before_sleep=report,
-        retry_error_callback=_outcome,
+        retry_error_callback=_result,
     )(attempt)
 
 
-def described(outcome: Outcome) -> str:
-    """Say what came of an attempt."""
-    if isinstance(outcome, NoAnswer):
-        return outcome.why
-    asked = outcome.headers.get("Retry-After")
-    return f"HTTP {outcome.status_code} {outcome.reason or ''}".rstrip() + (f" (Retry-After {asked})" if asked else "")
+def describe(result: Result) -> str:
+    """Return the result of an attempt as text for the log."""
+    if isinstance(result, NoResponse):
+        return result.why
+    header = result.headers.get("Retry-After")
+    return f"HTTP {result.status_code} {result.reason or ''}".rstrip() + (f" (Retry-After {header})" if header else "")
 
 
-def retry_after(outcome: Outcome) -> float:
-    """Return the seconds that the platform asks to wait; 0 where it does not say or cannot be understood."""
-    if isinstance(outcome, NoAnswer):
+def retry_after(result: Result) -> float:
+    """Return the seconds of ``Retry-After``; 0 if the header is missing or invalid."""
+    if isinstance(result, NoResponse):
         return 0
-    asked = outcome.headers.get("Retry-After", "").strip()
-    if asked.isdecimal() and asked.isascii():
-        return float(asked)
-    at = _http_date(asked)
-    # Its own clock counts, where it shows it.
-    sent = _http_date(outcome.headers.get("Date", ""))
+    header = result.headers.get("Retry-After", "").strip()
+    if header.isdecimal() and header.isascii():
+        return float(header)
+    at = _http_date(header)
+    # Compare with the clock of the platform, if the response has a Date.
+    sent = _http_date(result.headers.get("Date", ""))
     return max(at - (clock.now() if sent is None else sent), 0) if at is not None else 0
 
 
@@ -145,13 +146,13 @@ def _http_date(text: str) -> float | None:
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
-def _worth_repeating(outcome: Outcome, *, safe: bool) -> bool:
-    if isinstance(outcome, NoAnswer):
-        return not outcome.permanent and (safe or not outcome.sent)
-    return outcome.status_code in (_PASSING if safe else _NOT_CARRIED_OUT)
+def _worth_repeating(result: Result, *, safe: bool) -> bool:
+    if isinstance(result, NoResponse):
+        return not result.permanent and (safe or not result.sent)
+    return result.status_code in (_TEMPORARY if safe else _NOT_PROCESSED)
 
 
-def _outcome(state: tenacity.RetryCallState) -> Outcome:
+def _result(state: tenacity.RetryCallState) -> Result:
     assert state.outcome is not None
-    outcome: Outcome = state.outcome.result()
-    return outcome
+    result: Result = state.outcome.result()
+    return result

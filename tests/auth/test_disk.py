@@ -158,7 +158,7 @@ def not_used(caplog, get, platform, reason):
 def test_a_directory_that_lets_others_in_is_not_used(get, platform, directory, caplog, mode):
     directory.mkdir()
     directory.chmod(mode)
-    not_used(caplog, get, platform, f"its mode {mode:04o} lets others in")
+    not_used(caplog, get, platform, f"its mode {mode:04o} gives other users access")
     assert list(directory.iterdir()) == []
 
 

@@ -18,7 +18,7 @@ import filelock  # noqa: F401 - loaded before another user's process could not
 
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.auth.cache import open_cache
-from airflow_provider_openesg.client.session import OpenESGSession, raise_for_answer
+from airflow_provider_openesg.client.session import OpenESGSession, raise_for_error
 from airflow_provider_openesg.settings import OpenESGSettings
 
 
@@ -32,7 +32,7 @@ def die(*_: object, **__: object) -> None:
 
 def call(session: OpenESGSession, path: str) -> None:
     try:
-        raise_for_answer(session.get(path))
+        raise_for_error(session.get(path))
     except Exception as error:
         say(error=type(error).__name__, message=str(error), pid=os.getpid())
     else:

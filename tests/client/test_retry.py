@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.client import retry
-from airflow_provider_openesg.client.session import raise_for_answer
+from airflow_provider_openesg.client.session import raise_for_error
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGRateLimitError
 
 
@@ -67,7 +67,7 @@ def test_a_broken_connection_is_repeated_for_reading_only(wire, connect, steps, 
     wire.script("/api/v1/report-requests", *[steps[broken]] * 2)
     session = connect()
     assert session.get("reports").json() == {"items": [], "count": 0}
-    with pytest.raises(OpenESGApiError, match=r"no answer: the (connection broke|answer broke off)") as caught:
+    with pytest.raises(OpenESGApiError, match=r"no answer: the (connection broke|response broke off)") as caught:
         session.post("report-requests", json={})
     assert caught.value.status is None
     assert [seen.method for seen in wire.calls()] == ["GET"] * 3 + ["POST"]
@@ -148,7 +148,7 @@ def test_a_wait_beyond_the_budget_ends_at_once_and_says_what_was_asked(wire, con
     response = connect(max_retry_time=100).get("reports")
     assert len(wire.calls()) == 1
     with pytest.raises(error, match=r"Later.*'3600' \(Retry-After\).*max_retry_time"):
-        raise_for_answer(response)
+        raise_for_error(response)
 
 
 def test_the_budget_ends_the_attempts_and_the_last_answer_is_returned(wire, connect, steps):
@@ -213,5 +213,5 @@ def test_each_repetition_is_one_readable_line(wire, connect, steps, caplog):
     )
     assert "the connection broke" in lines[1]
     assert "attempt 2" in lines[1]
-    assert "s left for this call" in lines[1]
+    assert "s left for this request" in lines[1]
     assert "hidden" not in caplog.text

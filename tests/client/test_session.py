@@ -17,7 +17,7 @@ import trustme
 
 from airflow_provider_openesg import __version__
 from airflow_provider_openesg.client import session as session_module
-from airflow_provider_openesg.client.session import raise_for_answer
+from airflow_provider_openesg.client.session import raise_for_error
 from airflow_provider_openesg.exceptions import (
     OpenESGApiError,
     OpenESGAuthError,
@@ -146,7 +146,7 @@ def test_a_redirect_on_the_platform_is_followed_with_the_token_for_reading_only(
         assert session.get("old", params={"a": 1}).json() == {"items": [], "count": 0}
     assert [seen.path for seen in wire.calls()] == ["/api/v1/old?a=1", "/api/v1/reports?page=2"] * 2
     assert set(bearers(wire)) == {"Bearer token-1-of-the-wire"}
-    with pytest.raises(OpenESGApiError, match="a POST is not sent elsewhere"):
+    with pytest.raises(OpenESGApiError, match="a POST is not sent to another URL"):
         session.post("old", json={})
     assert [seen.method for seen in wire.calls()] == ["GET"] * 4 + ["POST"]
 
@@ -324,11 +324,12 @@ def test_a_forked_child_opens_a_connection_of_its_own(wire, connect):
     assert wire.token_requests == 1
 
 
-def test_no_cookie_is_sent_back(wire, connect, steps):
+def test_no_cookie_is_stored_or_sent_back(wire, connect, steps):
     wire.script("/api/", steps["answer"](200, {}, Set_Cookie="sessionid=1"))
     session = connect()
     session.get("reports")
     session.get("reports")
+    assert not list(session.cookies)
     assert all("Cookie" not in seen.headers for seen in wire.seen)
 
 
@@ -379,7 +380,7 @@ def test_the_answers_errors_carry_what_the_platform_says(wire, connect, steps):
         wire.script("/api/", steps["answer"](status, content, X_Request_ID="r-17"))
         response = connect(max_retry_time=0).get("reports", params={"api_key": "hidden", "status": "submitted"})
         with pytest.raises(expected) as caught:
-            raise_for_answer(response)
+            raise_for_error(response)
         error = caught.value
         assert type(error) is expected
         assert message in error.message
@@ -390,12 +391,12 @@ def test_the_answers_errors_carry_what_the_platform_says(wire, connect, steps):
 def test_an_error_does_not_repeat_a_token_that_the_server_echoes(wire, connect):
     wire.script("/api/", lambda handler: handler.answer(400, {"detail": handler.headers["Authorization"]}))
     with pytest.raises(OpenESGApiError) as caught:
-        raise_for_answer(connect().get("reports"))
+        raise_for_error(connect().get("reports"))
     assert "token-1" not in str(caught.value)
 
 
 def test_a_good_answer_passes(wire, connect):
-    assert raise_for_answer(connect().get("reports")) is None
+    assert raise_for_error(connect().get("reports")) is None
 
 
 def test_a_url_that_names_no_host_says_so(connect):

@@ -17,7 +17,7 @@ import rich.traceback
 
 from airflow_provider_openesg.auth.cache import open_cache
 from airflow_provider_openesg.auth.token import BearerAuth, ClientCredentialsAuth
-from airflow_provider_openesg.client.session import OpenESGSession, raise_for_answer
+from airflow_provider_openesg.client.session import OpenESGSession, raise_for_error
 from airflow_provider_openesg.exceptions import OpenESGError
 from airflow_provider_openesg.settings import OpenESGSettings
 
@@ -121,7 +121,7 @@ def test_no_error_shows_anything(wire, wire_factory, connect, steps, hidden, all
         outcome(lambda: after("/api/", *[steps["answer"](401)] * 2).get("reports")),
         outcome(lambda: after("/api/", steps["reset"]).get("reports")),
         outcome(lambda: after("/api/", steps["truncated"]).post("reports", json={})),
-        outcome(lambda: raise_for_answer(after("/api/", echo).get("reports"))),
+        outcome(lambda: raise_for_error(after("/api/", echo).get("reports"))),
         outcome(lambda: after("/api/", steps["answer"](302, Location=elsewhere.url)).get("reports")),
         outcome(lambda: session().get("https://elsewhere.example/?token=token-1-of-the-wire")),
         outcome(lambda: session(proxies="http://127.0.0.1:1").get("reports")),
@@ -177,7 +177,7 @@ def test_each_token_is_handed_over_before_it_is_used(wire, connect, tmp_path):
 
 def test_errors_and_settings_survive_the_way_between_processes(wire, connect, steps, hidden):
     wire.script("/api/", steps["answer"](422, {"detail": "No"}, X_Request_ID="r-1"))
-    error = outcome(lambda: raise_for_answer(connect().get("reports")))
+    error = outcome(lambda: raise_for_error(connect().get("reports")))
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (type(error), str(error))
     assert hidden(repr(pickle.dumps(error))) == []

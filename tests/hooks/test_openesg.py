@@ -231,7 +231,7 @@ CASES = {
         ["Timeout (s) (timeout): 'soon' given; allowed: a number from 1"],
     ),
     "unknown field": ({"extra": {"timout": 5}}, None, ["'timout'", "Known: scope"]),
-    "plain http": ({"host": "http://esg.example"}, None, ["Base URL (host)", "in the clear", "Use https"]),
+    "plain http": ({"host": "http://esg.example"}, None, ["Base URL (host)", "unencrypted", "Use https"]),
     "no such host": ({"host": "https://openesg.invalid"}, None, ["openesg.invalid", "does not resolve", "Base URL"]),
     "HTML for a token": ({}, html("/o/token/"), ["/o/token/", "not openESG at this URL", "Check Base URL"]),
     "HTML for data": ({}, html(TEMPLATES), ["/api/v1/report-templates", "text/html", "Check Base URL and API path"]),

@@ -181,3 +181,15 @@ def fresh_python(*arguments: str, **environment: str) -> str:
     done = subprocess.run([sys.executable, *arguments], env=os.environ | environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_manifest_imports_no_airflow():
+    # Airflow reads the manifest while it starts; an import of airflow from it is circular and breaks every command.
+    code = (
+        "import sys; sys.modules['airflow'] = None\n"
+        "from airflow_provider_openesg.get_provider_info import get_provider_info\n"
+        "get_provider_info()\n"
+        "print([name for name in sys.modules if name.startswith('airflow.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
