@@ -38,7 +38,9 @@ with DAG(
         """Several reports may be submitted before a run begins: Airflow then starts one run for all of them."""
         # A payload names the report and its request, organization, template, customer_identifier, status and time.
         payloads = [each.extra["payload"] for events in triggering_asset_events.values() for each in events]
-        return {"id": [payload["report_id"] for payload in payloads]}
+        # Events are delivered at least once; a repeated one has an equal event_id.
+        by_event = {payload["event_id"]: payload["report_id"] for payload in payloads}
+        return {"id": sorted(set(by_event.values()))}
 
     OpenESGToSqlOperator(
         task_id="load", sql_conn_id="duckdb_default", tables=["reports", "field_values"], filters=submitted()

@@ -1,8 +1,7 @@
-"""Which reports had their event, kept by Airflow: across restarts of watcher and triggerer, none is made twice.
+"""Ids of the reports that had their event, stored by Airflow, so that a restart does not repeat old events.
 
-The reports' ids are kept, and no time: rows with equal times, changes that turn up late and clocks that differ cannot
-matter. They are spread over a few keys, so that none grows large and an event changes one of them. The trigger writes
-where a watcher begins; of each event, the listener does (:mod:`airflow_provider_openesg.listeners.asset_events`).
+Ids are stored, not times: equal times, late changes and wrong clocks do not matter. They are spread over several keys,
+so that one event rewrites only a small one.
 """
 
 from __future__ import annotations
@@ -10,10 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow.providers.common.compat.sdk import conf
 from asgiref.sync import sync_to_async
-
-from airflow_provider_openesg.version_compat import AIRFLOW_3_3
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,41 +26,33 @@ def key_of(watcher: str, report_id: Id) -> str:
     return f"{watcher}_{zlib.crc32(str(report_id).encode()) % SHARDS:02}"
 
 
-def in_asset_store() -> bool:
-    """Tell whether the assets have a state store that both trigger and listener read and write; else it is Variables.
-
-    A backend that workers alone use would hide its values from the listener.
-    """
-    return AIRFLOW_3_3 and not conf.get("workers", "state_store_backend", fallback="")
-
-
 class Store(Protocol):
-    """Where Airflow keeps a watcher's memory."""
+    """A key-value store that keeps the ids of a watcher."""
 
     async def get(self, key: str) -> list[Any]:
-        """Return what is kept; all of it, where it is kept in several places."""
+        """Return the stored list, or an empty one."""
 
     async def set(self, key: str, value: list[Any]) -> None:
-        """Keep it."""
+        """Store the list."""
 
 
 class AssetStore:
-    """The state store of the watched assets (Airflow 3.3).
+    """The state store of the watched asset (Airflow 3.3), by its public methods.
 
-    :param accessors: what the triggerer has given the trigger: of one asset, or of several whose watchers are the same.
+    :param accessor: ``asset_state_store`` of the trigger. Its methods raise ValueError if several assets share the
+        trigger; the trigger then uses Variables.
     """
 
-    def __init__(self, accessors: Any) -> None:
-        self._assets = list(accessors._by_name.values())
+    def __init__(self, accessor: Any) -> None:
+        self._accessor = accessor
 
     async def get(self, key: str) -> list[Any]:
-        """Return what any of the assets has: an event is one of all of them."""
-        return [value for asset in self._assets for value in await asset.aget(key, [])]
+        """Return the stored list."""
+        return list(await self._accessor.aget(key, []))
 
     async def set(self, key: str, value: list[Any]) -> None:
-        """Keep it for each of the assets."""
-        for asset in self._assets:
-            await asset.aset(key, value)
+        """Store the list."""
+        await self._accessor.aset(key, value)
 
 
 class VariableStore:
@@ -84,9 +72,10 @@ class VariableStore:
 
 
 class SeenReports:
-    """The reports that a watcher has made events of, and those that were there before it began.
+    """Ids of the reports that had their event, or had the status at the first poll.
 
-    :param watcher: its name: the same for the same question to the same Connection.
+    :param store: store of the ids.
+    :param watcher: name of the watcher, equal for equal parameters.
     """
 
     def __init__(self, store: Store, watcher: str) -> None:
@@ -95,25 +84,35 @@ class SeenReports:
         self._ids: set[str] = set()
 
     async def load(self) -> bool:
-        """Read what is kept; tell whether the watcher has ever begun."""
-        begun = bool(await self._store.get(self._watcher))
-        if begun:
+        """Read the stored ids. Return whether the first poll was stored completely."""
+        started = bool(await self._store.get(self._watcher))
+        if started:
             for number in range(SHARDS):
                 self.add(await self._store.get(f"{self._watcher}_{number:02}"))
-        return begun
+        return started
 
     async def begin(self, ids: Iterable[Id]) -> None:
-        """Take what is there for no news, and keep that; what was kept half before an end counts for nothing."""
+        """Store the reports of the first poll, which trigger no event."""
         self.add(ids)
-        for number in range(SHARDS):
-            key = f"{self._watcher}_{number:02}"
-            await self._store.set(key, sorted(each for each in self._ids if key_of(self._watcher, each) == key))
+        await self._write({f"{self._watcher}_{number:02}" for number in range(SHARDS)})
         await self._store.set(self._watcher, ["begun"])
 
+    async def save(self, ids: Iterable[Id]) -> None:
+        """Store ids whose events Airflow has had time to store."""
+        stored: dict[str, set[str]] = {}
+        for each in ids:
+            stored.setdefault(key_of(self._watcher, each), set()).add(str(each))
+        for key, added in stored.items():
+            await self._store.set(key, sorted({*await self._store.get(key), *added}))
+
     def new(self, ids: Sequence[Id]) -> set[str]:
-        """Return those that have had no event."""
+        """Return the ids that had no event."""
         return set(map(str, ids)) - self._ids
 
     def add(self, ids: Iterable[Id]) -> None:
-        """Remember them, in this process."""
+        """Add ids in this process only."""
         self._ids |= set(map(str, ids))
+
+    async def _write(self, keys: Iterable[str]) -> None:
+        for key in sorted(keys):
+            await self._store.set(key, sorted(each for each in self._ids if key_of(self._watcher, each) == key))

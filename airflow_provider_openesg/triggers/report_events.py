@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.triggers import BaseEventTrigger
@@ -25,10 +26,10 @@ from airflow_provider_openesg.triggers.event_store import (
     WATCHER,
     AssetStore,
     SeenReports,
+    Store,
     VariableStore,
-    in_asset_store,
 )
-from airflow_provider_openesg.version_compat import AIRFLOW, AIRFLOW_3
+from airflow_provider_openesg.version_compat import AIRFLOW, AIRFLOW_3, AIRFLOW_3_3
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -36,16 +37,22 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.client.client import OpenESGClient
 
 LONGEST_BACKOFF = 3600.0
-"""Seconds between two looks that fail."""
+"""Maximum seconds between two polls that fail."""
+
+SAVE_AFTER = 30.0
+"""Seconds from an event to the storing of its id. The triggerer writes an event to the database after the generator has
+resumed, usually within two seconds, and reports nothing back. An id stored earlier could outlive a lost event."""
 
 
 class OpenESGReportEventTrigger(BaseEventTrigger):
     """For ``AssetWatcher`` (Airflow 3): one asset event per report that reaches one of ``statuses``.
 
-    What is there when the watcher looks for the first time is no news. Which reports had their event Airflow keeps, in
-    the asset's state store (3.3) or in Variables (3.0 to 3.2), so that restarts lose none and make none twice.
+    Reports that already have the status at the first poll trigger no event. Ids of reports that had their event are
+    stored in the asset's state store (Airflow 3.3) or in Variables (3.0 to 3.2, and if several assets share the
+    trigger). Delivery is at least once: a restart of the triggerer repeats the events of the last
+    :data:`SAVE_AFTER` seconds and of the last poll, with an equal ``event_id``.
 
-    The event's payload: ``report_id``, ``report_request_id``, ``organization_id``, ``organization``,
+    The event's payload: ``event_id``, ``report_id``, ``report_request_id``, ``organization_id``, ``organization``,
     ``template_id``, ``template`` (its key), ``customer_identifier``, ``status``, ``time`` (when it was
     submitted, else last changed), ``watcher``.
 
@@ -104,32 +111,52 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
         return WATCHER + hashlib.sha256(json.dumps(watched, sort_keys=True).encode()).hexdigest()[:12]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch for ever: one that ends is started again by Airflow within a second, so no error ends it."""
-        store = AssetStore(self.asset_state_store) if in_asset_store() else VariableStore()
-        seen, begun, failures = SeenReports(store, self.watcher), None, 0
+        """Poll indefinitely. No error ends the trigger: Airflow would restart it within a second."""
+        seen: SeenReports | None = None
+        pending: dict[str, float] = {}  # ids of yielded events, and when they were yielded
+        failures = 0
         while True:
             try:
-                if begun is None:
-                    begun = await seen.load()
-                reports = await sync_to_async(self._look, thread_sensitive=False)()
-                if not begun:
-                    await seen.begin(report["report_id"] for report in reports)
-                    begun = True
-                    self.log.info("Watching from now on; %d reports are there already.", len(reports))
+                if seen is None:
+                    loading = SeenReports(await self._store(), self.watcher)
+                    started = await loading.load()
+                    reports = await sync_to_async(self._look, thread_sensitive=False)()
+                    if not started:
+                        await loading.begin(report["report_id"] for report in reports)
+                        self.log.info("First poll: %d reports have the status and trigger no event.", len(reports))
+                    seen = loading
+                else:
+                    due = [each for each, at in pending.items() if time.monotonic() - at >= SAVE_AFTER]
+                    await seen.save(due)
+                    for each in due:
+                        del pending[each]
+                    reports = await sync_to_async(self._look, thread_sensitive=False)()
             except Exception as error:
                 failures += 1
                 delay = min(self.poke_interval * 2**failures, LONGEST_BACKOFF)
-                said = "Look for %s with filters %s failed, %d in a row; next in %.0f s: %s"
-                self.log.warning(said, ", ".join(self.statuses), self.filters, failures, delay, error)
+                message = "Poll for %s with filters %s failed, %d in a row; next in %.0f s: %s"
+                self.log.warning(message, ", ".join(self.statuses), self.filters, failures, delay, error)
                 await asyncio.sleep(delay)
                 continue
             failures = 0
             new = seen.new([report["report_id"] for report in reports])
             for report in reports:
-                if str(report["report_id"]) in new:
+                if report["report_id"] in new:
                     yield TriggerEvent(report)  # type: ignore[no-untyped-call]
-            seen.add(new)
+                    seen.add([report["report_id"]])
+                    pending[report["report_id"]] = time.monotonic()
             await asyncio.sleep(self.poke_interval)
+
+    async def _store(self) -> Store:
+        """Return the state store of the asset, or Variables if there is none for exactly one asset."""
+        if AIRFLOW_3_3 and self.asset_state_store is not None:
+            store = AssetStore(self.asset_state_store)
+            try:
+                await store.get(self.watcher)
+            except ValueError:  # several assets
+                return VariableStore()
+            return store
+        return VariableStore()
 
     def _look(self) -> list[dict[str, Any]]:
         """Read the reports that are in one of the statuses, the first to reach it first."""
@@ -147,12 +174,14 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
     def _payload(self, client: OpenESGClient, row: Mapping[str, Any]) -> dict[str, Any]:
         organization, template = row.get("organization"), reference(row, "template")
         return {
+            # Not the status: a report has one event per watcher, whichever of the statuses a repeated delivery reads.
+            "event_id": f"{self.watcher}_{row['id']}",
             "watcher": self.watcher,
-            "report_id": row["id"],
-            "report_request_id": reference(row, "report_request"),
-            "organization_id": reference(row, "organization"),
+            "report_id": str(row["id"]),
+            "report_request_id": _text(reference(row, "report_request")),
+            "organization_id": _text(reference(row, "organization")),
             "organization": organization.get("name") if isinstance(organization, dict) else None,
-            "template_id": template,
+            "template_id": _text(template),
             "template": self._template_key(client, template),
             "customer_identifier": row.get("customer_identifier"),
             "status": row["status"],
@@ -165,3 +194,7 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
             # One that the list does not show has no key; it is not asked for again.
             self._template_keys |= {str(template): None, **{str(row["id"]): row.get("key") for row in known}}
         return self._template_keys[str(template)]
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +12,7 @@ from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.triggers import event_store as seen
 from airflow_provider_openesg.triggers import report_events
 from airflow_provider_openesg.triggers.openesg import OpenESGReportEventTrigger
-from airflow_provider_openesg.version_compat import AIRFLOW_3, AIRFLOW_3_3
+from airflow_provider_openesg.version_compat import AIRFLOW_3
 
 pytestmark = pytest.mark.usefixtures("openesg_connection")
 
@@ -32,23 +31,20 @@ class AssetState:
     async def aset(self, key, value):
         self.kept[key] = value
 
-    def keep(self, event):
-        """As the listener does when Airflow has stored the event."""
-        self.kept.setdefault(seen.key_of(event["watcher"], event["report_id"]), []).append(str(event["report_id"]))
-
 
 @pytest.fixture
 def state(monkeypatch):
-    monkeypatch.setattr(report_events, "in_asset_store", lambda: True)  # Variables of older ones: tests/airflow
+    monkeypatch.setattr(report_events, "AIRFLOW_3_3", True)  # Variables: tests/airflow
+    monkeypatch.setattr(report_events, "SAVE_AFTER", 0)
     return AssetState()
 
 
-def watcher(*states, **arguments) -> OpenESGReportEventTrigger:
+def watcher(state, **arguments) -> OpenESGReportEventTrigger:
     made = OpenESGReportEventTrigger(**{"poke_interval": 1} | arguments)
     path, kept = made.serialize()
     assert path == "airflow_provider_openesg.triggers.report_events.OpenESGReportEventTrigger"
     again = OpenESGReportEventTrigger(**kept)  # as the triggerer makes it
-    again.asset_state_store = SimpleNamespace(_by_name=dict(enumerate(states)))
+    again.asset_state_store = state
     again.poke_interval = 0.05
     return again
 
@@ -92,29 +88,31 @@ else:
     def test_one_event_per_report(sandbox, state):
         new = []
         events = watched(watcher(state), 4, lambda look: new.append(sandbox.insert_report()) if look < 3 else None)
-        assert [event["report_id"] for event in events] == [report["id"] for report in new]
+        assert [event["report_id"] for event in events] == [str(report["id"]) for report in new]
         report, event = new[0], events[0]
         assert event == {
+            "event_id": f"{watcher(state).watcher}_{report['id']}",
             "watcher": watcher(state).watcher,
-            "report_id": report["id"],
+            "report_id": str(report["id"]),
             "report_request_id": None,
-            "organization_id": report["organization"]["id"],
+            "organization_id": str(report["organization"]["id"]),
             "organization": report["organization"]["name"],
-            "template_id": report["template"],
+            "template_id": str(report["template"]),
             "template": {1: "vsme", 2: "loan_esg"}.get(report["template"], event["template"]),
             "customer_identifier": report["customer_identifier"],
             "status": "submitted",
             "time": report["submitted_at"],
         }
 
-    def test_an_event_is_made_until_it_is_stored(sandbox, state):
-        """Whatever ends the watcher before: the listener keeps the report with its event, and not before."""
+    def test_an_event_is_repeated_until_its_id_is_stored(sandbox, state, monkeypatch):
         watched(watcher(state), 1)
         report = sandbox.insert_report()["id"]
-        for _ in range(2):
-            (event,) = watched(watcher(state), 3)
-            assert event["report_id"] == report
-        state.keep(event)
+        monkeypatch.setattr(report_events, "SAVE_AFTER", 3600)
+        first, second = [watched(watcher(state), 3) for _ in range(2)]
+        assert [event["report_id"] for event in first] == [str(report)]
+        assert first == second
+        monkeypatch.setattr(report_events, "SAVE_AFTER", 0)
+        assert watched(watcher(state), 3) == first
         assert watched(watcher(state), 2) == []
 
     def test_a_first_look_that_was_cut_off_is_made_anew(sandbox, state):
@@ -134,7 +132,7 @@ else:
         watched(watcher(state), 1)
         new = [sandbox.insert_report(position)["id"] for position in ("end", "start", "middle")]
         events = watched(watcher(state), 3, lambda look: new.append(sandbox.insert_report("start")["id"]))
-        assert sorted(event["report_id"] for event in events) == sorted(new[:5])
+        assert sorted(event["report_id"] for event in events) == sorted(map(str, new[:5]))
 
     def test_a_report_that_goes_on_makes_no_second_event(sandbox, state):
         """A report that is accepted after it was submitted, edited, or submitted again."""
@@ -150,25 +148,18 @@ else:
         events = watched(declined, 3, lambda _: sandbox.turn_clock(300 * DAY))
         with OpenESGHook() as hook:
             filters = {"status": "declined", "template": 1}
-            there = [row["id"] for page in hook.client.iter_pages("reports", filters=filters) for row in page]
+            there = [str(row["id"]) for page in hook.client.iter_pages("reports", filters=filters) for row in page]
         assert events
         assert {event["report_id"] for event in events} <= set(there)
         assert {(event["status"], event["template"]) for event in events} == {("declined", "vsme")}
 
-    def test_watchers_that_are_the_same_share_a_memory(sandbox, state):
-        """Two assets, one trigger: what either has had is known, also where one was added later."""
-        watched(watcher(state), 1)
-        later = AssetState()
-        assert watched(watcher(state, later), 2) == []
-        sandbox.insert_report()
-        (event,) = watched(watcher(state, later), 2)
-        later.keep(event)
-        assert watched(watcher(state, later), 2) == []
+    def test_several_assets_use_variables(state, monkeypatch):
+        class Several:
+            async def aget(self, key, default=None):
+                raise ValueError("Task has 2 concrete inlets and outlets")
 
-    def test_a_store_that_the_listener_cannot_read_is_not_used(monkeypatch):
-        assert seen.in_asset_store() == AIRFLOW_3_3
-        monkeypatch.setenv("AIRFLOW__WORKERS__STATE_STORE_BACKEND", "some.Backend")
-        assert not seen.in_asset_store()
+        assert isinstance(asyncio.run(watcher(state)._store()), seen.AssetStore)
+        assert isinstance(asyncio.run(watcher(Several())._store()), seen.VariableStore)
 
     def test_questions_that_differ_have_memories_of_their_own(state):
         names = {

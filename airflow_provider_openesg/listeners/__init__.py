@@ -1,1 +1,0 @@
-"""Listeners that the provider registers with Airflow."""

@@ -1,1 +1,0 @@
-"""The plugin that the provider registers with Airflow."""
