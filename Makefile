@@ -55,7 +55,7 @@ words: $(READY) ## check the text of the package, the docs and the tests for ref
 	@$(BIN)/python .ci/words.py
 
 workflows: $(READY) ## check the GitHub workflows (zizmor; actionlint if it is installed)
-	@$(BIN)/zizmor --offline --quiet --persona pedantic .github
+	@$(BIN)/zizmor --offline --quiet .github
 	@if command -v actionlint >/dev/null; then actionlint; fi
 
 format: $(READY) ## fix and format the code with ruff
@@ -63,7 +63,7 @@ format: $(READY) ## fix and format the code with ruff
 	@$(BIN)/ruff format .
 
 release-check: $(READY) ## build wheel and sdist of the last commit, install both in clean environments
-	@.ci/release_check
+	@.ci/release_check $(OUTPUT)
 
 screenshots: $(READY) ## make the pictures of Airflow's UI, into docs/img/ (requires Chromium)
 	@$(BIN)/python docs/screenshots.py
