@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def run(airflow: RunningAirflow, *arguments: str) -> None:
-    """Run Python in Airflow's environment, with its output in the log. If it fails, print the end of the log and exit."""
+    """Run Python in Airflow's environment. The log gets its output; if it fails, exit with the end of it."""
     with LOG.open("ab") as log:
         done = subprocess.run(
             [sys.executable, *arguments],
