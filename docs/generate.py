@@ -1,11 +1,12 @@
-"""MkDocs hook: writes what the code knows into the pages, so that the pages cannot differ from the code.
+"""MkDocs hook: insert tables that are made from the code into the pages, so that pages and code cannot differ.
 
-A page says ``<!-- generated: connection_fields -->`` where the text goes. Nothing generated is committed.
+A line ``<!-- generated: connection_fields -->`` of a page is replaced by the table. Generated text is not committed.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg import exceptions
@@ -24,17 +25,20 @@ MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the generated text in place of the marks; MkDocs calls it for every page."""
+    """Replace the marks by the generated text. MkDocs calls this for every page."""
     return MARK.sub(lambda match: GENERATORS[match[1]](), markdown)
 
 
 def connection_fields() -> str:
-    """Every field of the form, from the data that the form is made from."""
+    """Return a table of all fields of the connection form."""
     relabelled, placeholders = UI_FIELD_BEHAVIOUR["relabeling"], UI_FIELD_BEHAVIOUR["placeholders"]
     standard = [
         (f"**{relabelled[name]}**", f"`{name}`", f"`{placeholders[name]}`" if name == "host" else "required", note)
         for name, note in (
-            ("host", "Scheme and host of your platform; a host alone means https. A port may stand in it."),
+            (
+                "host",
+                "Scheme, host and, if needed, port of your platform. The default scheme is https.",
+            ),
             ("login", "Client ID of your openESG OAuth 2.0 application."),
             ("password", "Its client secret. Airflow keeps it encrypted and masks it in logs."),
         )
@@ -43,14 +47,14 @@ def connection_fields() -> str:
         (f"**{field.label}**", f"extra `{name}`", _default(field.default), f"{field.description} {_limits(field)}")
         for name, field in FIELDS.items()
     ]
-    return _table(("field in the form", "stored as", "default", "what it does"), standard + extra)
+    return _table(("field in the form", "stored as", "default", "description"), standard + extra)
 
 
 def airflow_options() -> str:
-    """The options of Airflow's section ``[openesg]``, from the provider's manifest."""
+    """Return a table of the options of Airflow's section ``[openesg]``."""
     options = get_provider_info()["config"]["openesg"]["options"]
     return _table(
-        ("option", "environment variable", "default", "what it does"),
+        ("option", "environment variable", "default", "description"),
         [
             (f"`{name}`", f"`AIRFLOW__OPENESG__{name.upper()}`", _default(option["default"]), option["description"])
             for name, option in options.items()
@@ -59,20 +63,20 @@ def airflow_options() -> str:
 
 
 def tables() -> str:
-    """Every table and column, from the Arrow schemas."""
+    """Return a table of columns for every table, from the Arrow schemas."""
     parts = []
     for name, schema in SCHEMAS.items():
         key = ", ".join(f"`{column}`" for column in TABLES[name])
         parts += [
             f"## {name}",
             f"{_text(schema.metadata, 'description')} Key: {key}.",
-            _table(("column", "type", "unit", "what it is"), [_column(field) for field in schema]),
+            _table(("column", "type", "unit", "description"), [_column(field) for field in schema]),
         ]
     return "\n\n".join(parts)
 
 
 def request_columns() -> str:
-    """The columns of a list of report requests, from the data that they are checked by."""
+    """Return a table of the columns of a list of report requests."""
     return _table(
         ("column", "values"),
         [
@@ -83,7 +87,7 @@ def request_columns() -> str:
 
 
 def errors() -> str:
-    """The typed errors, each with the first paragraph of its docstring."""
+    """Return a table of the typed errors, each with the first paragraph of its docstring."""
     classes = [item for item in vars(exceptions).values() if isinstance(item, type)]
     return _table(
         ("error", "is a", "meaning"),
@@ -95,7 +99,15 @@ def errors() -> str:
     )
 
 
+def decisions() -> str:
+    """Return a list of links to the decision records."""
+    records = sorted((Path(__file__).parent / "decisions").glob("0*.md"))
+    titles = {path.name: path.read_text().splitlines()[0].lstrip("# ") for path in records}
+    return "\n".join(f"- [{title}]({name})" for name, title in titles.items())
+
+
 GENERATORS = {
+    "decisions": decisions,
     "connection_fields": connection_fields,
     "airflow_options": airflow_options,
     "tables": tables,
@@ -133,5 +145,5 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _line(cells: tuple[str, ...]) -> str:
-    # One line per row: neither line breaks nor bars of the text.
+    # A row is one line, so line breaks are removed and bars are escaped.
     return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"

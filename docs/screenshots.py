@@ -1,4 +1,4 @@
-"""Make the pictures in docs/img: ``make screenshots``. They are what the browser tests see while they run."""
+"""Make the pictures in docs/img: ``make screenshots``. The browser tests save them while they run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PICTURES = ROOT / "docs" / "img"
 
 
 def main() -> int:
-    """Run the browser tests, which take the pictures as they go; a Chromium has to be there."""
+    """Run the browser tests, which save the pictures. Requires Chromium."""
     PICTURES.mkdir(exist_ok=True)
     os.environ["SCREENSHOTS"] = str(PICTURES)
     return pytest.main([str(ROOT / "tests" / "airflow"), "-m", "browser", "-q", "-rs"])

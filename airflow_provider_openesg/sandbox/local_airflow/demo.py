@@ -1,4 +1,4 @@
-"""``make demo``: a sandbox platform, a real Airflow, the nightly extract, and its results. All is in ``.demo/``."""
+"""``make demo``: run the nightly extract with a sandbox and a real Airflow; files are in ``.demo/``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ENERGY_AND_EMISSIONS = """
 
 def main() -> None:
     """Run the demo."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Terminated."))  # so that nothing outlives it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Terminated."))  # so that the child processes end too
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir()
     started = time.monotonic()
@@ -60,7 +60,7 @@ def main() -> None:
                 "AIRFLOW__OPENESG__CREDENTIAL_CACHE_DIR": str(HOME / "cache"),
             },
         )
-        say("Airflow: making its metadata database ...")
+        say("Airflow: creating the metadata database ...")
         run(airflow, "-m", "airflow", "db", "migrate")
         say(f"Airflow: running the DAG of {shown(DAG_FILE)} ...")
         pulled = time.monotonic()
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def run(airflow: RunningAirflow, *arguments: str) -> None:
-    """Run Python in Airflow's environment; its output goes to the log, and where it fails the end of that is shown."""
+    """Run Python in Airflow's environment. The log gets its output; if it fails, exit with the end of it."""
     with LOG.open("ab") as log:
         done = subprocess.run(
             [sys.executable, *arguments],
@@ -83,11 +83,11 @@ def run(airflow: RunningAirflow, *arguments: str) -> None:
         )
     if done.returncode:
         end = "\n".join(LOG.read_text(errors="replace").splitlines()[-40:])
-        sys.exit(f"{end}\n\nThis failed; the whole log is {shown(LOG)}")
+        sys.exit(f"{end}\n\nThe command failed. Full log: {shown(LOG)}")
 
 
 def show(state: dict[str, Any], pulled: float, total: float) -> None:
-    """Print what came of it, read back from where it was written."""
+    """Print the results, read from the database and the files."""
     with duckdb.connect(str(DATABASE), read_only=True) as database:
         counts = {table: database.sql(f"SELECT count(*) FROM {table}").fetchall()[0][0] for table in TABLES}
         answers = database.sql(ENERGY_AND_EMISSIONS).fetchall()
@@ -98,34 +98,34 @@ def show(state: dict[str, Any], pulled: float, total: float) -> None:
         say(f"  {table:<18}{count:>8,}")
     say("")
     tokens = state["token_requests"]["total"]
-    say(f"{state['requests']:,} HTTP requests, of them {tokens} for a token")
-    say(f"{pulled:.1f} s for the DAG, {total:.1f} s in all")
+    say(f"{state['requests']:,} HTTP requests, {tokens} of them for a token")
+    say(f"{pulled:.1f} s for the DAG, {total:.1f} s in total")
     say("")
     say("Energy and emissions by organization: the five largest consumers of energy")
     say(f"  {'organization':<40}{'year':>6}{'energy MWh':>16}{'scope 1 t CO2e':>16}{'scope 2 t CO2e':>16}")
     for name, year, *measures in answers:
         say(f"  {name[:38]:<40}{year:>6}" + "".join(f"{'' if m is None else f'{m:,.2f}':>16}" for m in measures))
     say("")
-    say("Where it is")
+    say("Files")
     say(f"  DuckDB    {shown(DATABASE)}  ({size(DATABASE)})")
     say(f"  Parquet   {shown(LAKE)}/  ({len(files)} files, {size(*files)})")
     say(f"  log       {shown(LOG)}")
     say("")
-    say("Next: `make airflow` for the form in Airflow's UI, docs/quick-start.md for your own platform.")
+    say("Next: `make airflow` shows the connection form in Airflow's UI; docs/quick-start.md uses your own platform.")
 
 
 def size(*paths: Path) -> str:
-    """Return the size of files, for people."""
+    """Return the total size of files as text."""
     return f"{sum(path.stat().st_size for path in paths) / 1e6:.1f} MB"
 
 
 def shown(path: Path) -> str:
-    """Return a path as one types it in the clone."""
+    """Return a path relative to the clone."""
     return str(path.relative_to(ROOT))
 
 
 def say(line: str) -> None:
-    """Print at once, also into a pipe."""
+    """Print a line and flush it, also to a pipe."""
     print(line, flush=True)
 
 

@@ -1,10 +1,10 @@
-"""A whole Airflow 3 of one's own: real processes, a metadata database and logs below one directory, free ports.
+"""A separate Airflow 3 with real processes, free ports, and one directory for the metadata database and the logs.
 
     with RunningAirflow(home, dags=Path("dags_examples")) as airflow:
         airflow.add_connection("openesg_default", host=..., login=..., password=...)
         run = airflow.run_dag("openesg_to_duckdb")
 
-It imports no Airflow and talks to it as a user does: its commands and its REST API.
+It imports no Airflow. It uses Airflow's commands and REST API, as a user does.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ FINISHED = ("success", "failed")
 
 
 class RunningAirflow:
-    """Airflow's components as child processes, ended with the ``with`` block.
+    """Airflow's components as child processes, which end with the ``with`` block.
 
-    :param home: ``AIRFLOW_HOME``: an empty directory; the database, the tasks' logs and the components' logs go there.
-    :param dags: the folder of DAG files.
-    :param environment: more environment variables, such as ``AIRFLOW__…`` options.
-    :param components: which of :data:`COMPONENTS` to start; ``api-server`` is always one of them.
-    :param parallelism: tasks that run at the same time.
-    :param port: of UI and API on 127.0.0.1; 0 takes a free one.
+    :param home: ``AIRFLOW_HOME``, an empty directory for the database and the logs of tasks and components
+    :param dags: folder of DAG files
+    :param environment: more environment variables, such as ``AIRFLOW__…`` options
+    :param components: names from :data:`COMPONENTS` to start; must contain ``api-server``
+    :param parallelism: number of tasks that run at the same time
+    :param port: port of UI and API on 127.0.0.1; 0 selects a free one
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class RunningAirflow:
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the machine has no business on loopback
+        self._session.trust_env = False  # no proxy for loopback
 
     def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -103,18 +103,18 @@ class RunningAirflow:
         self.stop()
 
     def stop(self) -> None:
-        """End the components, the scheduler before the API server that its tasks report to."""
+        """Stop the components. The API server is last, because tasks report to it."""
         for name in sorted(self._processes, key=lambda name: name == "api-server"):
             process = self._processes.pop(name)
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(30)
-            with contextlib.suppress(ProcessLookupError):  # the rule: its workers have ended with it
+            with contextlib.suppress(ProcessLookupError):  # usually all workers have ended already
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def start(self, name: str) -> None:
-        """Start a component, or start it again; its log goes on."""
+        """Start or restart a component. A restarted component appends to its log."""
         with self.component_log(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "airflow", *COMPONENTS[name]],
@@ -127,7 +127,7 @@ class RunningAirflow:
             )
 
     def kill(self, name: str) -> None:
-        """Kill a component and what it has started with SIGKILL, as the kernel does when memory runs out."""
+        """Kill a component and its child processes with SIGKILL, as the kernel does when memory runs out."""
         process = self._processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -139,7 +139,7 @@ class RunningAirflow:
     def command(self, *arguments: str) -> str:
         """Run ``airflow …`` and return what it prints.
 
-        :raises RuntimeError: with the output, where the command fails.
+        :raises RuntimeError: if the command fails; the message contains the output
         """
         done = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments], env=self.environment, capture_output=True, text=True
@@ -151,9 +151,9 @@ class RunningAirflow:
         return done.stdout
 
     def api(self, method: str, path: str, **arguments: Any) -> Any:
-        """Call Airflow's REST API, such as ``api("GET", "/dags")``, and return the JSON it answers.
+        """Call Airflow's REST API, such as ``api("GET", "/dags")``, and return the JSON of the response.
 
-        :raises requests.HTTPError: for an answer of 400 or above.
+        :raises requests.HTTPError: if the status is 400 or above
         """
         response = self._session.request(method, f"{self.url}/api/v2{path}", timeout=60, **arguments)
         if not response.ok:
@@ -170,9 +170,9 @@ class RunningAirflow:
     ) -> dict[str, Any]:
         """Unpause and trigger a DAG, wait for its end, and return the run and, as ``task_instances``, its tasks.
 
-        :param retries: whether a task may fail its first attempt.
-        :raises AssertionError: where a task fails its first attempt, the run is not over after ``seconds``, or a
-            component has ended.
+        :param retries: whether a task may fail its first attempt (default: no)
+        :raises AssertionError: if a task fails its first attempt, the run has not finished after ``seconds``, or a
+            component has ended
         """
         self.unpause(dag_id)
         body = {"logical_date": None, "conf": dict(conf or {})}
@@ -182,21 +182,19 @@ class RunningAirflow:
         return {**self.api("GET", path), "task_instances": self._tasks(path)}
 
     def unpause(self, dag_id: str) -> None:
-        """Let a DAG run, once its file is read."""
+        """Wait until a DAG is parsed, then unpause it."""
         self.wait_for(lambda: self._is_known(dag_id), seconds=60, what=f"DAG {dag_id} to be read")
         self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def wait_for(self, ready: Callable[[], bool], *, seconds: float = 180, what: str) -> None:
-        """Wait until something is so.
+        """Wait until ``ready`` returns true.
 
-        :raises AssertionError: where it is not after ``seconds``, or a component has ended.
+        :raises AssertionError: if it does not after ``seconds``, or a component has ended
         """
         end = time.monotonic() + seconds
         while not ready():
             ended = [name for name, process in self._processes.items() if process.poll() is not None]
-            assert not ended, (
-                f"Airflow's {ended[0]} ended by itself:\n{self.component_log(ended[0]).read_text()[-4000:]}"
-            )
+            assert not ended, f"Airflow's {ended[0]} has ended:\n{self.component_log(ended[0]).read_text()[-4000:]}"
             assert time.monotonic() < end, f"Waited {seconds:g} s for {what}; logs are in {self.home}"
             time.sleep(0.3)
 
@@ -226,7 +224,7 @@ class RunningAirflow:
 
 
 def _end_with_parent() -> None:
-    """Have Linux end this child when its parent is killed and cannot; elsewhere it stays."""
+    """On Linux, end this child process when its parent is killed."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

@@ -1,7 +1,7 @@
-"""Run the DAG of a file by ``dag.test()``: ``python run_dag_file.py FILE [CONF as JSON [TIMES]]``; fails as it does.
+"""Run the DAG of a file by ``dag.test()``: ``python run_dag_file.py FILE [CONF as JSON [TIMES]]``.
 
-A process of its own, with the ``AIRFLOW_HOME`` and the Connections of its environment. Tasks are tried once, and
-sensors look every second: nobody waits minutes for the next try or look.
+It fails if the run fails. It uses ``AIRFLOW_HOME`` and the Connections of the environment. Tasks have no retries and
+sensors poll every second, so that the run is short.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import DAG
 
 
 def main() -> None:
-    """Run it."""
+    """Run the DAG."""
     path, conf = Path(sys.argv[1]).resolve(), json.loads(sys.argv[2]) if len(sys.argv) > 2 else None
     (dag,) = (value for value in runpy.run_path(str(path)).values() if isinstance(value, DAG))
     for task in dag.tasks:

@@ -1,4 +1,4 @@
-"""``make airflow``: Airflow's UI with a sandbox platform, Connections and the example DAGs in place, until Ctrl-C."""
+"""``make airflow``: Airflow's UI with a sandbox platform, Connections and the example DAGs, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PORT = 8080
 
 
 def main() -> None:
-    """Start everything, say what to do with it, and wait."""
+    """Start all processes, print how to use them, and wait."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    # Each start is a fresh one: the sandbox has new data, and the Connections have to fit it.
+    # Each start is a fresh one, because the Connections must match the new sandbox.
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir()
     print("Starting the sandbox and Airflow; this takes about half a minute ...", flush=True)
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def start_airflow() -> RunningAirflow:
-    """All of Airflow, on port 8080 or, where that is taken, on a free one."""
+    """Return an Airflow with all components on port 8080 or, if that is in use, on a free port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -73,7 +73,7 @@ Airflow is at {url} (no login needed)
                  Client ID       {sandbox.client_id}
                  Client secret   {sandbox.client_secret}
 
-Logs are in {home}. Ctrl-C ends everything."""
+Logs are in {home}. Ctrl-C stops all processes."""
 
 
 if __name__ == "__main__":

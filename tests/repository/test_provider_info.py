@@ -1,0 +1,19 @@
+"""Airflow reads the provider info in every process while it starts, so it must import no Airflow and nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CODE = """
+import sys
+sys.modules["airflow"] = None  # an import of it raises ImportError
+from airflow_provider_openesg.get_provider_info import get_provider_info
+assert get_provider_info()["package-name"] == "airflow-provider-openesg"
+print(*{"pyarrow", "requests", "msgspec", "sqlalchemy", "duckdb"}.intersection(sys.modules))
+"""
+
+
+def test_it_imports_no_airflow_and_nothing_heavy() -> None:
+    run = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, ""), run.stdout + run.stderr
