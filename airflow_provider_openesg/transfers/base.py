@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 
-from airflow_provider_openesg.client.parallel import ahead
+from airflow_provider_openesg.client.parallel import read_ahead
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.parameters import (
@@ -109,7 +109,7 @@ class OpenESGTransferOperator(BaseOperator):
                 updated_after = self._begin(run, writer)
                 batches = pull(writer.pulls, updated_after=updated_after, filters=self.filters, summary=summary)
                 # Writing compresses, which needs no interpreter: the other core can read meanwhile.
-                with closing(ahead(lineage.counted(batches), BATCHES_AHEAD)) as read:
+                with closing(read_ahead(lineage.counted(batches), BATCHES_AHEAD)) as read:
                     for table, batch in read:
                         writer.write(table, batch)
                 mark = run.high_water_mark(summary.high_water_mark, updated_after)
