@@ -242,12 +242,11 @@ class Lists:
             if remote and remote.is_complete and self._worker:
                 yield from builder.flush()
                 self._read_templates(remote.templates)
-                self._worker.build(rows, self._changed_templates)
+                yield from self._worker.build(rows, self._changed_templates)
                 self._changed_templates = None
-                yield from self._worker.batches()
                 continue
             if self._worker:
-                yield from self._worker.batches(flush=True)
+                yield from self._worker.build([], None)
             if remote:
                 decoded = builder.decoder.page(remote.body).rows
                 rows = [decoded[each.row] for each in rows]
@@ -257,7 +256,7 @@ class Lists:
             self._read_templates(builder.templates_of(rows))
             yield from builder.add(rows)
         if self._worker:
-            yield from self._worker.batches(flush=True)
+            yield from self._worker.build([], None)
         yield from builder.flush()
         self._log_counts(selection)
 

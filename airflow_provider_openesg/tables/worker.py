@@ -6,18 +6,19 @@ sends page bodies; the worker process returns record batches. It has no credenti
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
+import pickle
 import queue
 import signal
 import subprocess
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -34,23 +35,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CODE = f"from {__name__} import main; main()"
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
-"""Variables that the worker process gets; others of Airflow hold secrets."""
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")  # others of Airflow hold secrets
 
 
 class Worker:
     """A :class:`DecodedPages` in a process of its own, which starts at once.
 
-    :param selection: selection of the reports; gets the counts of their rows.
-    :param with_values: whether field values are wanted.
-    :param summary: gets the counts of the batches.
+    :param selection, summary: get the counts of the rows.
     :raises OSError: if the process cannot be started.
     """
 
     def __init__(self, selection: Selection, with_values: bool, summary: Summary) -> None:
-        self._counts, self._summary = selection.counts, summary
+        self._counts, self._summary, self._builds = selection.counts, summary, 0
         self._built: Batches = []
-        self._builds = 0
         self._ready: bool | None = None
         self._connection, theirs = Pipe()
         with theirs:
@@ -67,7 +64,7 @@ class Worker:
         """Return whether the process has started; wait for it as long as ``seconds``."""
         if self._ready is None and self._connection.poll(seconds):
             try:
-                self._ready = self._connection.recv()
+                self._ready = bool(_receive(self._connection))
             except (EOFError, OSError):
                 self._ready = False
                 log.warning("The worker process did not start (%s): the task decodes all pages.", self._status())
@@ -75,20 +72,15 @@ class Worker:
 
     def page(self, body: bytes, templates: Sequence[str] | None) -> DecodedPage:
         """Decode a page; see :meth:`DecodedPages.page`."""
-        self._send("page", body, templates)
+        self._send("page", pickle.PickleBuffer(body), templates)
         self._receive_built()
-        page: DecodedPage = self._receive()
-        return page
+        return cast("DecodedPage", self._receive())
 
-    def build(self, rows: Sequence[RowReference], templates: Templates | None) -> None:
-        """Start to build the batches of rows; see :meth:`DecodedPages.build`."""
+    def build(self, rows: Sequence[RowReference], templates: Templates | None) -> Batches:
+        """Start :meth:`DecodedPages.build`, and return the batches received until now; without rows, wait for all."""
         self._send("build", rows, templates)
         self._builds += 1
-
-    def batches(self, *, flush: bool = False) -> Batches:
-        """Return the batches received until now; with ``flush``, wait for the batches of all rows."""
-        if flush:
-            self.build([], None)
+        if not rows:
             self._receive_built()
         batches, self._built = self._built, []
         return batches
@@ -99,8 +91,8 @@ class Worker:
         self._process.wait()
 
     def _send(self, *message: Any) -> None:
-        with contextlib.suppress(OSError):  # it has ended: receiving raises the error
-            self._connection.send(message)
+        with suppress(OSError):  # it has ended: receiving raises the error
+            _send(self._connection, message)
 
     def _receive_built(self) -> None:
         while self._builds:
@@ -112,7 +104,7 @@ class Worker:
 
     def _receive(self) -> Any:
         try:
-            reply = self._connection.recv()
+            reply = _receive(self._connection)
         except (EOFError, OSError):
             raise OpenESGError(
                 f"The worker process, which decodes the pages, was ended ({self._status()}). With exit status -9,"
@@ -123,7 +115,7 @@ class Worker:
         return reply
 
     def _status(self) -> str:
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         return f"exit status {self._process.returncode}"
 
@@ -133,24 +125,38 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the task process
     connection = Connection(int(sys.argv[1]))
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, messages), daemon=True).start()
-    connection.send(True)
+    threading.Thread(target=_receive_all, args=(connection, messages), daemon=True).start()
+    _send(connection, True)
     pages = DecodedPages(*messages.get())
     while True:
         name, *arguments = messages.get()
         try:
             reply = getattr(pages, name)(*arguments)
         except Exception as error:
-            is_refused = name == "page" and isinstance(error, ValueError | msgspec.MsgspecError)
+            expected = (ValueError, msgspec.MsgspecError) if name == "page" else OpenESGError
             failure = RuntimeError(f"The worker process failed:\n{traceback.format_exc()}")
-            reply = error if is_refused or isinstance(error, OpenESGError) else failure
-        connection.send(reply)
+            reply = error if isinstance(error, expected) else failure
+        _send(connection, reply)
 
 
-def _receive(connection: Connection, messages: queue.SimpleQueue[Any]) -> None:
+def _receive_all(connection: Connection, messages: queue.SimpleQueue[Any]) -> None:
     """Receive in a thread, so that the task process never waits for this one while this one sends."""
     try:
         while True:
-            messages.put(connection.recv())
+            messages.put(_receive(connection))
     except (EOFError, OSError):
         os._exit(0)  # the task process has ended, even if it was killed
+
+
+def _send(connection: Connection, message: Any) -> None:
+    """Send an object, and page bodies and Arrow buffers in it without a copy."""
+    buffers: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
+    connection.send((head, len(buffers)))
+    for buffer in buffers:
+        connection.send_bytes(buffer.raw())
+
+
+def _receive(connection: Connection) -> Any:
+    head, buffers = connection.recv()
+    return pickle.loads(head, buffers=[connection.recv_bytes() for _ in range(buffers)])  # noqa: S301 - our own

@@ -1,4 +1,4 @@
-"""Tables of a platform over HTTP: which calls, which rows, what is said."""
+"""Tables of a platform over HTTP: requests, rows and messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def processes(request, monkeypatch) -> None:
 
 
 def calls(sandbox) -> Counter[str]:
-    """Count the API's calls by path."""
+    """Return the number of requests to the API by path."""
     called = sandbox.state()["calls"].items()
     return Counter({call.split("/api/v1/")[1]: number for call, number in called if "/api/v1/" in call})
 
@@ -267,7 +267,9 @@ def test_what_cannot_be_asked_for_is_refused_at_once(sandbox, client_for, argume
 
 
 def test_an_unknown_template_is_named_with_those_that_exist(sandbox, read) -> None:
-    with pytest.raises(OpenESGConfigError, match=r"templates: 'vsm' given.* platform has: vsme, .*Did you mean 'vsme'\?"):
+    with pytest.raises(
+        OpenESGConfigError, match=r"templates: 'vsm' given.* platform has: vsme, .*Did you mean 'vsme'\?"
+    ):
         read(sandbox, ["reports"], templates=["vsm"])
 
 
