@@ -58,7 +58,7 @@ class Worker:
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                 pass_fds=[theirs.fileno()],
             )
-        self._send(selection.resource, selection.after, selection.others, with_values)
+        _send(self._connection, (selection.resource, selection.after, selection.others, with_values))
 
     def is_ready(self, seconds: float) -> bool:
         """Return whether the process has started; wait for it as long as ``seconds``."""
@@ -67,18 +67,21 @@ class Worker:
                 self._ready = bool(_receive(self._connection))
             except (EOFError, OSError):
                 self._ready = False
-                log.warning("The worker process did not start (%s): the task decodes all pages.", self._status())
+                log.warning(
+                    "The worker process did not start (exit status %d): the task decodes all pages.",
+                    self._process.wait(),
+                )
         return bool(self._ready)
 
     def page(self, body: bytes, templates: Sequence[str] | None) -> DecodedPage:
         """Decode a page; see :meth:`DecodedPages.page`."""
-        self._send("page", pickle.PickleBuffer(body), templates)
+        _send(self._connection, ("page", pickle.PickleBuffer(body), templates))
         self._receive_built()
         return cast("DecodedPage", self._receive())
 
     def build(self, rows: Sequence[RowReference], templates: Templates | None) -> Batches:
         """Start :meth:`DecodedPages.build`, and return the batches received until now; without rows, wait for all."""
-        self._send("build", rows, templates)
+        _send(self._connection, ("build", rows, templates))
         self._builds += 1
         if not rows:
             self._receive_built()
@@ -89,10 +92,6 @@ class Worker:
         """End the process. Another thread may still be receiving, so the connection is closed with this object."""
         self._process.kill()
         self._process.wait()
-
-    def _send(self, *message: Any) -> None:
-        with suppress(OSError):  # it has ended: receiving raises the error
-            _send(self._connection, message)
 
     def _receive_built(self) -> None:
         while self._builds:
@@ -107,17 +106,12 @@ class Worker:
             reply = _receive(self._connection)
         except (EOFError, OSError):
             raise OpenESGError(
-                f"The worker process, which decodes the pages, was ended ({self._status()}). With exit status -9,"
-                " memory was most likely exhausted: see the system log. Nothing of this run counts; run it again."
+                f"The worker process, which decodes the pages, was ended (exit status {self._process.wait()}). -9"
+                " mostly means that memory was exhausted: see the system log. Nothing of this run counts; run it again."
             ) from None
         if isinstance(reply, Exception):
             raise reply
         return reply
-
-    def _status(self) -> str:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
-        return f"exit status {self._process.returncode}"
 
 
 def main() -> None:
@@ -125,7 +119,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the task process
     connection = Connection(int(sys.argv[1]))
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_receive_all, args=(connection, messages), daemon=True).start()
+
+    def receive() -> None:  # in a thread, so that the task process never waits for this one while this one sends
+        with suppress(EOFError, OSError):
+            while True:
+                messages.put(_receive(connection))
+        os._exit(0)  # the task process has ended, even if it was killed
+
+    threading.Thread(target=receive, daemon=True).start()
     _send(connection, True)
     pages = DecodedPages(*messages.get())
     while True:
@@ -133,28 +134,19 @@ def main() -> None:
         try:
             reply = getattr(pages, name)(*arguments)
         except Exception as error:
-            expected = (ValueError, msgspec.MsgspecError) if name == "page" else OpenESGError
-            failure = RuntimeError(f"The worker process failed:\n{traceback.format_exc()}")
-            reply = error if isinstance(error, expected) else failure
+            expected = isinstance(error, (ValueError, msgspec.MsgspecError) if name == "page" else OpenESGError)
+            reply = error if expected else RuntimeError(f"The worker process failed:\n{traceback.format_exc()}")
         _send(connection, reply)
-
-
-def _receive_all(connection: Connection, messages: queue.SimpleQueue[Any]) -> None:
-    """Receive in a thread, so that the task process never waits for this one while this one sends."""
-    try:
-        while True:
-            messages.put(_receive(connection))
-    except (EOFError, OSError):
-        os._exit(0)  # the task process has ended, even if it was killed
 
 
 def _send(connection: Connection, message: Any) -> None:
     """Send an object, and page bodies and Arrow buffers in it without a copy."""
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
-    connection.send((head, len(buffers)))
-    for buffer in buffers:
-        connection.send_bytes(buffer.raw())
+    with suppress(OSError):  # the other process has ended: receiving raises the error
+        connection.send((head, len(buffers)))
+        for buffer in buffers:
+            connection.send_bytes(buffer.raw())
 
 
 def _receive(connection: Connection) -> Any:

@@ -45,13 +45,13 @@ def started(monkeypatch) -> list[subprocess.Popen[bytes]]:
 def sent(monkeypatch) -> list[tuple[object, ...]]:
     """Collect the messages to worker processes."""
     messages: list[tuple[object, ...]] = []
-    send = worker.Worker._send
+    send = worker._send
 
-    def spy(self, *message):
+    def spy(connection, message):
         messages.append(tuple(bytes(each) if isinstance(each, pickle.PickleBuffer) else each for each in message))
-        send(self, *message)
+        send(connection, message)
 
-    monkeypatch.setattr(worker.Worker, "_send", spy)
+    monkeypatch.setattr(worker, "_send", spy)
     return messages
 
 
