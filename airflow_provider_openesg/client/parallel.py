@@ -1,4 +1,4 @@
-"""Many calls at once, their results in order: what pages and detail calls are fetched with."""
+"""Run tasks in threads and yield their results in order: used for pages and for single records."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ T = TypeVar("T")
 
 
 def ordered(tasks: Iterable[Callable[[], T]], width: int) -> Generator[T]:
-    """Run ``tasks`` in threads and give their results in the order of the tasks.
+    """Run ``tasks`` in threads and yield their results in the order of the tasks.
 
-    :param tasks: taken one by one as room is made, so it may be endless.
-    :param width: how many are under way at most; as many again may wait, done, so that none is late to begin while
-        results are put to use.
-    :raises Exception: a task's own error, in its turn; what was not begun then never runs. So it is where the generator
-        is closed early.
+    No new task is started after a task has failed, or after the generator is closed.
+
+    :param tasks: functions; taken one by one when a thread is free, so the iterable may be endless.
+    :param width: number of tasks that run at the same time. As many finished results may wait, so that threads do not
+        stop while the caller uses a result.
+    :raises Exception: if a task raises; at the position of its result.
     """
     remaining = iter(tasks)
     pool = ThreadPoolExecutor(width, thread_name_prefix="openesg")
@@ -32,14 +33,17 @@ def ordered(tasks: Iterable[Callable[[], T]], width: int) -> Generator[T]:
             waiting.extend(pool.submit(task) for task in islice(remaining, 1))
             yield result
     finally:
-        # Not waited for: a call that is in the middle of its retries could take minutes, and its result is of no use.
+        # Do not wait: a request that is being retried could take minutes, and its result is not needed.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def in_turn(*sources: Generator[T]) -> Generator[T]:
-    """Give an item of each source in turn, until all are at their ends: what one has to wait for goes on meanwhile."""
-    with ExitStack() as opened:
-        remaining = deque(opened.enter_context(closing(source)) for source in sources)
+def interleaved(*sources: Generator[T]) -> Generator[T]:
+    """Yield one item of each source in rotation until all sources are exhausted.
+
+    Requests of one source continue in its threads while an item of another source is used.
+    """
+    with ExitStack() as stack:
+        remaining = deque(stack.enter_context(closing(source)) for source in sources)
         while remaining:
             source = remaining.popleft()
             for item in source:
@@ -48,13 +52,13 @@ def in_turn(*sources: Generator[T]) -> Generator[T]:
                 break
 
 
-def ahead(items: Generator[T], most: int) -> Generator[T]:
-    """Give ``items``, the next of them being made in a thread while one is in use.
+def read_ahead(items: Generator[T], most: int) -> Generator[T]:
+    """Yield ``items``; a thread produces the next ones while the caller uses one.
 
-    :param most: how many may be made before they are asked for: as many as are made while the slowest use goes on.
-    :raises Exception: what making an item raises, in its turn.
+    :param most: number of items that are produced before the caller requests them.
+    :raises Exception: if producing an item raises; at the position of the item.
     """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-ahead")
+    pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-read-ahead")
     end = object()
     upcoming = deque(pool.submit(next, items, end) for _ in range(most))
     try:
@@ -62,7 +66,7 @@ def ahead(items: Generator[T], most: int) -> Generator[T]:
             upcoming.append(pool.submit(next, items, end))
             yield cast("T", item)
     finally:
-        # By the thread that runs them, when it comes to that; not waited for, as above.
+        # The thread that runs the generator also closes it. Do not wait for it, for the reason given above.
         for each in upcoming:
             each.cancel()
         pool.submit(items.close)

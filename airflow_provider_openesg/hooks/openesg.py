@@ -132,7 +132,7 @@ class OpenESGHook(BaseHook):
         shape: str = "tidy",
         summary: Summary | None = None,
     ) -> Generator[tuple[str, pa.RecordBatch]]:
-        """Read tables as Arrow record batches; a second process decodes long lists (:mod:`..tables.beside`).
+        """Read tables as Arrow record batches; a worker process decodes long lists (:mod:`..tables.worker`).
 
         :param tables: names of :data:`airflow_provider_openesg.tables.TABLES`; all where None.
         :param templates: ids or keys of the report templates whose reports are read; all where None.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from airflow_provider_openesg import clock
-from airflow_provider_openesg.client.progress import EVERY
+from airflow_provider_openesg.client.progress import INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ class StagedTable:
         for batch in pa.ipc.open_stream(self._file, options=only):
             yield batch.select(wanted)
             read += batch.num_rows
-            if columns is None and clock.monotonic() - told >= EVERY:
+            if columns is None and clock.monotonic() - told >= INTERVAL:
                 told = clock.monotonic()
                 log.info(
                     "%s into the database: %d of %d rows (%.0f%%)", self.name, read, self.rows, 100 * read / self.rows

@@ -1,4 +1,4 @@
-"""Records to the rows of each table."""
+"""Build record batches of each table from decoded records."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     },
     "field_values": {"organization_id": "organization", "measurement_id": "measurement"},
 }
-"""Table to column to field, where their names differ."""
+"""Table to column to field, for columns whose names differ from the field's."""
 
 
 _JOINED = (
     "section_id", "section_key", "field_type_id", "field_key", "datatype", "unit", "measurement_id", "measurement",
 )  # fmt: skip
-"""Columns of field values that what the templates say is joined to."""
+"""Columns of field values that are joined from the templates."""
 
 UNTYPED = pa.schema(
     [
@@ -69,26 +69,26 @@ UNTYPED = pa.schema(
         if field.name not in TYPED
     ]
 )
-"""Field values as :func:`field_values` makes them: what is joined is not written out yet, what is typed not there."""
+"""Field values as :func:`field_values` returns them: joined columns are dictionaries, typed columns are missing."""
 
 VALUES_AT_ONCE = 10_000
-"""Field values that make a batch, from as many pages of reports as it takes: a call of Arrow costs much the same for a
-hundred rows as for thousands. It bounds what is held decoded, too: fewer values than this, and one page more."""
+"""Minimum number of field values in a batch, from one or several pages: the cost of a call of Arrow hardly depends on
+the number of rows. It also bounds memory: fewer decoded values than this, and one more page, are held."""
 
 
 def is_enough(reports: Sequence[Any]) -> bool:
-    """Tell whether there are so many reports that they should become batches now."""
+    """Return whether the reports have enough field values for a batch."""
     return sum(len(report.field_values or ()) or 1 for report in reports) >= VALUES_AT_ONCE
 
 
 def batches(table: str, records: Iterable[Any], summary: Summary) -> Iterator[pa.RecordBatch]:
-    """Make the rows of a table that has one row for each record."""
+    """Yield the batches of a table that has one row per record."""
     for rows in _alike(records):
         yield _counted(table, Columns(rows, summary.count_malformed), {}, summary)
 
 
 def sections(template: str, records: Sequence[Any], summary: Summary) -> Iterator[pa.RecordBatch]:
-    """Make the rows of a template's sections."""
+    """Yield the batches of a template's sections."""
     position = 0
     for rows in _alike(records):
         given = {"template_id": pa.repeat(template, len(rows)), "position": _positions(position, len(rows))}
@@ -97,7 +97,7 @@ def sections(template: str, records: Sequence[Any], summary: Summary) -> Iterato
 
 
 def field_types(template: str, records: Iterable[Any], summary: Summary) -> Iterator[pa.RecordBatch]:
-    """Make the rows of a template's field types."""
+    """Yield the batches of a template's field types."""
     placed = [
         (as_text(section), position, record)
         for section in records
@@ -117,16 +117,16 @@ def field_types(template: str, records: Iterable[Any], summary: Summary) -> Iter
 
 
 def field_values(reports: Iterable[Any], templates: Templates, summary: Summary) -> Iterator[pa.RecordBatch]:
-    """Make the rows of the reports' values, joined with their field types, for :func:`typed_values` to end.
+    """Yield the batches of the reports' values, joined with their field types. :func:`typed_values` completes them.
 
-    :param templates: knows the templates of these reports.
+    :param templates: the templates of these reports, at least.
     """
     for rows in _alike(report for report in reports if report.field_values):
         yield _field_values(rows, templates, summary)
 
 
 def typed_values(batch: pa.RecordBatch, summary: Summary) -> pa.RecordBatch:
-    """Type values that :func:`field_values` made, by Arrow, which lets go of the interpreter meanwhile."""
+    """Return a batch of :func:`field_values` with typed columns. Arrow releases the interpreter lock meanwhile."""
     text, keys = batch.column("value"), batch.column("field_key")
     read, malformed = typed(text, batch.column("datatype"))
     if malformed:
@@ -134,14 +134,14 @@ def typed_values(batch: pa.RecordBatch, summary: Summary) -> pa.RecordBatch:
         for key, example in zip(keys.take(places).to_pylist(), text.take(places).to_pylist(), strict=True):
             summary.count_malformed(key or "(no field key)", example)
 
-    def column(field: pa.Field) -> pa.Array:
+    def complete(field: pa.Field) -> pa.Array:
         if field.name in TYPED:
             return read[field.name] if field.name in read else pa.nulls(len(text), field.type)
-        as_made = batch.column(field.name)
-        return as_made.dictionary_decode() if field.name in _JOINED else as_made
+        column = batch.column(field.name)
+        return column.dictionary_decode() if field.name in _JOINED else column
 
     schema = SCHEMAS["field_values"]
-    return pa.record_batch([column(field) for field in schema], schema=schema)
+    return pa.record_batch([complete(field) for field in schema], schema=schema)
 
 
 def _field_values(reports: Sequence[Any], templates: Templates, summary: Summary) -> pa.RecordBatch:
@@ -149,25 +149,25 @@ def _field_values(reports: Sequence[Any], templates: Templates, summary: Summary
     ends = list(accumulate(len(report.field_values) for report in reports))
     template_ids = [as_text(field_of(report, "template")) for report in reports]
 
-    def numbers(lookup: Lookup, name: str, values: Sequence[Any]) -> pa.Array:
-        found: list[int | None] = []
+    def numbers_of(lookup: Lookup, name: str, values: Sequence[Any]) -> pa.Array:
+        numbers: list[int | None] = []
         for template, group in groupby(zip(template_ids, ends, strict=True), key=itemgetter(0)):
             *_, (_, end) = group
-            start = len(found)
-            found += lookup.numbers(
+            start = len(numbers)
+            numbers += lookup.numbers(
                 template or "",
                 values if len(values) == end - start else values[start:end],
                 lambda place, record, start=start: columns.leave_unknown(start + place, name, record),  # type: ignore[misc]
             )
-        return pa.array(found, pa.int32())
+        return pa.array(numbers, pa.int32())
 
-    field_types = numbers(templates.field_types, "field_type", columns.values("field_type"))
-    sections = numbers(templates.sections, "section", columns.values("section"))
+    field_types = numbers_of(templates.field_types, "field_type", columns.values("field_type"))
+    sections = numbers_of(templates.sections, "section", columns.values("section"))
     if sections.null_count:
         listed = templates.field_types.column("section", field_types).to_pylist()
         pairs = zip(columns.values("section"), listed, strict=True)
-        sections = numbers(templates.sections, "section", [other if each is None else each for each, other in pairs])
-    measurements = numbers(templates.measurements, "measurement", columns.values("measurement"))
+        sections = numbers_of(templates.sections, "section", [other if each is None else each for each, other in pairs])
+    measurements = numbers_of(templates.measurements, "measurement", columns.values("measurement"))
     given = {
         "report_id": _per_value([str(report.id) for report in reports], ends),
         "template_id": _per_value(template_ids, ends),
@@ -202,6 +202,6 @@ def _positions(start: int, length: int) -> pa.Array:
 
 
 def _alike(records: Iterable[Any], key: Callable[[Any], Any] = type) -> Iterator[list[Any]]:
-    """Group records by class: what a decoder has learned in between makes another one."""
+    """Yield groups of records of one class: the class changes when a decoder learns a new field."""
     for _, group in groupby(records, key=key):
         yield list(group)

@@ -1,29 +1,38 @@
-"""The long lists of a pull, reports and report requests: page by page to the batches of their tables."""
+"""Read the long lists of a pull, reports and report requests, page by page into record batches."""
 
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pyarrow as pa
-from msgspec import UNSET, Struct
+import msgspec
+from msgspec import UNSET, Raw, Struct
 
-from airflow_provider_openesg.api import RESOURCES, UPDATED_AFTER
-from airflow_provider_openesg.client.parallel import in_turn
+from airflow_provider_openesg.api import COUNT, ID, ITEMS, RESOURCES, RESULTS, UPDATED_AFTER
+from airflow_provider_openesg.client.parallel import interleaved
 from airflow_provider_openesg.client.reading import quoted
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGError
 from airflow_provider_openesg.tables import builders
-from airflow_provider_openesg.tables.columns import as_moment, as_text
+from airflow_provider_openesg.tables.columns import as_text
+from airflow_provider_openesg.tables.cpus import usable_cpus
 from airflow_provider_openesg.tables.decoder import RecordDecoder, field_of
-from airflow_provider_openesg.tables.record_types import REPORT, REPORT_REQUEST, SECTION
+from airflow_provider_openesg.tables.record_types import REPORT_REQUEST, SECTION
+from airflow_provider_openesg.tables.report_builder import TEMPLATE_FILTER, ReportBuilder, RowReference, Selection
+from airflow_provider_openesg.tables.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from airflow_provider_openesg.client.reading import ReadingClient
+    import pyarrow as pa
+    from requests import Response
+
+    from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.client.pagination import Page
     from airflow_provider_openesg.tables.summary import Summary
     from airflow_provider_openesg.tables.template_lookup import Templates
 
@@ -31,25 +40,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TEMPLATE_FILTER = "template"
-_TEMPLATE_OF = {"reports": "template", "report-requests": "report_template"}
-"""The field that names a record's template."""
+WORKER_BYTES = 64 * 1024 * 1024
+"""Size of a list from which a worker process is started: about 4,000 reports of 60 field values."""
 
-_ASKED = "%s: the list is asked for changes after %s"
-_NO_FILTER = "%s: the list has no filter for changes after %s; it is read whole, unchanged rows are left out here"
+WORKER_WAIT = 0.0
+"""Seconds to wait for the worker process at each page. Until it has started, the task process decodes the pages."""
 
 
 @dataclass(slots=True)
 class Pull:
-    """What of the lists is wanted, and what is known when their turn comes.
+    """The wanted rows of the lists, and the data from earlier requests that reading them needs.
 
     :param wanted: names of tables.
-    :param filters: query parameters, as far as each list takes them.
+    :param filters: query parameters; each list gets those that it takes.
     :param after: only rows that changed later.
     :param summary: filled while reading.
     :param templates: sections and field types of the templates read so far.
-    :param template_ids: ids of the templates to read; all where it is None.
-    :param embedded: ids of the organizations found in other records so far; None where they have a list of their own.
+    :param template_ids: ids of the templates to read; all if it is ``None``.
+    :param embedded: ids of organizations that other records contained so far; ``None`` if organizations have a list.
     """
 
     wanted: Sequence[str]
@@ -61,7 +69,7 @@ class Pull:
     embedded: set[str] | None = None
 
     def queries(self, resource: str) -> list[tuple[dict[str, Any], list[str] | None]]:
-        """Return what a list is asked for, and the templates whose rows that may give (all where None)."""
+        """Return the filters of each query of a list, and the templates of its rows (``None``: all)."""
         known = RESOURCES[resource].filters
         filters = {name: value for name, value in self.filters.items() if name in known}
         if self.after is not None and UPDATED_AFTER in known:
@@ -70,32 +78,93 @@ class Pull:
             return [({**filters, TEMPLATE_FILTER: each}, [each]) for each in self.template_ids]
         return [(filters, self.template_ids)]
 
+    def selection(self, resource: str) -> Selection:
+        """Return the selection of a list's rows, with the filters that the list does not take."""
+        known = RESOURCES[resource].filters
+        return Selection(
+            resource, self.after, {k: _texts(value) for k, value in self.filters.items() if k not in known}
+        )
+
     def lists(self) -> list[str]:
-        """Name the lists to read."""
+        """Return the names of the lists to read."""
         tables = {"report-requests": {"report_requests"}, "reports": {"reports", "field_values"}}
         return [name for name, of_list in tables.items() if of_list & {*self.wanted} or self.embedded is not None]
 
 
-class Sections:
-    """Reads the sections of templates, for what field values need of them.
+@contextmanager
+def started_worker(client: OpenESGClient, pull: Pull, selection: Selection) -> Iterator[Callable[[], Worker | None]]:
+    """Request the first page of reports, and start a worker process if the list is long.
 
-    :param known: learns them.
+    :param selection: selection of the reports.
+    :return: a function that returns the worker process if it has started.
+    """
+    queries = [query for query, _ in pull.queries("reports")] if "reports" in pull.lists() else []
+    if usable_cpus() < 2 or not queries or ID in queries[0]:
+        yield lambda: None
+        return
+    with client.prefetch("reports", filters=queries[0]) as first:
+        pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-worker")
+        start = pool.submit(_start_worker, first, pull, selection)
+
+        def ready() -> Worker | None:
+            with suppress(TimeoutError):
+                worker = start.result(WORKER_WAIT)
+                return worker if worker and worker.is_ready(WORKER_WAIT) else None
+            return None
+
+        try:
+            yield ready
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            start.add_done_callback(_close_worker)
+
+
+def _start_worker(first: Future[Response], pull: Pull, selection: Selection) -> Worker | None:
+    try:
+        return (
+            Worker(selection, "field_values" in pull.wanted, pull.summary) if _is_long(first.result().content) else None
+        )
+    except OpenESGError:  # reading the list raises it
+        return None
+    except OSError as error:
+        log.warning("The worker process cannot be started (%s): the task decodes all pages.", error)
+        return None
+
+
+def _close_worker(start: Future[Worker | None]) -> None:
+    if not start.cancelled() and start.exception() is None and (worker := start.result()):
+        worker.close()
+
+
+def _is_long(body: bytes) -> bool:
+    """Return whether a list is worth a worker process, judged by its first page."""
+    with suppress(msgspec.MsgspecError, KeyError, ValueError, TypeError, ZeroDivisionError):
+        page = msgspec.json.decode(body, type=dict[str, Raw])
+        rows = msgspec.json.decode(page.get(ITEMS) or page[RESULTS], type=list[Raw])
+        return len(body) * int(bytes(page[COUNT])) // len(rows) >= WORKER_BYTES
+    return False
+
+
+class Sections:
+    """Read the sections of templates, which field values are joined with.
+
+    :param templates: gets the sections.
     """
 
-    def __init__(self, client: ReadingClient, known: Templates) -> None:
+    def __init__(self, client: OpenESGClient, templates: Templates) -> None:
         self._client = client
-        self._known = known
+        self._templates = templates
         self._decoder = RecordDecoder(SECTION)
 
     def complete(self, templates: Iterable[tuple[str, Sequence[Any] | None]]) -> list[tuple[str, Sequence[Any]]]:
-        """Give each template's sections, fetched where they did not come with it."""
+        """Return each template's id and sections; fetch the sections that are ``None``."""
         complete = list(
             self._client.complete(
                 list(templates), lambda each: each[1] is not None, lambda each: (each[0], self._fetch(each[0]))
             )
         )
         for template, sections in complete:
-            self._known.add(template, sections or ())
+            self._templates.add(template, sections or ())
         return [(template, sections or ()) for template, sections in complete]
 
     def _fetch(self, template: str) -> list[Any]:
@@ -106,24 +175,42 @@ class Sections:
             if error.status not in (403, 404, 410):
                 raise
             raise OpenESGContractError(
-                f"Report template {template}: its sections cannot be read, so no value of it has a name and a type: "
-                f"{error}. "
-                "Ask for the right to read the template, or choose other ones (templates)."
+                f"Template {template}: its sections cannot be read, so its values have no field key and no data type: "
+                f"{error}. Request the right to read the template, or choose other templates (templates)."
             ) from error
 
 
-class Lists:
-    """Reads the lists of a pull."""
+class _RemotePage(NamedTuple):
+    """A page that the worker process has decoded: its body, and the results of :meth:`DecodedPages.page`."""
 
-    def __init__(self, client: ReadingClient, pull: Pull) -> None:
+    body: bytes
+    is_complete: bool
+    templates: set[str]
+
+
+class Lists:
+    """Read the lists of a pull.
+
+    :param worker: function that returns the worker process if it has started.
+    """
+
+    def __init__(
+        self, client: OpenESGClient, pull: Pull, selection: Selection, worker: Callable[[], Worker | None]
+    ) -> None:
         self._client = client
         self._pull = pull
         self._sections = Sections(client, pull.templates)
+        self._selection = selection
+        self._start = worker
+        self._remote_pages: dict[int, _RemotePage] = {}
+        self._worker: Worker | None = None
+        self._changed_templates: Templates | None = pull.templates
+        self._builder = ReportBuilder("field_values" in pull.wanted, pull.templates, pull.summary)
 
     def batches(self) -> Batches:
-        """Give the batches of the lists' tables, the lists taking turns."""
-        of_list = {"report-requests": self._report_requests, "reports": self._reports}
-        return in_turn(*(of_list[name]() for name in self._pull.lists()))
+        """Yield the batches of the lists' tables, interleaved."""
+        readers = {"report-requests": self._report_requests, "reports": self._reports}
+        return interleaved(*(readers[name]() for name in self._pull.lists()))
 
     def _batches(self, table: str, rows: Iterable[Any]) -> Batches:
         for batch in builders.batches(table, rows, self._pull.summary):
@@ -142,83 +229,104 @@ class Lists:
         yield from self._batches("organizations", new.values())
 
     def _report_requests(self) -> Batches:
-        for seen, rows in self._pages("report-requests", RecordDecoder(REPORT_REQUEST)):
-            yield from self._embedded_organizations(seen)
-            yield from self._batches("report_requests", rows)
+        decoder, selection = RecordDecoder(REPORT_REQUEST), self._pull.selection("report-requests")
+        for rows, templates in self._pages(selection, lambda _, body: decoder.page(body)):
+            yield from self._embedded_organizations(rows)
+            yield from self._batches("report_requests", selection.select(rows, templates, self._pull.summary))
+        self._log_counts(selection)
 
     def _reports(self) -> Batches:
-        decoder = RecordDecoder(REPORT)
-        gathered: list[Any] = []
-        for seen, rows in self._pages("reports", decoder):
-            yield from self._embedded_organizations(seen)
-            if "field_values" in self._pull.wanted and not all(map(_has_values, rows)):
-                rows = list(self._client.complete(rows, _has_values, partial(self._fetch_report, decoder)))
-            gathered += rows
-            if builders.is_enough(gathered):
-                yield from self._of_reports(gathered)
-                gathered = []
-        if gathered:
-            yield from self._of_reports(gathered)
+        pull, builder, selection = self._pull, self._builder, self._selection
+        for rows, templates in self._pages(selection, self._decode):
+            remote = self._remote_page(rows[0].page) if isinstance(rows[0], RowReference) else None
+            if remote and remote.is_complete and self._worker:
+                yield from builder.flush()
+                self._read_templates(remote.templates)
+                yield from self._worker.build(rows, self._changed_templates)
+                self._changed_templates = None
+                continue
+            if self._worker:
+                yield from self._worker.build([], None)
+            if remote:
+                decoded = builder.decoder.page(remote.body).rows
+                rows = [decoded[each.row] for each in rows]
+            yield from self._embedded_organizations(rows)
+            rows = selection.select(rows, templates, pull.summary)
+            rows = list(self._client.complete(rows, builder.is_complete, self._fetch_report))
+            self._read_templates(builder.templates_of(rows))
+            yield from builder.add(rows)
+        if self._worker:
+            yield from self._worker.build([], None)
+        yield from builder.flush()
+        self._log_counts(selection)
 
-    def _of_reports(self, rows: Sequence[Any]) -> Batches:
-        yield from self._batches("reports", rows)
-        if "field_values" in self._pull.wanted:
-            templates, summary = self._pull.templates, self._pull.summary
-            ids = {as_text(field_of(row, "template")): None for row in rows if row.field_values}
-            self._sections.complete([(each, None) for each in ids if each is not None and each not in templates])
-            batches = list(builders.field_values(rows, templates, summary))
-            # Wherever there are reports, a batch of values follows, as what is made of both has to know its end.
-            for batch in batches or [pa.RecordBatch.from_pylist([], builders.UNTYPED)]:
-                yield "field_values", batch
+    def _decode(self, templates: Sequence[str] | None, body: bytes) -> Page[Any]:
+        """Decode a page in the worker process if it has started. Embedded organizations are read in this process."""
+        self._worker = self._worker or (self._start() if self._pull.embedded is None else None)
+        if self._worker is None:
+            return self._builder.decoder.page(body)
+        page, is_complete, needed = self._worker.page(body, templates)
+        if page.rows:
+            self._remote_pages[page.rows[0].page] = _RemotePage(body, is_complete, needed)
+        return page
 
-    def _fetch_report(self, decoder: RecordDecoder, row: Any) -> Any:
-        report = self._client.get(f"{RESOURCES['reports'].path}/{quoted(row.id)}", decoder.record)
+    def _remote_page(self, number: int) -> _RemotePage:
+        """Return a page, and drop it and earlier ones: a page that was read again may have no new rows."""
+        page = self._remote_pages[number]
+        self._remote_pages = {each: later for each, later in self._remote_pages.items() if each > number}
+        return page
+
+    def _read_templates(self, ids: Iterable[str]) -> None:
+        missing = [each for each in sorted(ids) if each not in self._pull.templates]
+        if missing:
+            self._sections.complete([(each, None) for each in missing])
+            self._changed_templates = self._pull.templates
+
+    def _fetch_report(self, row: Any) -> Any:
+        report = self._client.get(f"{RESOURCES['reports'].path}/{quoted(row.id)}", self._builder.decoder.record)
         if report.field_values is UNSET:
-            raise OpenESGContractError(f"report {row.id}: neither its list nor its own record has 'field_values'.")
+            raise OpenESGContractError(
+                f"Report {row.id}: neither its row in the list nor its own record has 'field_values'."
+            )
         return report
 
-    def _pages(self, resource: str, decoder: RecordDecoder) -> Iterator[tuple[list[Any], list[Any]]]:
-        """Give each page's rows: all that came, and those that are wanted."""
-        pull, known = self._pull, RESOURCES[resource].filters
-        if pull.after is not None:
-            log.info(_ASKED if UPDATED_AFTER in known else _NO_FILTER, resource, pull.after.isoformat())
-        others = {name: _texts(value) for name, value in pull.filters.items() if name not in known}
-        came = wanted = timeless = 0
-        for query, templates in pull.queries(resource):
-            for page in self._client.iter_pages(resource, filters=query, decode=decoder.page):
-                # Even where the list is filtered: one that ignored a filter would give each row several times, or the
-                # unchanged ones as well.
-                rows = [
-                    row
-                    for row in page
-                    if (templates is None or as_text(field_of(row, _TEMPLATE_OF[resource])) in templates)
-                    and all(_filtered_by(resource, row, name) in values for name, values in others.items())
-                    and self._has_changed(row)
-                ]
-                came, wanted = came + len(page), wanted + len(rows)
-                timeless += pull.after is not None and sum(as_moment(row.updated_at) is None for row in rows)
-                yield page, rows
-        if pull.after is not None:
-            log.info("%s: %d of %d rows changed after %s", resource, wanted, came, pull.after.isoformat())
-            if timeless:
-                log.warning("%s: %d of these have no updated_at: they are read every time", resource, timeless)
+    def _pages(
+        self, selection: Selection, decode: Callable[[Sequence[str] | None, bytes], Page[Any]]
+    ) -> Iterator[tuple[list[Any], Sequence[str] | None]]:
+        """Yield each page's rows, and the templates whose rows are wanted. Log the counts at the end."""
+        resource, after = selection.resource, self._pull.after
+        if after is not None:
+            log.info(
+                "%s: the list is requested with changes after %s only"
+                if UPDATED_AFTER in RESOURCES[resource].filters
+                else "%s: the list has no filter for changes after %s; all rows are read and filtered here",
+                resource,
+                after.isoformat(),
+            )
+        for name in selection.others:
+            log.info("%s: the list has no filter %r; all rows are read and filtered here", resource, name)
+        for query, templates in self._pull.queries(resource):
+            for page in self._client.iter_pages(resource, filters=query, decode=partial(decode, templates)):
+                yield page, templates
 
-    def _has_changed(self, row: Any) -> bool:
-        moment, after = as_moment(row.updated_at), self._pull.after
-        self._pull.summary.saw_change(moment)
-        return after is None or moment is None or moment > after
-
-
-def _filtered_by(resource: str, row: Any, name: str) -> str | None:
-    """Return what a filter that the list does not take is compared with."""
-    is_own_id = resource == "report-requests" and name == "report_request"
-    field = _TEMPLATE_OF[resource] if name == TEMPLATE_FILTER else name
-    return as_text(row.id if is_own_id else field_of(row, field))
+    def _log_counts(self, selection: Selection) -> None:
+        counts, after = selection.counts, self._pull.after
+        if after is None:
+            return
+        log.info(
+            "%s: %d of %d rows changed after %s",
+            selection.resource,
+            counts["selected"],
+            counts["rows"],
+            after.isoformat(),
+        )
+        if counts["without_time"]:
+            log.warning(
+                "%s: %d of these have no updated_at: they are read every time",
+                selection.resource,
+                counts["without_time"],
+            )
 
 
 def _texts(value: Any) -> set[str]:
     return {str(each) for each in (value if isinstance(value, list | tuple | set) else [value])}
-
-
-def _has_values(report: Any) -> bool:
-    return report.field_values is not UNSET and report.field_values is not None

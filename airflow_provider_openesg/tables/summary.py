@@ -1,4 +1,4 @@
-"""What a reading of tables came to: for logs, XComs and the next run."""
+"""Counts of a pull: for logs, XComs and the next run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_LINES = 50
+"""Fields that are logged one by one."""
 
 
 @dataclass(slots=True)
 class Summary:
-    """Filled while :func:`~.read.iter_tables` reads; whole when it is done.
+    """Counts of the rows read. Complete when :func:`~.read.iter_tables` is exhausted.
 
-    :param rows: rows of each table.
-    :param malformed: values that could not be read as their data type, by field key; their text is kept in ``value``.
-        Fields of other records stand here as ``report.progress``; their text is kept in ``extra``.
-    :param without_field_type: values whose field type has no key, or is not listed by their template.
-    :param high_water_mark: the latest change among the reports and requests that were read: ``updated_after`` of a next
-        run.
+    :param rows: number of rows by table.
+    :param malformed: number of values that cannot be read as their data type, by field key; their text is kept in
+        ``value``. Fields of other records are named like ``report.progress``; their text is kept in ``extra``.
+    :param without_field_type: number of values whose field type has no key, or is not listed by its template.
+    :param high_water_mark: latest change among the reports and requests read; ``updated_after`` of the next run.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -34,28 +34,30 @@ class Summary:
     _examples: dict[str, str] = field(default_factory=dict, repr=False)
 
     def count_malformed(self, name: str, example: str, number: int = 1) -> None:
-        """Count values that could not be read."""
+        """Count values of a field that cannot be read."""
         self.malformed[name] += number
         self._examples.setdefault(name, example)
 
-    def saw_change(self, moment: datetime | None) -> None:
-        """Move the high-water mark."""
+    def add_change(self, moment: datetime | None) -> None:
+        """Raise the high-water mark to a later change."""
         if moment is not None and (self.high_water_mark is None or moment > self.high_water_mark):
             self.high_water_mark = moment
 
     def add(self, other: Summary) -> None:
-        """Add what another reading came to."""
-        self.rows += other.rows
-        self.malformed += other.malformed
+        """Add the counts of another summary."""
+        # Not "+=": it iterates over the counter, to which another thread may add.
+        self.rows.update(other.rows)
+        self.malformed.update(other.malformed)
         self.without_field_type += other.without_field_type
-        self.saw_change(other.high_water_mark)
-        self._examples = {**other._examples, **self._examples}
+        self.add_change(other.high_water_mark)
+        for name, example in other._examples.items():
+            self._examples.setdefault(name, example)
 
     def log(self) -> None:
-        """Say what could not be read, a line for each field, the worst first."""
+        """Log the values that could not be read: a line per field, the most frequent first."""
         if self.without_field_type:
             log.warning(
-                "%d field value(s) have a field type that their template does not list: only their text is known",
+                "%d field value(s) have a field type that their template does not list: only their text is read",
                 self.without_field_type,
             )
         for name, number in self.malformed.most_common(MOST_LINES):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 
-from airflow_provider_openesg.client.parallel import ahead
+from airflow_provider_openesg.client.parallel import read_ahead
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.parameters import (
     LAST_RUN,
@@ -108,7 +108,7 @@ class OpenESGTransferOperator(BaseOperator):
                 updated_after = self._set_updated_after(run, writer)
                 batches = pull(writer.pulls, updated_after=updated_after, filters=self.filters, summary=summary)
                 # Compression releases the GIL, so the next batches are read at the same time.
-                with closing(ahead(lineage.counted(batches), BATCHES_AHEAD)) as read:
+                with closing(read_ahead(lineage.counted(batches), BATCHES_AHEAD)) as read:
                     for table, batch in read:
                         writer.write(table, batch)
                 high_water_mark = run.high_water_mark(summary.high_water_mark, updated_after)

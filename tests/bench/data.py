@@ -1,4 +1,4 @@
-"""What all benchmarks read: reports of 60 field values, in the form in which v1 is taken to send them."""
+"""Data of all benchmarks: reports of 60 field values, in the form that v1 is assumed to send."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTS = ["Zählerstände der Standorte", "Managed by the site lead.", "n/a", "IS
 
 
 def sections() -> bytes:
-    """Make the template's sections: six field types each."""
+    """Return the template's sections: six field types each."""
     made: list[dict[str, Any]] = []
     for number, datatype in enumerate(DATATYPES):
         if number % 6 == 0:
@@ -41,12 +41,12 @@ def sections() -> bytes:
 
 
 def page(number: int, draw: random.Random) -> bytes:
-    """Make a page as v1 is taken to send it: compact, values as text, one value in 20 with a field nobody knows."""
+    """Return a page as v1 is assumed to send it: compact, values as text, one value in 20 with an unknown field."""
     return msgspec.json.encode({"items": [report(number * PAGE + each, draw) for each in range(PAGE)], "count": 10**6})
 
 
 def report(number: int, draw: random.Random) -> dict[str, Any]:
-    """Make a report with its values."""
+    """Return a report with its values."""
     organization = {"id": number % 200, "name": f"Firma {number} GmbH", "type": "gmbh", "vat_id": "DE123456789"}
     return {
         "id": number,
@@ -69,7 +69,7 @@ def report(number: int, draw: random.Random) -> dict[str, Any]:
 
 
 def value(report_number: int, place: int, datatype: str, draw: random.Random) -> dict[str, Any]:
-    """Make a field value."""
+    """Return a field value."""
     number = report_number * VALUES + place
     made = {
         "id": number,
@@ -89,7 +89,7 @@ def value(report_number: int, place: int, datatype: str, draw: random.Random) ->
 
 
 def text(datatype: str, draw: random.Random) -> str:
-    """Make a value as text; one number in 50 is a German one."""
+    """Return a value as text; one number in 50 has German format."""
     if datatype == "decimal":
         return f"{draw.uniform(0, 1e6):.2f}" if draw.random() < 0.98 else "1.234,56"
     if datatype == "integer":
@@ -101,7 +101,7 @@ def text(datatype: str, draw: random.Random) -> str:
 
 
 def checksum(pairs: Iterable[tuple[Any, str | None]]) -> int:
-    """Sum up which value has which text, whatever the order.
+    """Return a checksum of ids and texts that does not depend on the order.
 
     :param pairs: id and value of each field value; blank text is the same as none, as CSV and DuckDB's readers have it.
     """

@@ -1,8 +1,8 @@
-"""Pages of reports to Arrow, on one core: ours against ``json.loads`` + ``pyarrow.Table.from_pylist``.
+"""Measure pages of reports to Arrow on one CPU, against ``json.loads`` + ``pyarrow.Table.from_pylist``.
 
-Ours does more: it types values, joins them with their field types and keeps unknown fields. Both take turns at the same
-few pages, as many as :func:`iter_tables` makes batches of at once, and processor times are compared, so that a busy
-machine slows both.
+This package does more: it types values, joins them with their field types and keeps unknown fields. Both process the
+same few pages alternately, as many as :func:`iter_tables` builds a batch from, and CPU times are compared, so that a
+busy machine slows both.
 Run: ``python tests/bench/decode.py [pages]``.
 """
 
@@ -36,12 +36,12 @@ LOADS, DECODING, OF_REPORTS, OF_VALUES = "  of it json.loads", "  of it decoding
 
 
 def usual_way(body: bytes) -> pa.Table:
-    """Make what is compared with: a table of reports, their values nested as they came."""
+    """Return the table to compare with: reports with nested values."""
     return pa.Table.from_pylist(json.loads(body)["items"])
 
 
 def decoded(bodies: Iterator[bytes], decoder: RecordDecoder) -> tuple[list[bytes], list[Any]]:
-    """Take the pages that become batches at once, and give them with their reports."""
+    """Return the pages of a batch, and their reports."""
     taken: list[bytes] = []
     rows: list[Any] = []
     for body in bodies:
@@ -53,7 +53,7 @@ def decoded(bodies: Iterator[bytes], decoder: RecordDecoder) -> tuple[list[bytes
 
 
 def values_of(rows: list[Any], templates: Templates, summary: Summary) -> Iterator[pa.RecordBatch]:
-    """Make the batches of their values."""
+    """Yield the batches of the values."""
     for batch in builders.field_values(rows, templates, summary):
         yield builders.typed_values(batch, summary)
 

@@ -1,8 +1,8 @@
-"""A platform whose answers are encoded beforehand, so that it is not what is measured.
+"""A platform whose responses are encoded before the measurement, so that it uses little CPU itself.
 
 ``python tests/bench/page_server.py REPORTS LATENCY`` prints its port, then serves. A round trip takes LATENCY seconds:
-one for each call, and one for each new connection, as on a network, where TCP shakes hands first (TLS would take one or
-two more). ``GET /stats`` gives the calls and connections since the last one, and the checksum of all field values.
+one for each request, and one for each new connection, like the TCP handshake on a network (TLS would take one or two
+more). ``GET /stats`` returns the requests and connections since the last call, and the checksum of all field values.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EXPIRES_IN = 3600
 
 
 class Platform:
-    """Lists in memory, a page of which is joined from what was encoded."""
+    """Lists in memory; a page is joined from encoded rows."""
 
     def __init__(self, reports: int, latency: float) -> None:
         self._latency = latency
@@ -64,7 +64,7 @@ class Platform:
         self._values = reports * data.VALUES
 
     def app(self) -> web.Application:
-        """Make the application."""
+        """Return the application."""
         app = web.Application(middlewares=[self._travel])
         app.router.add_post("/o/token/", self._grant)
         app.router.add_get("/stats", self._stats)
@@ -75,7 +75,7 @@ class Platform:
     async def _travel(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Let the round trips take their time."""
+        """Wait for the latency of the round trips."""
         if request.path == "/stats":
             return await handler(request)
         round_trips = 1
@@ -126,7 +126,7 @@ def _request(number: int) -> dict[str, Any]:
 
 
 async def main(reports: int, latency: float) -> None:
-    """Serve on a free port of the loopback until the standard input ends."""
+    """Serve on a free port of the loopback interface until the standard input is closed."""
     platform = Platform(reports, latency)
     gc.freeze()
     runner = web.AppRunner(platform.app(), access_log=None)

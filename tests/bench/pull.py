@@ -1,8 +1,8 @@
-"""From the platform to files and databases: this package against what people use instead, and the bare download.
+"""Measure pulls into files and databases: this package, the usual alternatives and the bare download.
 
-All ways take turns, round by round, each in a process of its own, against the same page server; medians are printed,
-and after each run it is checked that exactly the expected values arrived. PostgreSQL is the one on 127.0.0.1:5432, or
-one that a wheel brings. Run: ``python tests/bench/pull.py --help``.
+All ways run in each round, each in its own process, against the same page server; medians are printed. After each run
+the number and the checksum of the values are checked. PostgreSQL is the server on 127.0.0.1:5432, or one from a wheel.
+Run: ``python tests/bench/pull.py --help``.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ WAYS = (
 )
 GOALS = (
     # ours, compared with, at most / at least, at latency (ms; None: any)
-    (("ours", "parquet"), ("download", "nothing"), "at most", 2.2, 50),
-    (("ours", "duckdb"), ("download", "nothing"), "at most", 4.0, 50),
-    (("ours", "postgres"), ("download", "nothing"), "at most", 6.0, 50),
+    (("ours", "parquet"), ("download", "nothing"), "at most", 1.7, 50),
+    (("ours", "jsonl"), ("download", "nothing"), "at most", 2.0, 50),
+    (("ours", "duckdb"), ("download", "nothing"), "at most", 2.4, 50),
+    (("ours", "postgres"), ("download", "nothing"), "at most", 3.0, 50),
     (("ours", "parquet"), ("docs_script", "jsonl"), "faster", 5.0, 50),
     (("ours", "jsonl"), ("docs_script", "jsonl"), "faster", 5.0, 50),
     (("ours", "duckdb"), ("docs_script", "duckdb"), "faster", 5.0, 50),
@@ -63,12 +64,16 @@ GOALS = (
     (("ours", "duckdb"), ("docs_script", "duckdb"), "faster", 2.5, 0),
 )
 
+MOST_MEGABYTES = 350
+
 Way = tuple[str, str]
 Connect = Callable[[], Any]
 
 
 def python_for(way: str) -> str:
-    """Return the interpreter of a way: dlt has its own, as it takes other versions of what Airflow pins."""
+    """Return the interpreter of a way. dlt has its own environment, as it needs other versions than Airflow pins."""
+    if "@" in way:
+        return f"{way.partition('@')[2]}/.venv/bin/python"
     if way != "dlt_rest":
         return sys.executable
     python = DLT_ENVIRONMENT / "bin" / "python"
@@ -83,7 +88,7 @@ def python_for(way: str) -> str:
 
 @contextmanager
 def page_server(reports: int, latency: float) -> Iterator[str]:
-    """Serve the reports; give the base URL."""
+    """Serve the reports; yield the base URL."""
     command = [sys.executable, HERE / "page_server.py", str(reports), str(latency)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
@@ -96,7 +101,7 @@ def page_server(reports: int, latency: float) -> Iterator[str]:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """Give user, host, port and database of the PostgreSQL on its usual port, or of one from a wheel."""
+    """Yield user, host, port and database of the PostgreSQL on its usual port, or of one from a wheel."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", 5432), timeout=2):
         yield f"{getpass.getuser()} 127.0.0.1 5432 test"
         return
@@ -110,7 +115,7 @@ def postgres() -> Iterator[str]:
 
 
 def arrived(way: Way, place: str) -> tuple[int, int]:
-    """Count the values that arrived, and sum up what they are."""
+    """Return the number and the checksum of the values that arrived."""
     name, target = way
     if target == "postgres":
         import psycopg
@@ -121,7 +126,7 @@ def arrived(way: Way, place: str) -> tuple[int, int]:
             rows = connection.execute(f"SELECT id::text, value FROM {table}").fetchall()
         return len(rows), data.checksum(rows)
     source = {
-        "jsonl": f"read_json('{place}/field_values/*.jsonl')" if name == "ours" else f"read_json('{place}')",
+        "jsonl": f"read_json('{place}/field_values/*.jsonl')" if name.startswith("ours") else f"read_json('{place}')",
         "parquet": f"'{place}/{'bench/reports__' if name == 'dlt_rest' else ''}field_values/*.parquet'",
         "duckdb": "bench.reports__field_values" if name == "dlt_rest" else "field_values",
     }[target]
@@ -132,13 +137,13 @@ def arrived(way: Way, place: str) -> tuple[int, int]:
 
 @contextmanager
 def place_for(way: Way, directory: Path, server: str) -> Iterator[str]:
-    """Give a way an empty place to write to, and clear it afterwards."""
+    """Yield an empty target for a way, and remove it afterwards."""
     name, target = way
     if target == "postgres":
         import psycopg
 
         user, host, port, database = server.split()
-        schema = f"bench_{name}"
+        schema = f"bench_{name.partition('@')[0]}"
         with psycopg.connect(f"host={host} port={port} user={user} dbname={database}", autocommit=True) as connection:
             drop = f"DROP SCHEMA IF EXISTS {schema}, {schema}_staging CASCADE"
             connection.execute(drop)
@@ -147,21 +152,23 @@ def place_for(way: Way, directory: Path, server: str) -> Iterator[str]:
             yield f"{server} {schema}"
             connection.execute(drop)
         return
-    path = directory / f"{name}-{target}"
+    path = directory / f"{name.partition('@')[0]}-{target}"
     yield str(path)
     shutil.rmtree(path, ignore_errors=True)
     path.unlink(missing_ok=True)
 
 
-def turn(way: Way, base: str, server: str) -> dict[str, float]:
-    """Let a way pull once, and check what came."""
+def pull(way: Way, base: str, server: str) -> dict[str, float]:
+    """Pull once, and check the values that arrived."""
     name, target = way
     with tempfile.TemporaryDirectory() as directory, place_for(way, Path(directory), server) as place:
         requests.get(f"{base}/stats", timeout=60)
-        command = [python_for(name), HERE / "ways" / f"{name}.py", base, target, place]
-        # Modules are compiled once, as those of an installation are, whatever the environment says of the repository's.
+        script, _, checkout = name.partition("@")
+        ways = (Path(checkout) / "tests" / "bench" if checkout else HERE) / "ways"
+        command = [python_for(name), ways / f"{script}.py", base, target, place]
+        # Modules are compiled once, like those of an installation, even if the environment says otherwise.
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTECODE.absolute())}
-        if name != "ours":  # the page server has no TLS, which requests-oauthlib alone refuses
+        if script != "ours":  # the page server has no TLS, which requests-oauthlib refuses by default
             environment["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
@@ -176,7 +183,7 @@ def turn(way: Way, base: str, server: str) -> dict[str, float]:
 
 
 def report(latency: int, figures: dict[Way, list[dict[str, float]]]) -> None:
-    """Print the medians, and what they say of the goals."""
+    """Print the medians, and compare them with the goals."""
     heads = f"{'wall s':>8} {'cpu s':>8} {'MB':>7} {'requests':>9} {'connections':>12} {'tokens':>7}"
     print(f"\n{'way':28} {heads}   medians at {latency} ms")
     wall = {}
@@ -187,6 +194,12 @@ def report(latency: int, figures: dict[Way, list[dict[str, float]]]) -> None:
             f"{name + ' -> ' + target:28} {median['wall']:8.1f} {median['cpu']:8.1f} {median['mb']:7.0f}"
             f" {median['requests']:9.0f} {median['connections']:12.0f} {median['tokens']:7.0f}"
         )
+        if name == "ours":
+            verdict = "met" if median["mb"] <= MOST_MEGABYTES else "NOT met"
+            print(f"  memory: {median['mb']:.0f} MB; goal at most {MOST_MEGABYTES}: {verdict}")
+        if "@" in name and ("ours", target) in wall:
+            ratio = statistics.median(a / b for a, b in zip(wall["ours", target], wall[name, target], strict=True))
+            print(f"  ours -> {target}: {ratio:.2f} times the time of {name}")
     for ours, other, kind, goal, at in GOALS:
         if at != latency or ours not in wall or other not in wall:
             continue
@@ -204,15 +217,21 @@ def main() -> None:
     parser.add_argument("--reports", type=int, default=20_000, help="reports of 60 field values each")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency", type=int, nargs="+", default=[50, 0], help="milliseconds of a round trip")
-    parser.add_argument("--ways", nargs="+", default=[], help="some of them, such as ours download")
+    parser.add_argument("--ways", nargs="+", default=[], help="some of the ways, such as: ours-parquet download")
+    parser.add_argument("--baseline", help="another checkout with its own .venv, compared in each round")
     options = parser.parse_args()
-    chosen = [way for way in WAYS if not options.ways or way[0] in options.ways or "-".join(way) in options.ways]
+    baseline = [(f"ours@{options.baseline}", way[1]) for way in WAYS if options.baseline and way[0] == "ours"]
+    chosen = [
+        way
+        for way in (*WAYS, *baseline)
+        if not options.ways or {way[0].partition("@")[0], f"{way[0].partition('@')[0]}-{way[1]}"} & {*options.ways}
+    ]
     for latency in options.latency:
         figures: dict[Way, list[dict[str, float]]] = defaultdict(list)
         with page_server(options.reports, latency / 1000) as base, postgres() as server:
             for number in range(options.rounds):
                 for way in chosen:
-                    result = turn(way, base, server)
+                    result = pull(way, base, server)
                     figures[way].append(result)
                     shown = ", ".join(f"{key} {value:.1f}" for key, value in result.items())
                     print(f"round {number + 1}, {latency} ms, {' -> '.join(way)}: {shown}", flush=True)

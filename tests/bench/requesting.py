@@ -1,8 +1,7 @@
-"""1,000 report requests at 50 ms a call: their time beside the best that the parallelism allows, and who used the CPU.
+"""Measure 1,000 report requests at a delay of 50 ms: time against the optimum, and CPU time of client and server.
 
-The sandbox answers every call after a delay, so at best 1,000 requests at N in parallel take 1,000 / N delays. Wall
-time counts on an idle machine alone; the processor time per request of client and server says where a worse ratio comes
-from.
+The sandbox delays every response, so N requests in parallel take at least 1,000 / N delays. The wall time is meaningful
+on an idle machine only; the CPU times show the reason for a worse ratio.
 Run: ``python tests/bench/requesting.py [rows]``.
 """
 
@@ -28,13 +27,13 @@ POST = "POST /api/v1/report-requests"
 
 
 def cpu_of(pid: int) -> float:
-    """Return the processor seconds that another process has used."""
+    """Return the CPU seconds of another process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rows(count: int) -> list[dict[str, str]]:
-    """Make rows, each for a company of its own."""
+    """Return rows, each for another company."""
     return [
         {
             "organization_name": f"Lieferant {number} GmbH",
@@ -46,7 +45,7 @@ def rows(count: int) -> list[dict[str, str]]:
 
 
 def measure(parallel: int, count: int) -> float:
-    """Ask, print what it took, and return the ratio to the best."""
+    """Send the requests, print the times, and return the ratio to the optimum."""
     with SandboxProcess(reports=0) as sandbox, tempfile.TemporaryDirectory() as directory:
         settings = OpenESGSettings.from_connection(
             host=sandbox.base_url,

@@ -1,7 +1,7 @@
-"""What waiting costs a triggerer: ``python tests/bench/waits.py [WAITS] [REPORTS]``.
+"""Measure how long waits block the event loop of a triggerer: ``python tests/bench/waits.py [WAITS] [REPORTS]``.
 
-A platform that hangs 2 s in every call, waits of both kinds in one event loop, and a ticker beside them that is due
-every 10 ms: how late it comes is how long the loop was held up.
+The platform delays every response by 2 s. Waits of both kinds run in one event loop, with a ticker that is due every
+10 ms: its delay shows how long the loop was blocked.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 async def measured(waits: int, reports: int) -> tuple[list[float], list[float], int]:
-    """Return how late each tick was, and the loop's CPU time since the last one, in ms; and the memory of all waits."""
+    """Return the delay of each tick and the CPU time since the last one, in ms, and the memory of all waits."""
     from airflow_provider_openesg.triggers.openesg import OpenESGReportTrigger
 
     end = datetime.now(UTC) + timedelta(seconds=INTERVAL * (INTERVALS + 0.5))

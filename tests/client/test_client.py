@@ -256,15 +256,15 @@ def test_filters_reach_the_platform(connect, sandbox):
 @pytest.mark.parametrize(
     ("resource", "filters", "message"),
     [
-        ("report", None, r"Resource 'report': not known\. Known: organizations, .*Did you mean 'reports'\?"),
-        ("", None, "Resource ''"),
-        ("reports", {"costumer_identifier": "1"}, r"Known: .*Did you mean 'customer_identifier'\?"),
-        ("organizations", {"status": "x"}, r"Filter 'status' of organizations: not known\. Known: none"),
-        ("reports", {"status": None}, r"Filter 'status': None given; allowed: text"),
-        ("reports", {"status": " "}, "Filter 'status': ' ' given"),
+        ("report", None, r"resource: 'report' given; allowed: organizations, .*Did you mean 'reports'\?"),
+        ("", None, "resource: '' given"),
+        ("reports", {"costumer_identifier": "1"}, r"allowed: .*Did you mean 'customer_identifier'\?"),
+        ("organizations", {"status": "x"}, r"filters: 'status' given; allowed: none"),
+        ("reports", {"status": None}, r"filters: status: None given; allowed: text"),
+        ("reports", {"status": " "}, "filters: status: ' ' given"),
         ("reports", {"status": []}, "an empty list given"),
         ("reports", {"status": {"a": 1}}, "allowed: text"),
-        ("/reports", {"offset": 5}, "Filter 'offset': all pages are read"),
+        ("/reports", {"offset": 5}, "filters: 'offset' given; all pages are read"),
     ],
 )
 def test_a_wrong_resource_or_filter_fails_before_any_call(connect, sandbox, resource, filters, message):
@@ -305,7 +305,7 @@ def test_an_id_stays_one_segment_of_its_path(connect, sandbox, record_id):
 
 def test_a_record_that_is_none_is_an_error(connect, sandbox):
     sandbox.fault("answer", path=r"/reports/1$", status=200, body='{"detail": "no"}')
-    with pytest.raises(OpenESGContractError, match=r"expected a record.*It says: no"):
+    with pytest.raises(OpenESGContractError, match=r"expected a record.*The body says: no"):
         connect().get_record("reports", 1)
 
 
@@ -332,5 +332,5 @@ def test_records_by_their_ids_are_asked_for_by_themselves(connect, sandbox):
     assert sandbox.state()["calls"]["GET /api/v1/reports/{id}"] == 3
     with pytest.raises(OpenESGNotFoundError):
         ids(client.iter_records("reports", filters={"id": 7}))
-    with pytest.raises(OpenESGConfigError, match="'id': give it alone; given besides: status"):
+    with pytest.raises(OpenESGConfigError, match="'id' given together with status"):
         client.iter_records("reports", filters={"id": 1010, "status": "submitted"})

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from airflow_provider_openesg.client.parallel import ahead, in_turn, ordered
+from airflow_provider_openesg.client.parallel import interleaved, ordered, read_ahead
 
 
 class Work:
@@ -109,9 +109,9 @@ def test_sources_take_turns_until_all_are_at_their_ends():
         finally:
             closed.append(items)
 
-    assert list(in_turn(source(1, 2, 3), source(), source("a"))) == [1, "a", 2, 3]
+    assert list(interleaved(source(1, 2, 3), source(), source("a"))) == [1, "a", 2, 3]
     closed.clear()
-    results = in_turn(source(1, 2), source("a"))
+    results = interleaved(source(1, 2), source("a"))
     assert next(results) == 1
     results.close()
     assert closed == [(1, 2)]  # the other one never began
@@ -125,7 +125,7 @@ def test_the_next_item_is_made_while_one_is_in_use():
             event.set()
             yield number
 
-    results = ahead(items(), 2)
+    results = read_ahead(items(), 2)
     assert next(results) == 0
     assert made[2].wait(5)
     time.sleep(0.05)
@@ -143,12 +143,12 @@ def test_an_item_that_fails_says_so_in_its_turn_and_a_reader_that_stops_closes_t
         finally:
             closed.set()
 
-    results = ahead(items(), 2)
+    results = read_ahead(items(), 2)
     assert next(results) == 1
     with pytest.raises(ValueError, match="two"):
         next(results)
     closed.clear()
-    results = ahead(items(), 2)
+    results = read_ahead(items(), 2)
     next(results)
     results.close()
     assert closed.wait(5)

@@ -1,4 +1,4 @@
-"""Tables straight from JSON bytes, and from a sandbox."""
+"""Tables from JSON bytes, and from a sandbox."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Tables:
         self.decoder = RecordDecoder(shapes.REPORT)
 
     def of_reports(self, body: Any, sections: Any = SECTIONS) -> dict[str, list[dict[str, Any]]]:
-        """Give the rows of reports and field_values of a page of reports (JSON, or what is to be written as JSON)."""
+        """Return the rows of reports and field_values of a page of reports, given as JSON or as an object."""
         templates = Templates()
         if sections is not None:
             templates.add("1", RecordDecoder(shapes.SECTION).page(json.dumps(sections).encode()).rows)
@@ -76,7 +76,7 @@ class Tables:
         return {name: _rows(batches) for name, batches in tables.items()}
 
     def of_value(self, body: str, sections: Any = SECTIONS) -> dict[str, Any]:
-        """Give the row of one field value, given as JSON without its braces and id."""
+        """Return the row of one field value, given as JSON without braces and id."""
         page = f'[{{"id": 7, "template": 1, "field_values": [{{"id": 1, {body}}}]}}]'.encode()
         return self.of_reports(page, sections)["field_values"][0]
 

@@ -1,4 +1,4 @@
-"""Tables of a platform over HTTP: which calls, which rows, what is said."""
+"""Tables of a platform over HTTP: requests, rows and messages."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS
 from airflow_provider_openesg.tables.summary import Summary
 
 
-@pytest.fixture(autouse=True, params=["alone", "beside"])
-def who_decodes(request, monkeypatch) -> None:
-    """Read everything twice: in this process alone, and by a second one, which else is for long lists."""
-    monkeypatch.setattr(
-        "airflow_provider_openesg.tables.worker.WORTH_BYTES", 0 if request.param == "beside" else 10**12
-    )
+@pytest.fixture(autouse=True, params=["one process", "worker process"])
+def processes(request, monkeypatch) -> None:
+    """Run every test twice: in this process only, and with a worker process."""
+    size = 0 if request.param == "worker process" else 10**12
+    monkeypatch.setattr("airflow_provider_openesg.tables.lists.WORKER_BYTES", size)
+    monkeypatch.setattr("airflow_provider_openesg.tables.lists.WORKER_WAIT", 30)
 
 
 def calls(sandbox) -> Counter[str]:
-    """Count the API's calls by path."""
+    """Return the number of requests to the API by path."""
     called = sandbox.state()["calls"].items()
     return Counter({call.split("/api/v1/")[1]: number for call, number in called if "/api/v1/" in call})
 
@@ -185,11 +185,12 @@ def test_updated_after_leaves_out_unchanged_reports_before_their_details(sandbox
     assert read(sandbox, ["reports"], updated_after=moments[-1]) == {"reports": []}
     assert read(sandbox, ["reports"], updated_after=mark.replace(tzinfo=None))["reports"] == changed
     assert len(read(sandbox, ["reports"], updated_after="None")["reports"]) == len(every)
+    day = read(sandbox, ["reports"], updated_after=mark.date())["reports"]
+    assert day == [row for row in every if row["updated_at"].date() >= mark.date()]
 
 
 def test_updated_after_is_the_lists_own_filter_where_it_has_one(sandbox, read, caplog, monkeypatch) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr("airflow_provider_openesg.tables.worker.WORTH_BYTES", 10**12)  # another would not know this API
     mark = sorted(row["updated_at"] for row in read(sandbox, ["reports"])["reports"])[-20]
     expected = read(sandbox, ["reports", "report_requests"], updated_after=mark)
     for name in ("reports", "report-requests"):
@@ -201,7 +202,7 @@ def test_updated_after_is_the_lists_own_filter_where_it_has_one(sandbox, read, c
         sandbox.options(updated_after=has_filter)
         caplog.clear()
         assert read(sandbox, ["reports", "report_requests"], updated_after=mark) == expected
-        assert "reports: the list is asked for changes after 2026-" in caplog.text
+        assert "reports: the list is requested with changes after 2026-" in caplog.text
         assert f"reports: {len(expected['reports'])} of {came} rows changed after" in caplog.text
 
 
@@ -240,37 +241,41 @@ def test_filters_that_a_list_does_not_take(sandbox, read, caplog) -> None:
     assert [row["id"] for row in rows["reports"]] == [first["report_id"]]
     rows = read(sandbox, both, filters={"organization": int(second["organization_id"])})["report_requests"]
     assert rows == [row for row in requests if row["organization_id"] == second["organization_id"]]
-    assert "report-requests: the list has no filter 'organization'; it is read whole" in caplog.text
+    assert "report-requests: the list has no filter 'organization'; all rows are read" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        ({"tables": ["report"]}, "Table 'report': not known. Known: organizations, "),
+        ({"tables": ["report"]}, "tables: 'report' given; allowed: organizations, "),
         ({"tables": ["field_value"]}, "Did you mean 'field_values'?"),
-        ({"tables": []}, "Tables: none given"),
-        ({"templates": []}, "Templates: none given"),
-        ({"updated_after": "gestern"}, "updated_after: 'gestern' is not a time"),
+        ({"tables": "reports"}, "Write ['reports']."),
+        ({"tables": []}, "tables: an empty list given"),
+        ({"templates": []}, "templates: an empty list given"),
+        ({"updated_after": "gestern"}, "updated_after: 'gestern' given; allowed: a time in ISO 8601"),
         ({"filters": {"statuss": "submitted"}}, "Did you mean 'status'?"),
-        ({"tables": ["organizations"], "filters": {"status": "x"}}, "Known: none."),
-        ({"filters": {"template": 1}, "templates": ["vsme"]}, "use templates"),
+        ({"filters": {"status": ""}}, "filters: status: '' given"),
+        ({"tables": ["organizations"], "filters": {"status": "x"}}, "allowed: none."),
+        ({"filters": {"template": 1}, "templates": ["vsme"]}, "given together with templates"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_at_once(sandbox, client_for, arguments, said) -> None:
+def test_what_cannot_be_asked_for_is_refused_at_once(sandbox, client_for, arguments, message) -> None:
     with pytest.raises(OpenESGConfigError) as error:
         iter_tables(client_for(sandbox), **arguments)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert sandbox.state()["requests"] == 0
 
 
 def test_an_unknown_template_is_named_with_those_that_exist(sandbox, read) -> None:
-    with pytest.raises(OpenESGConfigError, match=r"Template 'vsm': .* It has: vsme, .*Did you mean 'vsme'\?"):
+    with pytest.raises(
+        OpenESGConfigError, match=r"templates: 'vsm' given.* platform has: vsme, .*Did you mean 'vsme'\?"
+    ):
         read(sandbox, ["reports"], templates=["vsm"])
 
 
 def test_sections_that_cannot_be_read_are_an_error(sandbox, read) -> None:
     sandbox.fault("answer", path="/sections$", status=403)
-    with pytest.raises(OpenESGContractError, match="Report template 1: its sections cannot be read"):
+    with pytest.raises(OpenESGContractError, match="Template 1: its sections cannot be read"):
         read(sandbox, ["field_values"])
 
 

@@ -1,4 +1,4 @@
-"""The second process of long pulls: what it reads, who notices its end, what it is never told."""
+"""The worker process of long pulls: the same rows, failures, its end, and no secrets."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from io import FileIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGError
-from airflow_provider_openesg.tables import worker as beside
-from airflow_provider_openesg.tables import worker_pipes as pipes
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGError
+from airflow_provider_openesg.tables import cpus, lists, worker
 from airflow_provider_openesg.tables.read import iter_tables
 from airflow_provider_openesg.tables.summary import Summary
 
@@ -29,7 +27,7 @@ VALUES = ["reports", "field_values"]
 
 @pytest.fixture
 def started(monkeypatch) -> list[subprocess.Popen[bytes]]:
-    """Have every pull read by a second process, and collect them."""
+    """Start a worker process for every pull, wait for it, and collect the processes."""
     processes: list[subprocess.Popen[bytes]] = []
     popen = subprocess.Popen
 
@@ -37,9 +35,24 @@ def started(monkeypatch) -> list[subprocess.Popen[bytes]]:
         processes.append(popen(*args, **kwargs))
         return processes[-1]
 
-    monkeypatch.setattr(beside.subprocess, "Popen", spy)
-    monkeypatch.setattr(beside, "WORTH_BYTES", 0)
+    monkeypatch.setattr(worker.subprocess, "Popen", spy)
+    monkeypatch.setattr(lists, "WORKER_BYTES", 0)
+    monkeypatch.setattr(lists, "WORKER_WAIT", 30)
     return processes
+
+
+@pytest.fixture
+def sent(monkeypatch) -> list[tuple[object, ...]]:
+    """Collect the messages to worker processes."""
+    messages: list[tuple[object, ...]] = []
+    send = worker._send
+
+    def spy(connection, message):
+        messages.append(tuple(bytes(each) if isinstance(each, pickle.PickleBuffer) else each for each in message))
+        send(connection, message)
+
+    monkeypatch.setattr(worker, "_send", spy)
+    return messages
 
 
 def has_ended(process_id: int) -> bool:
@@ -52,7 +65,7 @@ def has_ended(process_id: int) -> bool:
     return False
 
 
-def test_the_same_batches_and_summary(sandbox, client_for, started, monkeypatch) -> None:
+def test_the_same_batches_and_summary(sandbox, client_for, started, sent, monkeypatch) -> None:
     def pulled() -> tuple[list[tuple[str, pa.RecordBatch]], Summary]:
         summary = Summary()
         return list(iter_tables(client_for(sandbox, page_size=20), VALUES, summary=summary)), summary
@@ -60,7 +73,8 @@ def test_the_same_batches_and_summary(sandbox, client_for, started, monkeypatch)
     two, of_two = pulled()
     assert len(started) == 1
     assert started[0].returncode is not None
-    monkeypatch.setattr(beside, "WORTH_BYTES", 10**12)
+    assert [message[0] for message in sent].count("page") == 11
+    monkeypatch.setattr(lists, "WORKER_BYTES", 10**12)
     one, of_one = pulled()
     assert len(started) == 1
     assert two == one
@@ -69,158 +83,200 @@ def test_the_same_batches_and_summary(sandbox, client_for, started, monkeypatch)
     assert of_one.malformed.total() > 0
 
 
-def test_short_lists_and_lone_processors_are_read_by_one(sandbox, client_for, started, monkeypatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.setattr(beside, "Reader", None)  # would be an error
+def test_the_task_decodes_until_the_worker_process_has_started(sandbox, client_for, started, sent, monkeypatch) -> None:
+    batches = [batch for _, batch in iter_tables(client_for(sandbox, page_size=20), ["reports"])]
+    expected = [row for batch in batches for row in batch.to_pylist()]
+    is_ready, calls = worker.Worker.is_ready, []
+
+    def late(self, seconds):
+        calls.append(seconds)
+        return len(calls) > 4 and is_ready(self, seconds)
+
+    monkeypatch.setattr(worker.Worker, "is_ready", late)
+    sent.clear()
+    rows = [
+        row for _, batch in iter_tables(client_for(sandbox, page_size=20), ["reports"]) for row in batch.to_pylist()
+    ]
+    assert [message[0] for message in sent].count("page") == 11 - 4
+    assert rows == expected
+
+
+def test_reports_without_field_values_are_fetched_by_the_task(sandbox, client_for, started, sent) -> None:
+    expected = [row for _, batch in iter_tables(client_for(sandbox), ["field_values"]) for row in batch.to_pylist()]
+    sandbox.options(list_field_values=False)
+    sent.clear()
+    rows = [row for _, batch in iter_tables(client_for(sandbox), ["field_values"]) for row in batch.to_pylist()]
+    assert rows == expected
+    assert "page" in [message[0] for message in sent]
+    assert not [message for message in sent if message[0] == "build" and message[1]]
+
+
+def test_short_lists_and_single_cpus_start_none(sandbox, client_for, started, monkeypatch) -> None:
+    monkeypatch.setattr(lists, "WORKER_BYTES", 64 * 1024 * 1024)
     list(iter_tables(client_for(sandbox), VALUES))
-    monkeypatch.setattr(beside, "WORTH_BYTES", 0)
-    monkeypatch.setattr(beside.os, "sched_getaffinity", lambda _: {0}, raising=False)
+    monkeypatch.setattr(lists, "WORKER_BYTES", 0)
+    monkeypatch.setattr(lists, "usable_cpus", lambda: 1.5)
     list(iter_tables(client_for(sandbox), VALUES))
     assert not started
 
 
-def test_its_end_is_an_error_that_says_so(sandbox, client_for, started) -> None:
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, 4),
+        ({"cpu.max": "max 100000\n"}, 4),
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+        ({"cpu.max": "900000 100000\n"}, 4),
+    ],
+)
+def test_cpus_are_limited_by_affinity_and_by_the_quota_of_a_container(tmp_path, monkeypatch, files, expected) -> None:
+    monkeypatch.setattr(cpus, "CGROUP", tmp_path)
+    monkeypatch.setattr(cpus.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cpus.usable_cpus() == expected
+
+
+def test_a_killed_worker_process_is_an_error(sandbox, client_for, started) -> None:
     batches = iter_tables(client_for(sandbox, page_size=2), VALUES)
     next(batches)
     started[0].kill()
-    with pytest.raises(OpenESGError, match=r"second process.*exit status -9.*want of memory"):
+    with pytest.raises(OpenESGError, match=r"worker process.*exit status -9.*memory"):
         list(batches)
 
 
-@pytest.mark.parametrize("code", ["raise SystemExit(3)", "print('not for the pipe')"])
-def test_one_that_does_not_start_is_done_without(sandbox, client_for, started, caplog, monkeypatch, code) -> None:
-    monkeypatch.setattr(beside, "_CODE", code)
+@pytest.mark.parametrize("code", ["raise SystemExit(3)", "import no_such_package"])
+def test_without_a_worker_process_that_starts_the_task_decodes(
+    sandbox, client_for, started, caplog, monkeypatch, code
+) -> None:
+    monkeypatch.setattr(worker, "_CODE", code)
     rows = sum(len(batch) for table, batch in iter_tables(client_for(sandbox), VALUES) if table == "reports")
     assert rows == sandbox.state()["reports"]
-    assert "second process did not start (exit status" in caplog.text
+    assert caplog.text.count("The worker process did not start (exit status") == 1
 
 
-def test_one_that_cannot_be_started_is_done_without(sandbox, client_for, started, caplog, monkeypatch) -> None:
+def test_without_an_interpreter_the_task_decodes(sandbox, client_for, started, caplog, monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert list(iter_tables(client_for(sandbox), VALUES))
-    assert "No second process can be started" in caplog.text
+    assert "The worker process cannot be started" in caplog.text
 
 
-def test_it_ends_with_who_reads(sandbox, client_for, started) -> None:
+def test_it_imports_nothing_from_the_current_directory(sandbox, client_for, started, tmp_path, monkeypatch) -> None:
+    (tmp_path / "msgspec.py").write_text("raise SystemExit('imported from the current directory')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert list(iter_tables(client_for(sandbox, page_size=2), VALUES))
+    assert started[0].returncode == -9  # it was running until the end
+
+
+def test_it_ends_with_the_pull(sandbox, client_for, started) -> None:
     with closing(iter_tables(client_for(sandbox, page_size=2), VALUES)) as batches:
         next(batches)
     assert has_ended(started[0].pid)
     sandbox.fault("answer", path=r"/report-templates$", status=403)
-    with pytest.raises(OpenESGApiError):  # before its turn comes
+    with pytest.raises(OpenESGApiError):  # before the reports are read
         list(iter_tables(client_for(sandbox), VALUES))
     assert all(has_ended(process.pid) for process in started)
 
 
-def test_it_ends_with_the_first_process(sandbox, started, settings_for) -> None:
+def test_it_ends_with_the_task_process(sandbox, started, settings_for) -> None:
     script = f"""
-import os, pickle, sys, time
+import pickle, time
 from airflow_provider_openesg.auth.cache import open_cache
 from airflow_provider_openesg.client.client import OpenESGClient
-from airflow_provider_openesg.tables import worker as beside
+from airflow_provider_openesg.tables import lists, worker
 from airflow_provider_openesg.tables.read import iter_tables
-beside.WORTH_BYTES = 0
+lists.WORKER_BYTES, lists.WORKER_WAIT = 0, 30
 client = OpenESGClient(pickle.loads({pickle.dumps(settings_for(sandbox, page_size=2))!r}), cache=open_cache("off"))
-popen = beside.subprocess.Popen
+popen = worker.subprocess.Popen
 def spy(*args, **kwargs):
     process = popen(*args, **kwargs)
     print(process.pid, flush=True)
     return process
-beside.subprocess.Popen = spy
+worker.subprocess.Popen = spy
 batches = iter_tables(client, ["reports"])
 next(batches)
 print("reading", flush=True)
 time.sleep(30)
 """
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as first:
-        second = int(first.stdout.readline())
-        assert first.stdout.readline() == "reading\n"
-        os.kill(second, 0)
-        first.send_signal(signal.SIGKILL)
-    assert has_ended(second)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as task:
+        process_id = int(task.stdout.readline())
+        assert task.stdout.readline() == "reading\n"
+        os.kill(process_id, 0)
+        task.send_signal(signal.SIGKILL)
+    assert has_ended(process_id)
 
 
-def test_it_is_told_no_secret(sandbox, client_for, started, monkeypatch) -> None:
-    told: list[bytes] = []
-    send = pipes.Pipes.send
+def test_it_gets_no_secret(sandbox, client_for, started, sent, monkeypatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", "postgres://me:in-the-environment@db")
+    environments: list[bytes] = []
+    is_ready = worker.Worker.is_ready
 
-    def spy(self, *said, body=b""):
-        told.append(pickle.dumps(said) + bytes(body))
-        send(self, *said, body=body)
+    def spy(self, seconds):
+        environments.append(Path(f"/proc/{self._process.pid}/environ").read_bytes())
+        return is_ready(self, seconds)
 
-    monkeypatch.setattr(pipes.Pipes, "send", spy)
+    monkeypatch.setattr(worker.Worker, "is_ready", spy)
     client = client_for(sandbox, proxies={"https": "http://me:pass@proxy.example"})
     list(iter_tables(client, VALUES))
-    assert len(told) > 2
-    for secret in (client.settings.client_secret, client.session.token["access_token"], "pass@proxy"):
+    assert len(sent) > 2
+    received = pickle.dumps(sent) + b"".join(environments)
+    assert b"PATH=" in received
+    secrets = (client.settings.client_secret, client.session.token["access_token"], "pass@proxy", "in-the-environment")
+    for secret in secrets:
         assert secret
-        assert not [said for said in told if secret.encode() in said]
+        assert secret.encode() not in received
 
 
-def list_calls(sandbox) -> int:
+def list_requests(sandbox) -> int:
     return sandbox.state()["calls"]["GET /api/v1/reports"]
 
 
-@pytest.mark.parametrize("worth", [0, 10**12])
-def test_what_was_begun_is_not_asked_for_again(sandbox, client_for, started, monkeypatch, worth) -> None:
-    monkeypatch.setattr(beside, "WORTH_BYTES", worth)
+@pytest.mark.parametrize("size", [0, 10**12])
+def test_a_prefetched_page_is_not_requested_again(sandbox, client_for, started, monkeypatch, size) -> None:
+    monkeypatch.setattr(lists, "WORKER_BYTES", size)
     list(iter_tables(client_for(sandbox, page_size=50), ["reports"]))
-    assert list_calls(sandbox) == 5  # of 200 rows, each page but the first with a row of the one before
+    assert list_requests(sandbox) == 5  # of 200 rows, each page but the first with a row of the one before
 
 
-def test_what_was_begun_for_one_pull_is_not_for_the_next(sandbox, client_for, started, monkeypatch) -> None:
+def test_a_page_prefetched_for_one_pull_is_not_used_by_the_next(sandbox, client_for, started, monkeypatch) -> None:
     client = client_for(sandbox, page_size=200)
     with closing(iter_tables(client, ["organizations", *VALUES])) as batches:
         next(batches)
         while "GET /api/v1/reports" not in sandbox.state()["calls"]:
             time.sleep(0.01)
-    assert list_calls(sandbox) == 1
-    monkeypatch.setattr(beside.os, "sched_getaffinity", lambda _: {0}, raising=False)  # begins none of its own
+    assert list_requests(sandbox) == 1
+    monkeypatch.setattr(lists, "usable_cpus", lambda: 1)  # prefetches nothing
     list(iter_tables(client, VALUES))
-    assert list_calls(sandbox) == 2
+    assert list_requests(sandbox) == 2
 
 
-def test_what_fails_there_fails_here(sandbox, client_for, started) -> None:
+def test_a_failed_request_is_an_error_of_the_pull(sandbox, client_for, started) -> None:
     sandbox.fault("answer", path=r"/reports$", after=3, status=403)
     with pytest.raises(OpenESGApiError, match=r"/api/v1/reports.*HTTP 403") as failed:
         list(iter_tables(client_for(sandbox, page_size=20), VALUES))
     assert failed.value.status == 403
 
 
-def test_a_failure_of_its_own_comes_with_its_traceback(sandbox, client_for, started, monkeypatch) -> None:
-    broken = "from airflow_provider_openesg.tables import builders; builders.is_enough = lambda _: 1 / 0"
-    monkeypatch.setattr(beside, "_CODE", beside._CODE.replace("; main()", f"; {broken}; main()"))
-    with pytest.raises(RuntimeError, match=r"second process failed(?s:.*)ZeroDivisionError"):
+def test_a_page_that_cannot_be_decoded_is_an_error_with_its_url(sandbox, client_for, started, sent) -> None:
+    sandbox.fault("answer", path=r"/reports$", after=3, status=200, body='{"items": [{"status": "x"}], "count": 200}')
+    with pytest.raises(OpenESGContractError, match=r"/api/v1/reports.*report: no 'id'"):
+        list(iter_tables(client_for(sandbox, page_size=20), VALUES))
+    assert "page" in [message[0] for message in sent]
+
+
+def test_a_failure_in_the_worker_process_has_its_traceback(sandbox, client_for, started, monkeypatch) -> None:
+    broken = "from airflow_provider_openesg.tables import builders; builders.is_enough = lambda _: 1 / 0; "
+    monkeypatch.setattr(worker, "_CODE", broken + worker._CODE)
+    with pytest.raises(RuntimeError, match=r"worker process failed(?s:.*)ZeroDivisionError"):
         list(iter_tables(client_for(sandbox), VALUES))
 
 
-def test_what_it_logs_is_logged_here(sandbox, client_for, started, caplog) -> None:
-    caplog.set_level("INFO")
-    list(iter_tables(client_for(sandbox), VALUES))
-    record = next(record for record in caplog.records if "reports: 200 rows from" in record.getMessage())
-    assert (record.name, record.filename) == ("airflow_provider_openesg.client.progress", "progress.py")
-
-
-def test_large_bodies_pass_whole_and_in_any_order() -> None:
-    here, there = os.pipe(), os.pipe()
-    one = pipes.Pipes(FileIO(there[0]), FileIO(here[1], "w"))
-    other = pipes.Pipes(FileIO(here[0]), FileIO(there[1], "w"))
-    bodies = [os.urandom(size) for size in (0, 1, 70_000, 5_000_000)]
-    with ThreadPoolExecutor(len(bodies)) as threads:
-        for number, body in enumerate(bodies):
-            threads.submit(one.send, number, body=body)
-        received = [other.receive() for _ in bodies]
-    assert {number: body for (number,), body in received} == dict(enumerate(bodies))
-    one.close()
-    with pytest.raises(EOFError):
-        other.receive()
-    with pytest.raises(ValueError, match="closed"):
-        one.send(1)
-    other.close()
-
-
-def test_it_is_there_without_what_makes_calls() -> None:
+def test_it_imports_no_http_client_and_no_airflow() -> None:
     script = (
-        "import sys, airflow_provider_openesg.tables.worker_main;"
-        "print({'requests', 'airflow', 'tenacity'} & {*sys.modules})"
+        "import sys, airflow_provider_openesg.tables.worker;print({'requests', 'airflow', 'tenacity'} & {*sys.modules})"
     )
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "set()\n"

@@ -1,4 +1,4 @@
-"""A pull that a second process decodes, as one of a list of more than 64 MiB would be."""
+"""A pull with a worker process, like that of a list of more than 64 MiB."""
 
 from airflow.sdk import dag
 
@@ -7,14 +7,14 @@ from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESG
 
 class Long(OpenESGToObjectStorageOperator):
     def execute(self, context):
-        from airflow_provider_openesg.tables import worker as beside
+        from airflow_provider_openesg.tables import lists
 
-        class Told(beside.Reader):
-            def __init__(reader, *args):  # noqa: N805
+        class Logged(lists.Worker):
+            def __init__(worker, *args):  # noqa: N805
                 super().__init__(*args)
-                self.log.info("second process %d", reader._process.pid)
+                self.log.info("worker process %d", worker._process.pid)
 
-        beside.WORTH_BYTES, beside.Reader = 0, Told
+        lists.WORKER_BYTES, lists.WORKER_WAIT, lists.Worker = 0, 30, Logged
         return super().execute(context)
 
 

@@ -1,4 +1,4 @@
-"""The bare download of the reports: eight connections, bytes thrown away. Nothing that keeps them can be faster."""
+"""The bare download of the reports with eight connections; the bytes are discarded. A lower bound for all ways."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath  # n
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator  # noqa: E402
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator  # noqa: E402
 
-# Of no way the imports are measured: ours are made where they are used, so they are made here.
+# Imports are not measured. This package imports many modules at first use, so they are imported here.
 for module in (
     "adbc_driver_postgresql.dbapi",
     "airflow.providers.duckdb.hooks.duckdb",
@@ -39,7 +39,7 @@ for module in (
 ):
     importlib.import_module(module)
 
-# What Airflow loads for the first Connection, path and lineage: boto3, where the Amazon provider is there, and plugins.
+# Airflow loads plugins, and boto3 if the Amazon provider is installed, for the first Connection, path and lineage.
 get_hook_lineage_collector()
 BaseHook.get_connection("openesg_default")
 ObjectStoragePath("file:///tmp").fs.exists("/tmp")
