@@ -36,7 +36,7 @@ def test_a_list(rows, sandbox):
         "template": "1",
         "customer_identifier": "L-1",
         "reason": "2026",
-        "request_id": sandbox.state()["emails"][1]["report_request"],
+        "request_id": str(sandbox.state()["emails"][1]["report_request"]),
         "report_id": said["requests"][1]["report_id"],
     }
     assert json.loads(json.dumps(ask(tuple(rows(3)))))["existing"] == 2
@@ -117,7 +117,9 @@ def test_the_list_in_the_xcom_is_capped(rows, monkeypatch):
 def test_rows_that_the_platform_refuses(rows, sandbox):
     some = rows(3)
     some[1] |= {"organization_name": "x" * 300}
-    with pytest.raises(OpenESGConfigError, match=r"1 of 3 rows were refused, the others are sent.*\nrow 2: .*HTTP 422"):
+    with pytest.raises(
+        OpenESGConfigError, match=r"the platform rejected 1 of 3 rows; the others were sent.*\nrow 2: .*HTTP 422"
+    ):
         ask(some)
     assert len(sandbox.state()["emails"]) == 2
     assert ask(some, on_invalid="skip")["skipped"] == 1
@@ -174,8 +176,8 @@ class TestPostgres:
     @pytest.mark.parametrize(
         ("query", "said"),
         [
-            ("UPDATE {table} SET name = name", "a statement that returns no rows given; allowed: a query"),
-            ("SELECT name, mail AS name FROM {table}", "the query has the column 'name' twice"),
+            ("UPDATE {table} SET name = name", "a statement without a result given; allowed: a query"),
+            ("SELECT name, mail AS name FROM {table}", "the query returns the column 'name' twice"),
             ("SELECT name FROM {table}", r"2 rows \(1 to 2\), name: 'Eins GmbH' given; allowed: a known column"),
         ],
     )
@@ -188,7 +190,7 @@ class TestPostgres:
 def test_a_csv_file_in_the_encoding_of_windows(sandbox, tmp_path):
     path = tmp_path / "suppliers.csv"
     path.write_bytes("organization_name;user_email\nMüller;a@b.example\n".encode("cp1252"))
-    with pytest.raises(OpenESGConfigError, match=r"suppliers.csv: byte 30 is not UTF-8; save it as CSV UTF-8"):
+    with pytest.raises(OpenESGConfigError, match=r"suppliers.csv: byte 30 is not UTF-8. Save the file as CSV UTF-8"):
         ask(str(path), template="vsme")
 
 
@@ -198,6 +200,6 @@ def test_a_csv_file_without_a_mandatory_column(sandbox, tmp_path):
     with pytest.raises(OpenESGConfigError) as caught:
         ask(str(path), template="vsme")
     assert str(caught.value).splitlines()[1:] == [
-        "2 rows (2 to 3), organisation_city: 'B' given; allowed: a known column (did you mean 'organization_city'?)",
+        "2 rows (2 to 3), organisation_city: 'B' given; allowed: a known column. Did you mean 'organization_city'?",
         "2 rows (2 to 3), user_email: no value given; allowed: an e-mail address; it is mandatory",
     ]
