@@ -194,13 +194,15 @@ def test_hints_have_one_home():
 
 
 def test_shape_is_checked_in_one_place():
-    """Elsewhere, ``shape == "wide"`` only selects the code that runs: it raises no error."""
+    """Elsewhere, ``shape == "wide"`` raises no error about shape, tables or templates."""
     second_homes = [
         f"{path}:{node.lineno}"
         for path in sources("parameters.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.If) and '"wide"' in ast.unparse(node.test).replace("'", '"')
-        if any(isinstance(each, ast.Raise) for statement in node.body for each in ast.walk(statement))
+        for each in ast.walk(node)
+        if isinstance(each, ast.Raise)
+        and any(f"{name}:" in ast.unparse(each) for name in ("shape", "tables", "templates"))
     ]
     assert second_homes == []
 

@@ -108,6 +108,6 @@ class OpenESGOperator(BaseOperator):
     def _check_size(self, size: int) -> None:
         if size > MAX_RESULT_BYTES:
             raise OpenESGConfigError(
-                f"{self.method} {self.path}: the result has more than {MAX_RESULT_BYTES // 1024:,} KiB, which is too large"
+                f"{self.method} {self.path}: a result of more than {MAX_RESULT_BYTES // 1024:,} KiB is too large"
                 " for an XCom. Reduce it with query, or use OpenESGToObjectStorageOperator or OpenESGToSqlOperator."
             )
