@@ -37,7 +37,7 @@ class ExistingRequest(NamedTuple):
 
 
 def find_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key, ExistingRequest]:
-    """Return the oldest request on the platform for each key that has one, whatever its status.
+    """Return the oldest request on the platform for each key that has one, with any status.
 
     :raises OpenESGUntraceableError: if the platform's requests do not have the parts of a key.
     """

@@ -63,7 +63,7 @@ class RowError:
         """Return a message for each error; rows with the same error share a message."""
         groups: dict[tuple[Any, ...], list[RowError]] = {}
         for error in errors:
-            # An unknown column is the same error in all rows, whatever the values.
+            # An unknown column is the same error in all rows.
             value = repr(error.value) if error.column in COLUMNS else None
             groups.setdefault((error.column, error.allowed, value), []).append(error)
         return [

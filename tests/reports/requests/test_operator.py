@@ -23,21 +23,21 @@ def ask(requests, try_number=1, **arguments):
 
 
 def test_a_list(rows, sandbox):
-    said = ask(rows(2))
-    assert {name: said[name] for name in ("rows", "created", "existing", "skipped")} == {
+    result = ask(rows(2))
+    assert {name: result[name] for name in ("rows", "created", "existing", "skipped")} == {
         "rows": 2,
         "created": 2,
         "existing": 0,
         "skipped": 0,
     }
-    assert said["requests"][1] == {
+    assert result["requests"][1] == {
         "row": 2,
         "outcome": "created",
         "template": "1",
         "customer_identifier": "L-1",
         "reason": "2026",
         "request_id": str(sandbox.state()["emails"][1]["report_request"]),
-        "report_id": said["requests"][1]["report_id"],
+        "report_id": result["requests"][1]["report_id"],
     }
     assert json.loads(json.dumps(ask(tuple(rows(3)))))["existing"] == 2
 
@@ -73,8 +73,8 @@ def test_a_query(sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_DUCK", json.dumps({"conn_type": "duckdb", "host": database}))
     query = """SELECT name AS ORGANIZATION_NAME, mail AS user_email, number AS customer_identifier,
         NULL AS user_locale, DATE '2026-04-30' AS submission_date FROM suppliers"""
-    said = ask(query, sql_conn_id="duck", template="vsme")
-    assert said["requests"][0]["customer_identifier"] == "4711"
+    result = ask(query, sql_conn_id="duck", template="vsme")
+    assert result["requests"][0]["customer_identifier"] == "4711"
     assert len(sandbox.state()["emails"]) == 1
 
 
@@ -83,7 +83,7 @@ def test_an_empty_list_is_nothing_to_do():
 
 
 @pytest.mark.parametrize(
-    ("requests", "said"),
+    ("requests", "message"),
     [
         (None, "None given; allowed: a list of dicts"),
         ("", "allowed: a list of dicts"),
@@ -92,8 +92,8 @@ def test_an_empty_list_is_nothing_to_do():
         ("/not/there.csv", "cannot be read"),
     ],
 )
-def test_what_is_no_list(requests, said):
-    with pytest.raises(OpenESGConfigError, match=said):
+def test_not_a_list(requests, message):
+    with pytest.raises(OpenESGConfigError, match=message):
         ask(requests)
 
 
@@ -104,14 +104,14 @@ def test_parameters_are_checked_in_the_dag_file(wrong):
 
 
 def test_dry_run(rows, sandbox):
-    said = ask(rows(2), dry_run=True)
-    assert (said["to_create"], said["existing"], sandbox.state()["emails"]) == (2, 0, [])
+    result = ask(rows(2), dry_run=True)
+    assert (result["to_create"], result["existing"], sandbox.state()["emails"]) == (2, 0, [])
 
 
 def test_the_list_in_the_xcom_is_capped(rows, monkeypatch):
     monkeypatch.setattr(request_reports, "MAX_LISTED", 2)
-    said = ask(rows(3))
-    assert (said["created"], len(said["requests"])) == (3, 2)
+    result = ask(rows(3))
+    assert (result["created"], len(result["requests"])) == (3, 2)
 
 
 def test_rows_that_the_platform_refuses(rows, sandbox):
@@ -162,10 +162,10 @@ class TestPostgres:
 
     @pytest.mark.parametrize("identifier", ["number", "uid"])
     def test_its_types(self, table, sandbox, identifier):
-        said = ask(self.query(table, identifier), sql_conn_id="pg", template="vsme")
-        assert said["created"] == 2
+        result = ask(self.query(table, identifier), sql_conn_id="pg", template="vsme")
+        assert result["created"] == 2
         if identifier == "number":
-            assert [each["customer_identifier"] for each in said["requests"]] == ["4711", "4712"]
+            assert [each["customer_identifier"] for each in result["requests"]] == ["4711", "4712"]
         assert ask(self.query(table, identifier), sql_conn_id="pg", template="vsme")["existing"] == 2
 
     def test_no_rows(self, table, sandbox, task_log):
@@ -174,15 +174,15 @@ class TestPostgres:
         assert "no rows" in task_log()
 
     @pytest.mark.parametrize(
-        ("query", "said"),
+        ("query", "message"),
         [
             ("UPDATE {table} SET name = name", "a statement without a result given; allowed: a query"),
             ("SELECT name, mail AS name FROM {table}", "the query returns the column 'name' twice"),
             ("SELECT name FROM {table}", r"2 rows \(1 to 2\), name: 'Eins GmbH' given; allowed: a known column"),
         ],
     )
-    def test_a_query_that_cannot_be_used(self, table, sandbox, query, said):
-        with pytest.raises(OpenESGConfigError, match=said):
+    def test_a_query_that_cannot_be_used(self, table, sandbox, query, message):
+        with pytest.raises(OpenESGConfigError, match=message):
             ask(query.format(table=table), sql_conn_id="pg", template="vsme")
         assert sandbox.state()["emails"] == []
 

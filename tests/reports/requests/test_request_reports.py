@@ -1,4 +1,4 @@
-"""Asking for reports through the hook, against the sandbox: nobody is written to twice, whatever goes wrong."""
+"""Requests through the hook, with the sandbox: no e-mail is sent twice, whatever fails."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIST = "GET /api/v1/report-requests"
 
 @pytest.fixture
 def ask(sandbox, token_cache_dir, connect):
-    """Ask through a Connection with a timeout of 1 s; the pause before a second look is twice that."""
+    """Return a function that requests reports; the timeout is 1 s, so the pause before a second lookup is 2 s."""
     connect(sandbox, timeout=1)
 
     def run(rows, **arguments):
@@ -116,14 +116,14 @@ class TestInvalidRows:
         some[3] |= {"report_template": "nope"}
         with pytest.raises(OpenESGConfigError) as caught:
             ask(some)
-        said = str(caught.value).splitlines()
-        assert said[1:] == [
+        lines = str(caught.value).splitlines()
+        assert lines[1:] == [
             "row 2, user_email: 'nobody' given; allowed: an e-mail address",
             "row 2, user_locale: 'de-DE' given; allowed: en_US, de_DE, fr_FR, es_ES, it_IT. Did you mean 'de_DE'?",
-            said[3],
+            lines[3],
         ]
-        assert said[3].startswith("row 4, report_template: 'nope' given; allowed: one of ")
-        assert "vsme" in said[3]
+        assert lines[3].startswith("row 4, report_template: 'nope' given; allowed: one of ")
+        assert "vsme" in lines[3]
         assert sandbox.state()["calls"].get(POST, 0) == 0
 
     def test_skip(self, sandbox, ask, rows, written_to):
