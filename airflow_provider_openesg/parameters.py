@@ -1,7 +1,7 @@
-"""Every check of a parameter, for operators, sensors, triggers, transfers, the hook and the core alike.
+"""Checks of parameters, shared by operators, sensors, triggers, transfers, the hook and the core.
 
-A check is called early where the value is written in the DAG file, and again when the task runs, after templates are
-rendered. Each error names the parameter, what was given and what is allowed. No Airflow import.
+Operators call a check in the DAG file, and again in the task, after Jinja templates are rendered. The hook calls the
+same function. Each error names the parameter, the value that was given and the values that are allowed.
 """
 
 from __future__ import annotations
@@ -10,20 +10,32 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, Final, Literal, overload
+from typing import Any, Final, Literal, get_args, overload
 
 from airflow_provider_openesg.api import LIMIT, OFFSET, REPORT_STATUSES, RESOURCES
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 
 LAST_RUN: Final = "last_run"
-"""Value of ``updated_after`` that continues from what a task has already written to its target."""
+"""Value of ``updated_after`` that continues from the rows that a task has already written to its target."""
 
-SHAPES = ("tidy", "wide")
+Shape = Literal["tidy", "wide"]
 """``tidy``: one row per field value; ``wide``: one row per report and one column per field key of a template."""
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+"""HTTP methods of the API."""
+
+OnInvalid = Literal["fail", "skip"]
+"""``fail``: if a row is not valid, nothing is sent; ``skip``: the valid rows are sent."""
+
+OnDuplicate = Literal["fail", "first"]
+"""``fail``: if two rows have the same key, nothing is sent; ``first``: the first of them is sent."""
+
+SHAPES = get_args(Shape)
+METHODS = get_args(Method)
 
 
 def is_template(value: Any) -> bool:
-    """Return whether a value is known only when the task runs: Jinja, or the output of another task."""
+    """Return whether a value is Jinja or the output of another task, so that it can be checked only in the task."""
     if isinstance(value, str):
         return "{{" in value or "{%" in value
     if isinstance(value, Mapping):
@@ -34,20 +46,23 @@ def is_template(value: Any) -> bool:
 
 
 def is_empty(value: Any) -> bool:
-    """Return whether a value is ``None`` or what Jinja renders from it: empty text or the text ``None``."""
+    """Return whether a value is ``None``, or text that Jinja renders for it: empty text or the text ``None``."""
     return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
 
 
 def did_you_mean(given: Any, allowed: Iterable[Any], *, cutoff: float = 0.6) -> str:
-    """Return a sentence that names the closest allowed value, with a space before it; empty if none is close."""
+    """Return a sentence that names the closest allowed value, with a space before it; empty text if none is close.
+
+    :param cutoff: similarity from which a value is close, 0 to 1.
+    """
     near = difflib.get_close_matches(str(given), [str(each) for each in allowed], 1, cutoff)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def check_choice(parameter: str, value: Any, allowed: Iterable[str]) -> None:
-    """Refuse a value that is not one of ``allowed``.
+    """Check that a value is one of ``allowed``.
 
-    :raises OpenESGConfigError: with the closest allowed value.
+    :raises OpenESGConfigError: if it is not; the message names the closest allowed value.
     """
     names = list(allowed)
     if value not in names:
@@ -56,18 +71,18 @@ def check_choice(parameter: str, value: Any, allowed: Iterable[str]) -> None:
 
 
 def check_boolean(parameter: str, value: Any) -> None:
-    """Refuse anything but ``True`` and ``False``.
+    """Check that a value is ``True`` or ``False``.
 
-    :raises OpenESGConfigError: for anything else, text included.
+    :raises OpenESGConfigError: if it is anything else, such as the text ``"True"``.
     """
     if not isinstance(value, bool):
         raise OpenESGConfigError(f"{parameter}: {value!r:.100} given; allowed: True or False.")
 
 
 def check_names(parameter: str, values: Any, allowed: Iterable[str]) -> None:
-    """Refuse anything but a list of some of ``allowed``.
+    """Check that a value is a list of names from ``allowed``.
 
-    :raises OpenESGConfigError: not a list, an empty list, or a name that is not known.
+    :raises OpenESGConfigError: if it is not a list, if it is empty, or if a name is not allowed.
     """
     check_list(parameter, values)
     names = list(allowed)
@@ -76,9 +91,9 @@ def check_names(parameter: str, values: Any, allowed: Iterable[str]) -> None:
 
 
 def check_list(parameter: str, values: Any) -> None:
-    """Refuse anything but a list of texts or numbers that is not empty.
+    """Check that a value is a list of texts and whole numbers, and not empty.
 
-    :raises OpenESGConfigError: for anything else; a single text is the usual mistake.
+    :raises OpenESGConfigError: if it is anything else, such as a single text.
     """
     if not isinstance(values, list | tuple | set):
         hint = f" Write [{values!r}]." if isinstance(values, str | int) else ""
@@ -91,9 +106,11 @@ def check_list(parameter: str, values: Any) -> None:
 
 
 def check_statuses(statuses: Any) -> None:
-    """Refuse anything but a list of statuses. A platform may have other statuses than we know, but not misspelled ones.
+    """Check that a value is a list of statuses.
 
-    :raises OpenESGConfigError: not a list, or a status that is close to a known one and would never be reached.
+    A platform may have statuses that this package does not know, so only likely misspellings are errors.
+
+    :raises OpenESGConfigError: if it is not a list, or if a status is not known but close to a known one.
     """
     check_list("statuses", statuses)
     for status in set(statuses).difference(REPORT_STATUSES):
@@ -103,19 +120,19 @@ def check_statuses(statuses: Any) -> None:
 
 
 def check_poke_interval(seconds: Any) -> None:
-    """Refuse an interval that would send too many calls.
+    """Check the number of seconds between two polls.
 
-    :raises OpenESGConfigError: not a number, or less than a second.
+    :raises OpenESGConfigError: if it is not a number, or is less than 1.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 1:
         raise OpenESGConfigError(f"poke_interval: {seconds!r:.100} given; allowed: seconds, from 1.")
 
 
 def check_filters(filters: Any, resources: Iterable[str] = ("reports",)) -> None:
-    """Refuse filters that none of the resources' lists takes, and values that cannot be sent.
+    """Check filters: each has to be known to the list of at least one resource.
 
     :param resources: names of :data:`~airflow_provider_openesg.api.RESOURCES`.
-    :raises OpenESGConfigError: not a dict, a filter that is not known, or a value that is empty or cannot be sent.
+    :raises OpenESGConfigError: if it is not a dict, if a filter is not known, or if a value is empty or cannot be sent.
     """
     if not isinstance(filters, Mapping):
         raise OpenESGConfigError(
@@ -131,11 +148,11 @@ def check_filters(filters: Any, resources: Iterable[str] = ("reports",)) -> None
 
 
 def filter_texts(name: str, value: Any) -> list[str]:
-    """Return the texts that a filter sends: one, or one for each item of a list.
+    """Return the texts that are sent for a filter: one, or one for each item of a list.
 
-    An empty value is refused: sent or left out, it would select other rows than were meant.
+    An empty value is an error, because the platform could take it for "no filter".
 
-    :raises OpenESGConfigError: an empty list or text, or a value of another type.
+    :raises OpenESGConfigError: if the value is empty or has another type.
     """
     values = list(value) if isinstance(value, list | tuple | set) else [value]
     if not values:
@@ -158,7 +175,7 @@ def _filter_text(name: str, value: Any) -> str:
 
 
 def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return filters as JSON has them: lists instead of tuples and sets, dates as text, sets in a fixed order."""
+    """Return filters as plain JSON values: lists for tuples and sets (sets are sorted), text for dates."""
 
     def plain(value: Any) -> Any:
         return sorted(value, key=str) if isinstance(value, set) else str(value)
@@ -167,9 +184,9 @@ def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_shape(shape: Any, *, tables: Any = None) -> None:
-    """Refuse a shape that is not known, and ``tables`` together with ``wide``, whose tables come from the template.
+    """Check ``shape``, alone and together with ``tables``: the tables of ``wide`` come from the template.
 
-    :raises OpenESGConfigError: for both.
+    :raises OpenESGConfigError: if the shape is not known, or if ``tables`` is given with ``wide``.
     """
     check_choice("shape", shape, SHAPES)
     if shape == "wide" and tables is not None:
@@ -181,7 +198,7 @@ def check_shape(shape: Any, *, tables: Any = None) -> None:
 def check_templates(templates: Any, *, shape: str = "tidy") -> list[str] | None:
     """Return ids or keys of report templates as text; ``None`` means all templates.
 
-    :raises OpenESGConfigError: not a list, an empty list, or with ``shape="wide"`` not exactly one template.
+    :raises OpenESGConfigError: if it is not a list, if it is empty, or if it is not one template with ``shape="wide"``.
     """
     if shape == "wide" and (not isinstance(templates, list | tuple | set) or len(templates) != 1):
         raise OpenESGConfigError(
@@ -203,12 +220,12 @@ def read_updated_after(value: Any, *, last_run: Literal[True]) -> datetime | Lit
 
 
 def read_updated_after(value: Any, *, last_run: bool = False) -> datetime | Literal["last_run"] | None:
-    """Return a moment in UTC from a ``datetime``, a ``date`` or text in ISO 8601; without a time zone it is UTC.
+    """Return a time in UTC from a ``datetime``, a ``date`` or text in ISO 8601; the default time zone is UTC.
 
-    ``None`` and what Jinja renders from it (empty text, ``None``) mean no limit.
+    ``None`` and text that Jinja renders for it (see :func:`is_empty`) mean no limit.
 
-    :param last_run: whether :data:`LAST_RUN` is allowed; it is returned as it is.
-    :raises OpenESGConfigError: for anything else.
+    :param last_run: whether :data:`LAST_RUN` is allowed; it is returned unchanged.
+    :raises OpenESGConfigError: if the value is anything else.
     """
     if is_empty(value):
         return None
@@ -217,7 +234,7 @@ def read_updated_after(value: Any, *, last_run: bool = False) -> datetime | Lite
     try:
         if isinstance(value, date) and not isinstance(value, datetime):
             value = datetime(value.year, value.month, value.day, tzinfo=UTC)
-        # A datetime may be of a subclass (Airflow uses pendulum); the plain class is what the core expects.
+        # Airflow passes pendulum objects; the core needs the plain class.
         read = datetime.fromisoformat(value.isoformat() if isinstance(value, datetime) else value.strip())
     except (AttributeError, TypeError, ValueError):
         also = f", or {LAST_RUN!r}" if last_run else ""
@@ -230,21 +247,21 @@ def read_updated_after(value: Any, *, last_run: bool = False) -> datetime | Lite
 def check_id(parameter: str, value: Any) -> str:
     """Return an id of the platform as text.
 
-    :raises OpenESGConfigError: empty, which is what a template renders that found nothing, or not text or a number.
+    :raises OpenESGConfigError: if it is empty (Jinja may have rendered nothing), or not text or a whole number.
     """
     if is_empty(value):
         raise OpenESGConfigError(
-            f"{parameter}: {value!r:.100} given; allowed: an id. A template may have found nothing."
+            f"{parameter}: {value!r:.100} given; allowed: an id. Check whether a Jinja template rendered nothing."
         )
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise OpenESGConfigError(f"{parameter}: {value!r:.100} given; allowed: an id, as text or a number.")
+        raise OpenESGConfigError(f"{parameter}: {value!r:.100} given; allowed: an id, as text or a whole number.")
     return str(value).strip()
 
 
 def require_one(given: Mapping[str, Any], allowed: Sequence[str]) -> str:
     """Return the name of the only parameter of ``allowed`` that is not ``None``.
 
-    :raises OpenESGConfigError: none or several are given.
+    :raises OpenESGConfigError: if none or several are given.
     """
     names = [name for name in allowed if given.get(name) is not None]
     if len(names) != 1:
@@ -252,3 +269,54 @@ def require_one(given: Mapping[str, Any], allowed: Sequence[str]) -> str:
             f"{' and '.join(names) or 'nothing'} given; allowed: exactly one of {', '.join(allowed)}."
         )
     return names[0]
+
+
+def check_api_path(path: Any) -> None:
+    """Check the path of a request.
+
+    :raises OpenESGConfigError: if it is empty or not text.
+    """
+    if not isinstance(path, str) or is_empty(path):
+        raise OpenESGConfigError(f"path: {path!r:.100} given; allowed: a path below the API path, such as reports/17.")
+
+
+def check_request_options(on_invalid: Any, on_duplicate: Any, dry_run: Any) -> None:
+    """Check the options of a list of report requests.
+
+    :raises OpenESGConfigError: if one of them is not allowed.
+    """
+    check_choice("on_invalid", on_invalid, get_args(OnInvalid))
+    check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
+    check_boolean("dry_run", dry_run)
+
+
+def check_request_rows(rows: Any) -> None:
+    """Check that a value is a list of rows, or rows by their number. The rows themselves are checked later.
+
+    :raises OpenESGConfigError: if it is text, a single row, or not iterable.
+    """
+    is_row = isinstance(rows, Mapping) and not all(isinstance(number, int) for number in rows)
+    if is_row or isinstance(rows, str | bytes) or not isinstance(rows, Iterable):
+        given = "a single dict" if is_row else f"{rows!r:.100}"  # a row has personal data
+        raise OpenESGConfigError(
+            f"requests: {given} given; allowed: a list of dicts. The operator also takes the path of a CSV file, or a"
+            " query with sql_conn_id."
+        )
+
+
+def check_field_values(field_values: Any) -> None:
+    """Check that a value is a dict, or a list of dicts. The entries themselves are checked later.
+
+    :raises OpenESGConfigError: if it is anything else; text is what Jinja renders for the output of another task.
+    """
+    if isinstance(field_values, str | bytes) or not isinstance(field_values, Iterable):
+        hint = (
+            " Pass the output of the other task itself (field_values=other_task.output), or set"
+            " render_template_as_native_obj in the DAG."
+            if isinstance(field_values, str)
+            else ""
+        )
+        raise OpenESGConfigError(
+            f"field_values: {field_values!r:.100} given; allowed: a dict of values by field key, or a list of dicts"
+            f" with field_key and value.{hint}"
+        )

@@ -1,8 +1,8 @@
-"""A provider's own report, filled from a table: what differs is written, then the report is submitted.
+"""Fill your own report from a database table, and submit it.
 
-Run it every night: what the report holds already is not sent. Trigger it with ``{"report_id": 1010}``.
+The DAG can run every night: only values that differ from the report are sent. Trigger it with ``{"report_id": 1010}``.
 
-Needs the Connections ``openesg_default`` and ``postgres_default``. There, a table with a row per value, such as
+It needs the Connections ``openesg_default`` and ``postgres_default``, and a table in PostgreSQL with one row per value:
 
     CREATE TABLE esg_values (field_key text, instance_id integer, value numeric, unit text, measurement text)
     INSERT INTO esg_values VALUES ('esg.supplier.climate.energy_total', NULL, 812.4, 'MWh', 'measurement')
@@ -11,7 +11,7 @@ Needs the Connections ``openesg_default`` and ``postgres_default``. There, a tab
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import (  # Airflow 3 alone: from airflow.sdk import ...
+from airflow.providers.common.compat.sdk import (  # only Airflow 3: from airflow.sdk import ...
     DAG,
     BaseHook,
     Param,
@@ -26,7 +26,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    params={"report_id": Param(type=["integer", "string"], description="The report, as the platform numbers it")},
+    params={"report_id": Param(type=["integer", "string"], description="Id of the report on the platform")},
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     tags=["openesg"],
     doc_md=__doc__,
@@ -34,19 +34,19 @@ with DAG(
 
     @task
     def measured_values() -> list[dict[str, Any]]:
-        """Read the table: its columns have the names that the operator knows."""
+        """Read the table. Its columns have the names that the operator expects."""
         rows = BaseHook.get_hook("postgres_default").get_records(
             "SELECT field_key, instance_id, value, unit, measurement FROM esg_values WHERE value IS NOT NULL"
         )
         names = ("field_key", "instance_id", "value", "unit", "measurement")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    # Checked against the report's template: data type, bounds, unit, measurement. All faults are named at once.
+    # The operator checks all values against the report's template, and lists all errors at once.
     measured = OpenESGUpdateReportOperator(
         task_id="measured", report_id="{{ params.report_id }}", field_values=measured_values()
     )
 
-    # What no table holds. The report is submitted once all values are there.
+    # Values that are not in the table. submit=True submits the report after they are written.
     rest = OpenESGUpdateReportOperator(
         task_id="rest",
         report_id="{{ params.report_id }}",

@@ -1,14 +1,14 @@
-"""Every night, all ESG reports of your openESG platform into DuckDB, to query them, and into Parquet files, for a lake.
+"""Copy all ESG reports of your openESG platform every night, into DuckDB and into Parquet files.
 
-Needs
-- Connection ``openesg_default``: Base URL, client ID and client secret of your openESG platform;
-- Connection ``duckdb_default`` (type DuckDB): the path of the database file as its host;
-- Variable ``openesg_lake``: where the Parquet files go, such as ``file:///data/openesg``.
+It needs
+- the Connection ``openesg_default``: Base URL, client ID and client secret of your openESG platform;
+- the Connection ``duckdb_default`` (type DuckDB), with the path of the database file as its host;
+- the Variable ``openesg_lake``: the folder of the Parquet files, such as ``file:///data/openesg``.
 """
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG  # Airflow 3 alone: from airflow.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG  # only Airflow 3: from airflow.sdk import DAG
 
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
@@ -23,9 +23,9 @@ with DAG(
     tags=["openesg"],
     doc_md=__doc__,
 ) as dag:
-    # One table each for organizations, templates, sections, field types, requests, reports and field values.
-    # merge: what the platform changed is changed, what is new is added. A run that is repeated doubles nothing.
+    # Seven tables: organizations, templates, sections, field types, requests, reports and field values.
+    # merge updates rows that exist and inserts new ones, so a repeated run creates no duplicates.
     OpenESGToSqlOperator(task_id="to_duckdb", sql_conn_id="duckdb_default", write_mode="merge")
 
-    # The same tables as files. A reader sees all files of a run or none of them.
+    # The same tables as files. Readers see either all files of a run or none.
     OpenESGToObjectStorageOperator(task_id="to_parquet", path="{{ var.value.openesg_lake }}", file_format="parquet")

@@ -1,14 +1,14 @@
-"""Ask your suppliers for reports: from a CSV file with the columns of the platform's CSV upload.
+"""Request reports from your suppliers. The suppliers are in a CSV file with the columns of the platform's CSV upload.
 
-Run it as often as you like: who was asked before is not asked again.
+The DAG can be repeated at any time: a request that is on the platform is not sent again.
 
-Needs the Connection ``openesg_default``, as in ``openesg_nightly_extract.py``, and the Variable ``openesg_suppliers``:
-where the file is, such as ``s3://bucket/suppliers.csv``.
+It needs the Connection ``openesg_default`` (see ``openesg_nightly_extract.py``) and the Variable ``openesg_suppliers``
+with the path of the file, such as ``s3://bucket/suppliers.csv``.
 """
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG  # Airflow 3 alone: from airflow.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG  # only Airflow 3: from airflow.sdk import DAG
 
 from airflow_provider_openesg.operators.openesg import OpenESGRequestReportsOperator
 
@@ -22,12 +22,12 @@ with DAG(
     tags=["openesg"],
     doc_md=__doc__,
 ) as dag:
-    # Says in its log and XCom what would be sent.
+    # A dry run sends nothing. Its log and XCom show which requests would be sent.
     preview = OpenESGRequestReportsOperator(
         task_id="preview", requests="{{ var.value.openesg_suppliers }}", template="vsme", dry_run=True
     )
 
-    # Every row is checked before the first is sent; each is sent once, whatever fails on the way.
-    ask = OpenESGRequestReportsOperator(task_id="ask", requests="{{ var.value.openesg_suppliers }}", template="vsme")
+    # All rows are checked before the first is sent. The platform sends an e-mail for each request.
+    send = OpenESGRequestReportsOperator(task_id="send", requests="{{ var.value.openesg_suppliers }}", template="vsme")
 
-    preview >> ask
+    preview >> send

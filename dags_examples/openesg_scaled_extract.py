@@ -1,13 +1,13 @@
-"""A large platform, every night, by many workers: one mapped task per report template, and one run for readers.
+"""Copy a large platform every night with many workers: one mapped task per report template, one run for readers.
 
-Needs
-- Connection ``openesg_default``: Base URL, client ID and client secret of your openESG platform;
-- Variable ``openesg_lake``: where the Parquet files go, such as ``file:///data/openesg``.
+It needs
+- the Connection ``openesg_default``: Base URL, client ID and client secret of your openESG platform;
+- the Variable ``openesg_lake``: the folder of the Parquet files, such as ``file:///data/openesg``.
 """
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, task  # Airflow 3 alone: from airflow.sdk import DAG, task
+from airflow.providers.common.compat.sdk import DAG, task  # only Airflow 3: from airflow.sdk import DAG, task
 
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.transfers.openesg_to_object_storage import (
@@ -16,7 +16,7 @@ from airflow_provider_openesg.transfers.openesg_to_object_storage import (
 )
 
 LAKE = "{{ var.value.openesg_lake }}"
-OF_TEMPLATES = ["report_templates", "sections", "field_types", "report_requests", "reports", "field_values"]
+TEMPLATE_TABLES = ["report_templates", "sections", "field_types", "report_requests", "reports", "field_values"]
 
 with DAG(
     dag_id="openesg_scaled_extract",
@@ -34,13 +34,13 @@ with DAG(
         with OpenESGHook() as hook:
             return [[str(template["id"])] for template in hook.iter_records("report-templates")]
 
-    # Each writes a part, which nobody sees: one per template, and one for what belongs to no template.
+    # commit=False: each task writes a part of the run, which readers do not see yet.
     parts = OpenESGToObjectStorageOperator.partial(
-        task_id="reports", path=LAKE, tables=OF_TEMPLATES, partition_by="template", commit=False
+        task_id="reports", path=LAKE, tables=TEMPLATE_TABLES, partition_by="template", commit=False
     ).expand(templates=templates())
     organizations = OpenESGToObjectStorageOperator(
         task_id="organizations", path=LAKE, tables=["organizations"], commit=False
     )
 
-    # All parts count from here on, or none of them does.
+    # Readers see all parts after this task, and none before.
     OpenESGCommitRunOperator(task_id="commit", path=LAKE, parts=[organizations.output, parts.output])

@@ -1,11 +1,12 @@
-"""Wait until a customer has submitted its report, then load it. Trigger it with ``{"customer_identifier": "4711"}``.
+"""Wait until a customer has submitted its reports, then load them.
 
-Needs the Connections ``openesg_default`` and ``duckdb_default``, as in ``openesg_nightly_extract.py``.
+Trigger the DAG with ``{"customer_identifier": "4711"}``. It needs the Connections ``openesg_default`` and
+``duckdb_default`` (see ``openesg_nightly_extract.py``).
 """
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, Param  # Airflow 3 alone: from airflow.sdk import DAG, Param
+from airflow.providers.common.compat.sdk import DAG, Param  # only Airflow 3: from airflow.sdk import DAG, Param
 
 from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
@@ -20,8 +21,8 @@ with DAG(
     tags=["openesg"],
     doc_md=__doc__,
 ) as dag:
-    # Succeeds when all reports asked of the customer are submitted, and fails at once if one was declined.
-    # reschedule: no worker is held between two looks.
+    # The sensor succeeds when all reports of the customer are submitted. It fails as soon as one is declined.
+    # mode="reschedule" frees the worker between two polls.
     wait = OpenESGReportSensor(
         task_id="wait_for_report",
         customer_identifier=CUSTOMER,

@@ -1,8 +1,8 @@
-"""The yearly campaign: ask all suppliers, wait until 80 % have answered, load the answers, name those still missing.
+"""Request a report from each supplier every year, wait for 80 % of them, load them, and list the missing suppliers.
 
-Run it again at any time, and in any state: who was asked for this year's report is not asked again.
+The DAG can be repeated at any time: a report that was requested for this year is not requested again.
 
-Needs the Connections ``openesg_default`` and ``postgres_default``. There, a table of suppliers:
+It needs the Connections ``openesg_default`` and ``postgres_default``, and a table of suppliers in PostgreSQL:
 
     CREATE TABLE suppliers (number text PRIMARY KEY, name text, vat_id text, contact_email text, contact_language text)
 """
@@ -11,13 +11,13 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, Param, task  # Airflow 3 alone: from airflow.sdk import ...
+from airflow.providers.common.compat.sdk import DAG, Param, task  # only Airflow 3: from airflow.sdk import ...
 
 from airflow_provider_openesg.operators.openesg import OpenESGRequestReportsOperator
 from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
 
-# The columns of the platform's CSV upload, from columns of one's own. The reason tells the years apart.
+# Rename your columns to those of the platform's CSV upload. The reason distinguishes the years.
 SUPPLIERS = """
     SELECT name AS organization_name,
            vat_id AS organization_vat_id,
@@ -39,20 +39,20 @@ with DAG(
     tags=["openesg"],
     doc_md=__doc__,
 ) as dag:
-    # Every supplier is checked before the first is written to, and each is written to once.
-    ask = OpenESGRequestReportsOperator(
-        task_id="ask", requests=SUPPLIERS, sql_conn_id="postgres_default", template="vsme"
+    # All rows are checked before the first request is sent. Each supplier gets one request.
+    request = OpenESGRequestReportsOperator(
+        task_id="request", requests=SUPPLIERS, sql_conn_id="postgres_default", template="vsme"
     )
 
     @task
-    def requests_of(asked: dict[str, Any]) -> list[int | str]:
-        """Name the requests of this campaign: nothing else that was ever asked counts."""
-        return [each["request_id"] for each in asked["requests"] if "request_id" in each]
+    def request_ids(requested: dict[str, Any]) -> list[str]:
+        """Return the requests of this campaign, so that the sensor does not count those of other years."""
+        return [each["request_id"] for each in requested["requests"] if "request_id" in each]
 
-    # No worker is held for these weeks. deferrable=True looks in the triggerer, together with all other waits.
+    # mode="reschedule" frees the worker between two polls. deferrable=True would poll in the triggerer instead.
     wait = OpenESGReportSensor(
-        task_id="wait_for_answers",
-        report_request_id=requests_of(ask.output),
+        task_id="wait_for_reports",
+        report_request_id=request_ids(request.output),
         expected="80%",
         mode="reschedule",
         poke_interval=timedelta(hours=1).total_seconds(),
@@ -68,16 +68,18 @@ with DAG(
     )
 
     @task
-    def still_missing(asked: dict[str, Any], answered: dict[str, Any]) -> list[str]:
-        """Name the suppliers whose reports have not come."""
-        there = set(answered["report_ids"])
-        return [each["customer_identifier"] for each in asked["requests"] if each.get("report_id") not in there]
+    def missing_suppliers(requested: dict[str, Any], submitted: dict[str, Any]) -> list[str]:
+        """Return the suppliers that have not submitted their reports."""
+        report_ids = set(map(str, submitted["report_ids"]))
+        return [
+            each["customer_identifier"] for each in requested["requests"] if each.get("report_id") not in report_ids
+        ]
 
     @task
     def remind(suppliers: list[str]) -> None:
-        """Hand them to whoever calls them up."""
-        logging.getLogger(__name__).warning("%d suppliers have not answered: %s", len(suppliers), ", ".join(suppliers))
+        """Replace this by a message to your team."""
+        logging.getLogger(__name__).warning("%d reports are missing: %s", len(suppliers), ", ".join(suppliers))
 
-    missing = still_missing(ask.output, wait.output)
+    missing = missing_suppliers(request.output, wait.output)
     wait >> load >> missing
     remind(missing)

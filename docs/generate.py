@@ -80,7 +80,7 @@ def request_columns() -> str:
     return _table(
         ("column", "values"),
         [
-            (f"`{name}`", f"{column.takes}; mandatory" if column.mandatory else column.takes)
+            (f"`{name}`", f"{column.allowed}; mandatory" if column.mandatory else column.allowed)
             for name, column in COLUMNS.items()
         ],
     )

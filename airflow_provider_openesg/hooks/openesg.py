@@ -1,4 +1,4 @@
-"""OpenESGHook: from an Airflow Connection to the openESG API; the one door."""
+"""OpenESGHook: access to the openESG API with an Airflow Connection."""
 
 from __future__ import annotations
 
@@ -9,12 +9,26 @@ from airflow.providers.common.compat.sdk import AirflowException, BaseHook, conf
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.get_provider_info import CONNECTION_TYPE, HOOK_NAME
+from airflow_provider_openesg.parameters import (
+    METHODS,
+    check_api_path,
+    check_boolean,
+    check_choice,
+    check_field_values,
+    check_filters,
+    check_id,
+    check_names,
+    check_shape,
+    check_templates,
+    is_empty,
+    read_updated_after,
+)
 from airflow_provider_openesg.settings import OpenESGSettings
-from airflow_provider_openesg.tables import pyarrow_needed
+from airflow_provider_openesg.tables import TABLES, pyarrow_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
-    from datetime import datetime
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+    from datetime import date
 
     import pyarrow as pa
     from requests import Response
@@ -22,6 +36,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_openesg.auth.cache import CredentialCache
     from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.parameters import Method, OnDuplicate, OnInvalid, Shape
     from airflow_provider_openesg.reports.requests.run import Result
     from airflow_provider_openesg.reports.updates.run import Update
     from airflow_provider_openesg.tables.summary import Summary
@@ -29,13 +44,13 @@ if TYPE_CHECKING:
 
 
 class OpenESGHook(BaseHook):
-    """Calls the openESG platform with the Connection's client ID and secret.
+    """Call the openESG platform with the client ID and secret of a Connection.
 
-    The token is fetched once per worker and hour, whatever the number of tasks (see
-    :mod:`airflow_provider_openesg.auth`). Calls are repeated within the Connection's *Retry budget* where that is safe.
-    Use it in a ``with`` statement, or :meth:`close` it, to free its connections before the task ends.
+    The access token is fetched once per worker and hour and shared by all tasks (see
+    :mod:`airflow_provider_openesg.auth`). Requests that are safe to repeat are retried within the Connection's *Retry
+    budget*. Use the hook in a ``with`` statement, or call :meth:`close`, to close its network connections early.
 
-    :param openesg_conn_id: Connection of type ``openesg``.
+    :param openesg_conn_id: id of a Connection of type ``openesg``.
     """
 
     conn_name_attr = "openesg_conn_id"
@@ -49,23 +64,23 @@ class OpenESGHook(BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the form's extra fields for Airflow 2; Airflow 3 reads the provider's manifest."""
+        """Return the extra fields of the Connection form for Airflow before 3.2; later versions read the manifest."""
         from airflow_provider_openesg.hooks.connection_form import connection_form_widgets
 
         return connection_form_widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return labels, placeholders and hidden fields for Airflow 2; Airflow 3 reads the provider's manifest."""
+        """Return labels, placeholders and hidden fields of the Connection form for Airflow before 3.2."""
         from airflow_provider_openesg.hooks.connection_form import ui_field_behaviour
 
         return ui_field_behaviour()
 
     @cached_property
     def settings(self) -> OpenESGSettings:
-        """The checked Connection.
+        """Settings from the Connection, checked.
 
-        :raises OpenESGConfigError: with the field, what was given and what is allowed.
+        :raises OpenESGConfigError: if a field of the Connection cannot be used.
         """
         connection = self.get_connection(self.openesg_conn_id)
         return OpenESGSettings.from_connection(
@@ -79,118 +94,130 @@ class OpenESGHook(BaseHook):
 
     @cached_property
     def client(self) -> OpenESGClient:
-        """The client, made at first use."""
+        """API client, created at first use."""
         from airflow_provider_openesg.client.client import OpenESGClient
 
         settings = self._masked_settings()
         return OpenESGClient(settings, cache=_configured_cache(), on_token=mask_secret)
 
     def get_conn(self) -> OAuth2Session:
-        """Return an authorised session: the token is cached and renewed, calls are retried, other origins refused.
+        """Return an authorised session. It caches and renews the token, retries, and sends the token to no other host.
 
-        Paths may be given without the base: ``session.get("reports")``.
+        Paths may be relative to the API path: ``session.get("reports")``.
         """
         return self.client.session
 
-    def request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Response:
-        """Make one call.
+    def request(
+        self, method: Method, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> Response:
+        """Send one request and return its response.
 
-        :param method: ``GET``, ``POST``, …
-        :param path: below the Connection's API path, such as ``reports/17``.
-        :param params: query.
-        :param json: body.
-        :raises OpenESGApiError: for 4xx and 5xx, and where no answer came; 404 and 429 have their own classes.
-        :raises OpenESGAuthError: no token, or one that the platform refuses.
+        :param method: HTTP method.
+        :param path: path below the Connection's API path, such as ``reports/17``.
+        :param params: query parameters.
+        :param json: body, sent as JSON.
+        :raises OpenESGConfigError: if the method is not allowed, or the path is empty or leads to another host.
+        :raises OpenESGApiError: if the response is 4xx or 5xx, or if there is none; 404 and 429 have own subclasses.
+        :raises OpenESGAuthError: if no token is issued, or if the platform rejects the token.
         """
+        check_choice("method", method, METHODS)
+        check_api_path(path)
         return self.client.request(method, path, params=params, json=json)
 
     def iter_records(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """Read all records of a resource, over all pages, each once and with its details.
+        """Yield all records of a resource, with their details, from all pages, each record once.
 
         :param resource: ``reports``, ``report-requests``, ``report-templates`` or ``organizations``; or a path that
             begins with ``/``.
-        :param filters: what the resource's list can be filtered by, such as ``{"customer_identifier": "4711"}``.
-        :raises OpenESGConfigError: no such resource or filter.
-        :raises OpenESGContractError: the answers are not what the API is taken to be.
+        :param filters: filters of the resource's list, such as ``{"customer_identifier": "4711"}``.
+        :raises OpenESGConfigError: if the resource or a filter is not known.
+        :raises OpenESGContractError: if a response is not as the package expects of the API.
         """
         return self.client.iter_records(resource, filters=filters)
 
     def get_record(self, resource: str, record_id: str | int) -> dict[str, Any]:
-        """Read one record.
+        """Return one record.
 
-        :raises OpenESGNotFoundError: the platform has no such record, or does not show it to this client.
+        :param resource: name of a resource, as for :meth:`iter_records`.
+        :param record_id: id of the record.
+        :raises OpenESGConfigError: if the resource is not known, or the id is empty.
+        :raises OpenESGNotFoundError: if the record does not exist, or this client may not read it.
         """
-        return self.client.get_record(resource, record_id)
+        return self.client.get_record(resource, check_id("record_id", record_id))
 
     def iter_tables(
         self,
-        tables: Iterable[str] | None = None,
+        tables: Collection[str] | None = None,
         *,
-        templates: Iterable[str | int] | None = None,
-        updated_after: str | datetime | None = None,
+        templates: Collection[str | int] | None = None,
+        updated_after: str | date | None = None,
         filters: Mapping[str, Any] | None = None,
-        shape: str = "tidy",
+        shape: Shape = "tidy",
         summary: Summary | None = None,
     ) -> Generator[tuple[str, pa.RecordBatch]]:
-        """Read tables as Arrow record batches; a worker process decodes long lists (:mod:`..tables.worker`).
+        """Yield the name of a table and a record batch of it, until all rows of all tables are read.
 
-        :param tables: names of :data:`airflow_provider_openesg.tables.TABLES`; all where None.
-        :param templates: ids or keys of the report templates whose reports are read; all where None.
-        :param updated_after: reports and requests changed since then only.
-        :param filters: further filters of reports.
-        :param shape: ``tidy``, or ``wide``: one row per report and a column per field key of the one template that is
-            named; see :mod:`airflow_provider_openesg.tables.wide`.
-        :param summary: filled while reading: rows, values that could not be read, latest change.
-        :raises OpenESGConfigError: no such table, template or filter, or pyarrow is not installed.
+        :param tables: names in :data:`airflow_provider_openesg.tables.TABLES`; default: all.
+        :param templates: ids or keys of report templates; default: all.
+        :param updated_after: only reports and requests that changed after this time; text is ISO 8601, UTC by default.
+        :param filters: filters of reports.
+        :param shape: ``tidy``: one row per field value; ``wide``: one row per report and one column per field key of
+            the only template in ``templates``, see :mod:`airflow_provider_openesg.tables.wide`.
+        :param summary: object that is filled while tables are read: number of rows, malformed values, latest change.
+        :raises OpenESGConfigError: if a table, template, filter, time or shape cannot be used, or if pyarrow is not
+            installed. Parameters are checked by this call, not by the first ``next()``.
         """
+        check_shape(shape, tables=tables)
+        if tables is not None:
+            check_names("tables", tables, TABLES)
+        template_names = check_templates(templates, shape=shape)
+        after = read_updated_after(updated_after)
+        if filters is not None:
+            check_filters(filters, ("reports", "report-requests"))
         if shape == "wide":
-            if tables is not None:
-                raise OpenESGConfigError(
-                    "tables: given with shape 'wide', which makes them of the template: leave it out."
-                )
             return self.wide_tables(templates).batches(
-                self.client, updated_after=updated_after, filters=filters, summary=summary
+                self.client, updated_after=after, filters=filters, summary=summary
             )
-        if shape != "tidy":
-            raise OpenESGConfigError(f"shape: {shape!r:.100} given; allowed: tidy, wide.")
         with pyarrow_needed():
             from airflow_provider_openesg.tables.read import iter_tables
         return iter_tables(
-            self.client, tables, templates=templates, updated_after=updated_after, filters=filters, summary=summary
+            self.client, tables, templates=template_names, updated_after=after, filters=filters, summary=summary
         )
 
-    def wide_tables(self, templates: Iterable[str | int] | None) -> Wide:
-        """Read what a template asks for, and return its wide tables: their names, columns and rows.
+    def wide_tables(self, templates: Collection[str | int] | None) -> Wide:
+        """Read the field types of a template and return its wide tables: names, columns and a reader of their rows.
 
-        :param templates: id or key of exactly one.
-        :raises OpenESGConfigError: none or several, or one that the platform does not have.
+        :param templates: list of one template id or key.
+        :raises OpenESGConfigError: if it is not exactly one, or if the platform does not have it.
         """
         with pyarrow_needed():
             from airflow_provider_openesg.tables.wide import Wide
-        return Wide.of_template(self.client, templates)
+        return Wide.of_template(self.client, check_templates(templates, shape="wide"))
 
     def request_reports(
         self,
         rows: Iterable[Mapping[str, Any]] | Mapping[int, Mapping[str, Any]],
         *,
         template: str | int | None = None,
-        on_invalid: str = "fail",
-        on_duplicate: str = "fail",
+        on_invalid: OnInvalid = "fail",
+        on_duplicate: OnDuplicate = "fail",
         dry_run: bool = False,
         retried: bool = False,
     ) -> list[Result]:
-        """Ask providers for reports, nobody twice; see :class:`OpenESGRequestReportsOperator` for the promise.
+        """Request a report for each row, unless the platform already has the request.
 
-        :param rows: dicts with the columns of the platform's CSV upload; a mapping says what number messages call each
-            by, else it is from 1.
-        :param template: id or key, for rows that name none.
-        :param on_invalid: ``fail``: nothing is sent where a row is at fault; ``skip``: the valid rows are.
-        :param on_duplicate: ``fail``: nothing is sent where two rows have one key; ``first``: the first of them is.
-        :param dry_run: check and look up only.
-        :param retried: an earlier try may have been cut off (``ti.try_number > 1``).
-        :returns: what became of each row; those that the platform refused are ``skipped``.
-        :raises OpenESGConfigError: rows at fault, each named.
-        :raises OpenESGUntraceableError: the platform does not show what was sent; do not retry.
+        See :class:`~airflow_provider_openesg.operators.openesg.OpenESGRequestReportsOperator` for the guarantees.
+
+        :param rows: dicts with the columns of the platform's CSV upload; or a mapping from row numbers, which messages
+            show, to such dicts. By default, rows are numbered from 1.
+        :param template: id or key of the report template for rows without one.
+        :param on_invalid: ``fail``: if a row is not valid, nothing is sent; ``skip``: the valid rows are sent.
+        :param on_duplicate: ``fail``: if two rows have the same key, nothing is sent; ``first``: the first is sent.
+        :param dry_run: whether rows are only checked and looked up, and nothing is sent.
+        :param retried: whether an earlier try may have been interrupted (``ti.try_number > 1``).
+        :return: result of each row, in the order of the rows; rows that the platform rejected are ``skipped``.
+        :raises OpenESGConfigError: if a parameter cannot be used, or if rows are not valid; all of them are listed.
+        :raises OpenESGUntraceableError: if the platform does not show a request that was sent. Do not retry.
         """
         from airflow_provider_openesg.reports.requests.run import request_reports
 
@@ -213,29 +240,36 @@ class OpenESGHook(BaseHook):
         submit: bool = False,
         object_storage_conn_id: str | None = None,
     ) -> Update:
-        """Write field values of a report, where they differ; see :class:`OpenESGUpdateReportOperator`.
+        """Write the field values of a report that differ from the given ones.
 
-        :param field_values: Python values by field key; or, with what belongs to them, dicts with ``value``, ``unit``,
-            ``measurement``, ``comment``, ``attachment`` (a path) and ``instance_id``, by field key or, with a
-            ``field_key`` in each, as a list.
-        :param submit: submit the report then, unless it is submitted.
-        :param object_storage_conn_id: Connection of the store that the attachments' paths are in.
-        :returns: names of the fields that were written and attached to, and the report's status.
-        :raises OpenESGConfigError: values at fault, each named by field key; nothing was sent.
-        :raises OpenESGApiError: the platform refuses, or does not come back.
+        :param report_id: id of the report.
+        :param field_values: Python values by field key; or dicts with ``value``, ``unit``, ``measurement``,
+            ``comment``, ``attachment`` (a path) and ``instance_id`` by field key; or a list of such dicts, each with
+            its ``field_key``.
+        :param submit: whether the report is submitted afterwards, unless it is submitted already.
+        :param object_storage_conn_id: id of the Connection for the paths of attachments.
+        :return: names of the fields that were written or got a file, and the status of the report.
+        :raises OpenESGConfigError: if values are not valid; all of them are listed, and nothing was sent.
+        :raises OpenESGApiError: if the platform rejects the values, or does not respond.
         """
         from airflow_provider_openesg.reports.updates.run import update_report
         from airflow_provider_openesg.utils.object_storage import object_storage_path
 
+        report_id = check_id("report_id", report_id)
+        check_field_values(field_values)
+        check_boolean("submit", submit)
+        # Jinja renders a missing Connection id to empty text.
+        storage_conn_id = None if is_empty(object_storage_conn_id) else object_storage_conn_id
+
         def open_file(path: Any) -> Any:
-            return object_storage_path(path, object_storage_conn_id) if isinstance(path, str) else path
+            return object_storage_path(path, storage_conn_id) if isinstance(path, str) else path
 
         return update_report(self.client, report_id, field_values, submit=submit, open_file=open_file)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Fetch a token and make one call with it.
+        """Fetch a token and send one request with it.
 
-        :returns: whether it worked, and in plain words what was seen or what is wrong.
+        :return: whether both succeeded, and a message for the user.
         """
         from airflow_provider_openesg.client.connection_test import check_connection
 
@@ -246,7 +280,7 @@ class OpenESGHook(BaseHook):
         return check_connection(settings, mask_secret)
 
     def close(self) -> None:
-        """Close the connections to the platform, where there are any."""
+        """Close the network connections. The hook can be used again afterwards."""
         if "client" in self.__dict__:
             self.client.close()
             del self.client
@@ -258,7 +292,7 @@ class OpenESGHook(BaseHook):
 
         for form in secret_forms(Identity.of(self.settings)):
             mask_secret(form)
-        for proxy in (self.settings.proxies or {}).values():  # Airflow masks fields named "proxy", not "proxies"
+        for proxy in (self.settings.proxies or {}).values():  # Airflow masks "proxy", but not "proxies"
             if password := get_auth_from_url(proxy)[1]:
                 mask_secret(password)
         return self.settings

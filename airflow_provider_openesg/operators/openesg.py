@@ -1,4 +1,4 @@
-"""Operators: one call of the API, asking for reports, and filling them."""
+"""Operators: send one request of the API, request reports, and update a report."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContr
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.operators.request_reports import OpenESGRequestReportsOperator
 from airflow_provider_openesg.operators.update_report import OpenESGUpdateReportOperator
-from airflow_provider_openesg.parameters import check_choice
+from airflow_provider_openesg.parameters import METHODS, check_api_path, check_boolean, check_choice, is_template
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_openesg.parameters import Method
+
 __all__ = ["OpenESGOperator", "OpenESGRequestReportsOperator", "OpenESGUpdateReportOperator"]
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_RESULT_BYTES = 1024 * 1024
-"""Largest result, as JSON: it goes into Airflow's metadata database."""
+"""Largest result in bytes of JSON, because XComs are stored in Airflow's metadata database."""
 
 
 class OpenESGOperator(BaseOperator):
-    """Makes one call of the openESG API, for whatever has no operator of its own, and returns its JSON.
+    """Send one request of the API that has no operator of its own, and return the JSON of the response.
 
-    :param path: below the Connection's API path, such as ``reports/17``. (templated)
-    :param method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
-    :param query: query parameters. (templated)
-    :param json: body. (templated)
-    :param paginate: read a list over all its pages and return its records (``GET``).
-    :param openesg_conn_id: Connection of type ``openesg``. (templated)
-    :raises OpenESGConfigError: a parameter that cannot be used, or a result of more than 1 MiB.
-    :raises OpenESGContractError: an answer that is not JSON.
+    :param path: path below the Connection's API path, such as ``reports/17``. (templated)
+    :param method: ``GET`` (default), ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
+    :param query: query parameters; default: none. (templated)
+    :param json: body; default: none. (templated)
+    :param paginate: whether a list is read over all its pages and its records are returned; only with ``GET``.
+        Default: ``False``.
+    :param openesg_conn_id: id of a Connection of type ``openesg``; default: ``openesg_default``. (templated)
+    :raises OpenESGConfigError: if a parameter cannot be used, or if the result is larger than 1 MiB.
+    :raises OpenESGContractError: if the response is not JSON.
     """
 
     template_fields: Sequence[str] = ("path", "query", "json", "openesg_conn_id")
-    template_fields_renderers = {"query": "json", "json": "json"}  # noqa: RUF012 - Airflow's own way to declare it
+    template_fields_renderers = {"query": "json", "json": "json"}  # noqa: RUF012 - declared this way by Airflow
     ui_color = "#dcefdc"
 
     def __init__(
         self,
         *,
         path: str,
-        method: str = "GET",
+        method: Method = "GET",
         query: Mapping[str, Any] | None = None,
         json: Any = None,
         paginate: bool = False,
@@ -59,20 +61,22 @@ class OpenESGOperator(BaseOperator):
         self.paginate = paginate
         self.openesg_conn_id = openesg_conn_id
         check_choice("method", method, METHODS)
+        if not is_template(path):
+            check_api_path(path)
+        check_boolean("paginate", paginate)
         if paginate and (method != "GET" or json is not None):
             raise OpenESGConfigError("paginate: True given; allowed only with method GET and without json.")
 
     def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's signature
-        """Make the call.
+        """Send the request.
 
-        :returns: the JSON of the answer; ``None`` where it has no body; the list of records with ``paginate``.
+        :return: JSON of the response, ``None`` if it has no body, or the list of records with ``paginate``.
         """
-        if not isinstance(self.path, str) or not self.path.strip():
-            raise OpenESGConfigError(f"path: {self.path!r} given; allowed: a path like reports/17.")
+        check_api_path(self.path)
         if self.query is not None and not isinstance(self.query, Mapping):
             raise OpenESGConfigError(f"query: {self.query!r:.100} given; allowed: a dict.")
         with OpenESGHook(self.openesg_conn_id) as hook:
-            return self._records(hook) if self.paginate else self._answer(hook)
+            return self._records(hook) if self.paginate else self._response(hook)
 
     def _records(self, hook: OpenESGHook) -> list[Any]:
         import msgspec
@@ -86,7 +90,7 @@ class OpenESGOperator(BaseOperator):
         self.log.info("GET %s: %d records", self.path, len(records))
         return records
 
-    def _answer(self, hook: OpenESGHook) -> Any:
+    def _response(self, hook: OpenESGHook) -> Any:
         response = hook.request(self.method, self.path, params=self.query, json=self.json)
         self.log.info("%s %s: HTTP %d, %d bytes", self.method, self.path, response.status_code, len(response.content))
         if not response.content:
@@ -104,6 +108,6 @@ class OpenESGOperator(BaseOperator):
     def _check_size(self, size: int) -> None:
         if size > MAX_RESULT_BYTES:
             raise OpenESGConfigError(
-                f"{self.method} {self.path}: more than {MAX_RESULT_BYTES // 1024:,} KiB: too large for an XCom."
-                " Narrow it by query, or use OpenESGToObjectStorageOperator or OpenESGToSqlOperator."
+                f"{self.method} {self.path}: a result of more than {MAX_RESULT_BYTES // 1024:,} KiB is too large"
+                " for an XCom. Reduce it with query, or use OpenESGToObjectStorageOperator or OpenESGToSqlOperator."
             )

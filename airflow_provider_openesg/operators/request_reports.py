@@ -1,9 +1,8 @@
-"""OpenESGRequestReportsOperator: ask providers for reports, one or thousands, nobody twice."""
+"""OpenESGRequestReportsOperator: request reports from companies, each only once."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, BaseOperator
@@ -11,44 +10,55 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGUntraceableError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
-from airflow_provider_openesg.parameters import check_choice, is_template
+from airflow_provider_openesg.parameters import check_request_options, check_request_rows, is_empty, is_template
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_openesg.parameters import OnDuplicate, OnInvalid
     from airflow_provider_openesg.reports.requests.run import Outcome, Result
 
 MAX_LISTED = 1000
-"""Rows in the XCom."""
+"""Largest number of rows in the XCom."""
 
 
 class OpenESGRequestReportsOperator(BaseOperator):
-    """Asks for a report for each row of a list, unless it was asked for before. Run it again at any time.
+    """Request a report for each row of a list, unless it was requested before. The task can be repeated at any time.
 
-    A row's key is its template, ``customer_identifier`` and ``reason``. A row without an identifier is sent with one
-    made of organization and e-mail address. What the platform has a request for is not sent again, and a request
-    whose answer is lost is looked up before it is tried again. Tasks of one machine and user take turns. Machines have
-    no lock in common: a task that sees that somebody else is sending its rows waits until that has ended; the guide
-    names what can still be sent twice. Airflow runs one instance of this task at a time (``max_active_tis_per_dag=1``,
-    unless given otherwise).
+    The key of a row is its template, ``customer_identifier`` and ``reason``. If a row has no identifier, one is derived
+    from organization name and e-mail address. A request that is on the platform is not sent again. If the response to a
+    request is lost, the request is looked up before it is sent again. A lock serializes the tasks of one machine and
+    user. There is no lock between machines: a task that detects another sender of its rows waits until that sender has
+    finished. The guide *Requesting reports* lists the cases in which a request can still be sent twice. Airflow runs
+    one instance of this task at a time by default (``max_active_tis_per_dag=1``).
 
-    :param requests: a list of dicts, or the output of another task; the path of a CSV file (``,`` or ``;``) as
-        ``ObjectStoragePath`` takes it; or, with ``sql_conn_id``, a query, or the path of a ``.sql`` file with one.
-        Columns are those of the platform's CSV upload. (templated)
-    :param template: id or key of the report template, for rows that name none. (templated)
-    :param sql_conn_id: Connection of the database that ``requests`` is a query for. (templated)
-    :param object_storage_conn_id: Connection of the store that ``requests`` is a path in.
-    :param on_invalid: ``fail``: nothing is sent where a row is at fault; ``skip``: the valid rows are.
-    :param on_duplicate: ``fail``: nothing is sent where two rows have one key; ``first``: the first of them is.
-    :param dry_run: check and look up, and say what would be sent.
-    :param openesg_conn_id: Connection of type ``openesg``. (templated)
-    :raises OpenESGConfigError: rows at fault, each named with column, value and what is allowed; or rows that the
-        platform refuses, once the others are sent.
-    :raises OpenESGApiError: the platform does not come back; a retry sends what is missing.
-    :raises AirflowFailException: the platform does not show what was sent: to be looked into, not retried.
+    :param requests: list of dicts, or the output of another task; or the path of a CSV file (delimiter ``,`` or ``;``)
+        for ``ObjectStoragePath``; or, with ``sql_conn_id``, a query or the path of a ``.sql`` file. The columns are
+        those of the platform's CSV upload. (templated)
+    :param template: id or key of the report template for rows without one; default: none. (templated)
+    :param sql_conn_id: id of the database Connection that runs the query in ``requests``. (templated)
+    :param object_storage_conn_id: id of the Connection for the path in ``requests``; default: Airflow's own for the
+        path. (templated)
+    :param on_invalid: ``fail`` (default): if a row is not valid, nothing is sent; ``skip``: the valid rows are sent.
+    :param on_duplicate: ``fail`` (default): if two rows have the same key, nothing is sent; ``first``: the first of
+        them is sent.
+    :param dry_run: whether rows are only checked and looked up, and nothing is sent. Default: ``False``.
+    :param openesg_conn_id: id of a Connection of type ``openesg``; default: ``openesg_default``. (templated)
+    :raises OpenESGConfigError: if rows are not valid (all are listed with column, value and allowed values), or if the
+        platform rejected rows after the others were sent.
+    :raises OpenESGApiError: if the platform does not respond; a retry sends the rows that are missing.
+    :raises AirflowFailException: if the platform does not show a request that was sent. Find the cause; do not retry.
     """
 
-    template_fields: Sequence[str] = ("requests", "template", "sql_conn_id", "openesg_conn_id")
+    template_fields: Sequence[str] = (
+        "requests",
+        "template",
+        "sql_conn_id",
+        "object_storage_conn_id",
+        "openesg_conn_id",
+    )
     template_ext: Sequence[str] = (".sql",)
     operator_extra_links = (OpenESGReportLink(),)
     ui_color = "#dcefdc"
@@ -60,8 +70,8 @@ class OpenESGRequestReportsOperator(BaseOperator):
         template: str | int | None = None,
         sql_conn_id: str | None = None,
         object_storage_conn_id: str | None = None,
-        on_invalid: str = "fail",
-        on_duplicate: str = "fail",
+        on_invalid: OnInvalid = "fail",
+        on_duplicate: OnDuplicate = "fail",
         dry_run: bool = False,
         openesg_conn_id: str = OpenESGHook.default_conn_name,
         **kwargs: Any,
@@ -74,27 +84,24 @@ class OpenESGRequestReportsOperator(BaseOperator):
         self.object_storage_conn_id = object_storage_conn_id
         self.on_invalid = on_invalid
         self.on_duplicate = on_duplicate
-        # Airflow 2's operators have a method of the name dry_run.
+        # Operators of Airflow 2 have a method named dry_run.
         self.dry_run_only = dry_run
         self.openesg_conn_id = openesg_conn_id
-        check_choice("on_invalid", on_invalid, ("fail", "skip"))
-        check_choice("on_duplicate", on_duplicate, ("fail", "first"))
-        if not isinstance(dry_run, bool):
-            raise OpenESGConfigError(f"dry_run: {dry_run!r:.100} given; allowed: True or False.")
-        if not is_template(requests):
-            _kind(requests)
+        check_request_options(on_invalid, on_duplicate, dry_run)
+        if not is_template(requests) and not _is_text(requests):
+            check_request_rows(requests)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Ask.
+        """Send the requests.
 
-        :returns: ``rows``, ``created``, ``existing``, ``skipped`` (with ``dry_run``: ``to_create``), and ``requests``:
-            of each row its ``row`` number, ``outcome``, key, ``request_id`` and ``report_id``; at most 1,000 of them.
+        :return: number of ``rows`` and of those ``created`` (with ``dry_run``: ``to_create``), ``existing`` and
+            ``skipped``; and ``requests``: number, outcome, key, ``request_id`` and ``report_id`` of at most 1,000 rows.
         """
         rows = self._rows()
         task = context.get("ti")
         with OpenESGHook(self.openesg_conn_id) as hook:
             base_url = hook.settings.base_url
-            # A task that fails has its button, too.
+            # Set before the requests, so that a task that fails has a link too.
             keep_link(context, base_url, "report-requests")
             try:
                 results = hook.request_reports(
@@ -106,20 +113,20 @@ class OpenESGRequestReportsOperator(BaseOperator):
                     retried=bool(task and task.try_number > 1),
                 )
             except OpenESGUntraceableError as error:
-                # A retry that cannot see what was sent would send it again.
+                # A retry could not find the requests that were sent, and would send them again.
                 raise AirflowFailException(str(error)) from error
-        ids = [result.known.request_id for result in results if result.known is not None]
+        ids = [result.request_id for result in results if result.request_id is not None]
         if len(ids) == 1:
             keep_link(context, base_url, "report-requests", ids[0])
-        return self._told(results)
+        return self._summary(results)
 
-    def _told(self, results: Sequence[Result]) -> dict[str, Any]:
-        refused = [result for result in results if result.outcome == "skipped" and result.key is not None]
-        if refused and self.on_invalid == "fail":
-            listed = "\n".join(f"row {result.row}: {result.why}" for result in refused)
+    def _summary(self, results: Sequence[Result]) -> dict[str, Any]:
+        rejected = [result for result in results if result.outcome == "skipped" and result.key is not None]
+        if rejected and self.on_invalid == "fail":
+            listed = "\n".join(f"row {result.row}: {result.message}" for result in rejected)
             raise OpenESGConfigError(
-                f"requests: {len(refused)} of {len(results)} rows were refused, the others are sent. "
-                f"on_invalid='skip' returns them instead.\n{listed}"
+                f"requests: the platform rejected {len(rejected)} of {len(results)} rows; the others were sent."
+                f" Correct the rows, or set on_invalid='skip' to return them instead.\n{listed}"
             )
         counts = Counter(result.outcome for result in results)
         sendable: Outcome = "to_create" if self.dry_run_only else "created"
@@ -131,17 +138,19 @@ class OpenESGRequestReportsOperator(BaseOperator):
         }
 
     def _rows(self) -> Any:
-        if _kind(self.requests) != "text":
+        if not _is_text(self.requests):
+            check_request_rows(self.requests)
             return self.requests
-        return self._rows_of_query() if self.sql_conn_id is not None else self._rows_of_file()
+        return self._rows_of_file() if is_empty(self.sql_conn_id) else self._rows_of_query()
 
     def _rows_of_query(self) -> list[dict[str, Any]]:
         hook: Any = BaseHook.get_hook(self.sql_conn_id or "")
         if not hasattr(hook, "get_records"):
             raise OpenESGConfigError(
-                f"sql_conn_id: {self.sql_conn_id!r} is a Connection of {type(hook).__name__}, which runs no SQL."
+                f"sql_conn_id: {self.sql_conn_id!r} given, whose hook {type(hook).__name__} cannot run SQL; allowed: a "
+                "Connection of a database."
             )
-        names, records = hook.run(self.requests, handler=_with_names)
+        names, records = hook.run(self.requests, handler=_names_and_records)
         return [dict(zip(names, record, strict=True)) for record in records]
 
     def _rows_of_file(self) -> Mapping[int, Mapping[str, Any]]:
@@ -151,11 +160,12 @@ class OpenESGRequestReportsOperator(BaseOperator):
         path = str(self.requests).strip()
         if path[:1] in ("[", "{"):
             raise OpenESGConfigError(
-                "requests: a list rendered to text given; pass the task's output itself (requests=other_task.output), "
-                "or set render_template_as_native_obj in the DAG."
+                "requests: a list rendered to text given; allowed: a list of dicts. Pass the output of the other task "
+                "itself (requests=other_task.output), or set render_template_as_native_obj in the DAG."
             )
+        conn_id = None if is_empty(self.object_storage_conn_id) else self.object_storage_conn_id
         try:
-            content = object_storage_path(path, self.object_storage_conn_id).read_bytes()
+            content = object_storage_path(path, conn_id).read_bytes()
         except (OSError, ValueError, ImportError) as error:
             raise OpenESGConfigError(
                 f"requests: {path!r} cannot be read ({error}). Allowed: a list of dicts, the path of a CSV file, or a "
@@ -164,22 +174,16 @@ class OpenESGRequestReportsOperator(BaseOperator):
         return read_csv(content, path)
 
 
-def _kind(requests: Any) -> str:
-    if isinstance(requests, str) and requests.strip() not in ("", "None"):
-        return "text"
-    if isinstance(requests, Sequence) and not isinstance(requests, str | bytes):
-        return "rows"
-    given = type(requests).__name__ if isinstance(requests, Mapping) else repr(requests)
-    raise OpenESGConfigError(
-        f"requests: {given:.100} given; allowed: a list of dicts, the path of a CSV file, or a query with sql_conn_id."
-    )
+def _is_text(requests: Any) -> bool:
+    """Return whether the rows are in a file or come from a query."""
+    return isinstance(requests, str) and not is_empty(requests)
 
 
-def _with_names(cursor: Any) -> tuple[list[str], list[Any]]:
+def _names_and_records(cursor: Any) -> tuple[list[str], list[Any]]:
     if cursor.description is None:
-        raise OpenESGConfigError("requests: a statement that returns no rows given; allowed: a query.")
+        raise OpenESGConfigError("requests: a statement without a result given; allowed: a query that returns rows.")
     names = [column[0] for column in cursor.description]
-    twice = next((name for name, count in Counter(map(str.lower, names)).items() if count > 1), None)
-    if twice is not None:
-        raise OpenESGConfigError(f"requests: the query has the column {twice!r} twice.")
+    repeated = next((name for name, count in Counter(map(str.lower, names)).items() if count > 1), None)
+    if repeated is not None:
+        raise OpenESGConfigError(f"requests: the query returns the column {repeated!r} twice. Rename one of them.")
     return names, cursor.fetchall()

@@ -259,18 +259,18 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("changes", "fault", "said"), CASES.values(), ids=CASES)
-def test_connection_that_does_not_work(hook_for, sandbox, changes, fault, said):
+@pytest.mark.parametrize(("changes", "fault", "message"), CASES.values(), ids=CASES)
+def test_connection_that_does_not_work(hook_for, sandbox, changes, fault, message):
     hook = hook_for(**changes)
     if fault:
         sandbox.fault(**fault)
-    check_refusal(hook, said, sandbox.client_secret, "not-the-secret")
+    check_refusal(hook, message, sandbox.client_secret, "not-the-secret")
 
 
-def check_refusal(hook, said, *secrets):
+def check_refusal(hook, parts, *secrets):
     ok, message = hook.test_connection()
     assert not ok
-    for part in said:
+    for part in parts:
         assert part in message
     for secret in secrets:
         assert secret not in message
@@ -291,8 +291,8 @@ def test_a_server_that_speaks_no_tls(hook_for, sandbox, plain_server):
 def test_certificate_that_is_not_trusted(hook_for, tls_sandbox):
     sandbox, authority = tls_sandbox
     given = {"host": sandbox.base_url, "login": sandbox.client_id, "password": sandbox.client_secret}
-    said = ["the certificate is not trusted", "CA bundle (ca_bundle)"]
-    check_refusal(hook_for(**given), said, sandbox.client_secret)
+    message = ["the certificate is not trusted", "CA bundle (ca_bundle)"]
+    check_refusal(hook_for(**given), message, sandbox.client_secret)
     for extra in ({"ca_bundle": authority}, {"verify_tls": False}):
         ok, message = hook_for(**given, extra=extra).test_connection()
         assert ok, message
@@ -301,9 +301,9 @@ def test_certificate_that_is_not_trusted(hook_for, tls_sandbox):
 @pytest.mark.parametrize("there", [True, False])
 def test_proxy(hook_for, sandbox, refusing_proxy, port, there):
     proxy = refusing_proxy if there else f"http://user:hunter22@127.0.0.1:{port}"
-    said = ["the proxy refuses to connect (HTTP 403)" if there else "the proxy does not answer", "Check Proxies"]
+    message = ["the proxy refuses to connect (HTTP 403)" if there else "the proxy does not answer", "Check Proxies"]
     hook = hook_for(host="https://openesg.invalid", extra={"proxies": proxy})
-    check_refusal(hook, said, sandbox.client_secret, "hunter22")
+    check_refusal(hook, message, sandbox.client_secret, "hunter22")
 
 
 def test_connection_that_is_not_there():

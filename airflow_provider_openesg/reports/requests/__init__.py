@@ -1,1 +1,1 @@
-"""Asking providers for reports: rows are read, checked, looked up and sent; nobody is asked twice. No Airflow here."""
+"""Report requests: read rows, check them, look up existing requests, send the others. No Airflow import."""

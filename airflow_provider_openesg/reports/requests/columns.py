@@ -1,18 +1,18 @@
-"""The columns of a list of report requests, as data: those of the platform's CSV upload, with their closed lists.
+"""The columns of a list of report requests and their allowed values: those of the platform's CSV upload.
 
-Source: the vendor's public page *CSV upload*. ISO 3166-1 codes are written out; time zones are those of the tz database
-that Python has.
+Source: the vendor's public page *CSV upload*. Time zones are those of Python's tz database.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 import zoneinfo
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING
+
+from airflow_provider_openesg.parameters import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -43,8 +43,8 @@ LEGAL_FORMS: Mapping[str, str] = {
     "ug-co-kg": "UG & Co. KG",
     "natural_person": "Natural person",
 }
-"""Key and display name. The keys are known, of the display names only ``GmbH`` is; the others are the usual ones. So
-both are compared without case, spaces, punctuation and what stands in brackets, ``ö`` as ``oe``: see :func:`_bare`."""
+"""Display names by key. The vendor publishes the keys and the display name ``GmbH``; the other display names are the
+usual ones. So keys and names are compared without case, spaces, punctuation and text in brackets, ``ö`` as ``oe``."""
 
 LOCALES = ("en_US", "de_DE", "fr_FR", "es_ES", "it_IT")
 SALUTATIONS = ("dear_mr", "dear_mrs", "good_day")
@@ -59,7 +59,7 @@ COUNTRIES = frozenset(
     MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS
     RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW
     TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
-    """.split()  # noqa: SIM905 - a page of one code a line helps nobody
+    """.split()  # noqa: SIM905 - one code per line would be 249 lines
 )
 
 _EMAIL = re.compile(r"[^@\s\"(),:;<>\[\\\]]{1,64}@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_](?:[\w-]*[^\W_])")
@@ -68,19 +68,19 @@ MAX_EMAIL = 254
 
 
 class NotAllowedError(ValueError):
-    """A value that a column does not take; the message says what it takes."""
+    """A value is not allowed in a column. The message names the allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column.
 
-    :param takes: what is allowed, in words (docs, error messages).
-    :param read: makes of a text, white space dropped and not empty, what is sent; raises :class:`NotAllowedError`.
-    :param mandatory: every row needs a value.
+    :param allowed: allowed values as text, for docs and error messages.
+    :param read: function from a stripped, non-empty text to the text that is sent; raises :class:`NotAllowedError`.
+    :param mandatory: whether every row needs a value.
     """
 
-    takes: str = "text"
+    allowed: str = "text"
     read: Callable[[str], str] = str
     mandatory: bool = False
 
@@ -114,7 +114,7 @@ def _timezones() -> frozenset[str]:
 
 def _timezone(text: str) -> str:
     if text not in _timezones():
-        raise NotAllowedError(_choices("a name of the tz database, such as Europe/Berlin", text, _timezones()))
+        raise NotAllowedError(_with_hint("a name of the tz database, such as Europe/Berlin", text, _timezones()))
     return text
 
 
@@ -131,29 +131,29 @@ def _legal_form(text: str) -> str:
     key = _LEGAL_FORMS.get(_bare(text))
     if key is None:
         allowed = f"{', '.join(LEGAL_FORMS)}, or a display name such as GmbH"
-        raise NotAllowedError(_choices(allowed, text, LEGAL_FORMS))
+        raise NotAllowedError(_with_hint(allowed, text, LEGAL_FORMS))
     return key
 
 
 def _one_of(*allowed: str, default: str = "") -> Column:
     def read(text: str) -> str:
         if text not in allowed:
-            raise NotAllowedError(_choices(", ".join(allowed), text, allowed))
+            raise NotAllowedError(_with_hint(", ".join(allowed), text, allowed))
         return text
 
     return Column(", ".join(f"`{each}`" for each in allowed) + (f"; default `{default}`" if default else ""), read)
 
 
-def _choices(takes: str, given: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(given, sorted(known), 1)
-    return takes + (f" (did you mean {near[0]!r}?)" if near else "")
+def _with_hint(allowed: str, given: str, names: Iterable[str]) -> str:
+    hint = did_you_mean(given, sorted(names))
+    return f"{allowed}.{hint}" if hint else allowed
 
 
 _ADDRESS = Column("an e-mail address", _email)
 _DAY = Column("an ISO 8601 date", _date)
 
 COLUMNS: Mapping[str, Column] = {
-    "report_template": Column("ID or key of a report template; needed where the task gives none"),
+    "report_template": Column("ID or key of a report template; needed if the task has no `template`"),
     "organization_name": Column(mandatory=True),
     "organization_legal_form": Column(
         f"{', '.join(f'`{key}`' for key in LEGAL_FORMS)}, or the usual name; default `gmbh`", _legal_form
@@ -170,7 +170,7 @@ COLUMNS: Mapping[str, Column] = {
     "organization_zip_code": Column(),
     "organization_city": Column(),
     "organization_country": Column("an ISO 3166-1 alpha-2 code; default `DE`", _country),
-    "user_email": Column(_ADDRESS.takes, _email, mandatory=True),
+    "user_email": Column(_ADDRESS.allowed, _email, mandatory=True),
     "user_first_name": Column(),
     "user_last_name": Column(),
     "user_phone": Column(),
@@ -178,10 +178,12 @@ COLUMNS: Mapping[str, Column] = {
     "user_locale": _one_of(*LOCALES, default="de_DE"),
     "user_timezone": Column("a name of the tz database; default `UTC`", _timezone),
     "personal_message": Column(),
-    "reason": Column("text: tells reports of one company apart; part of the row's key"),
+    "reason": Column("text that distinguishes reports of one company; part of the row's key"),
     "submission_date": _DAY,
     "creation_date": _DAY,
-    "customer_identifier": Column("text: your own name of the company; the row's key, with template and reason"),
+    "customer_identifier": Column(
+        "your own identifier of the company; the row's key, together with template and reason"
+    ),
     "provider_notification": _one_of(*NOTIFICATIONS, default="directly"),
     **{
         f"{requestor}_{part}": _ADDRESS if part == "email" else Column()
@@ -189,4 +191,4 @@ COLUMNS: Mapping[str, Column] = {
         for part in ("email", "first_name", "last_name")
     },
 }
-"""By name, in the order of the platform's page. Defaults are the platform's: what is not given is not sent."""
+"""Columns by name, in the order of the vendor's page. The platform sets the defaults: an empty value is not sent."""

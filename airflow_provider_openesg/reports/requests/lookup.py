@@ -1,12 +1,11 @@
-"""What the platform already has: its templates, and the requests that stand for keys."""
+"""Look up the report requests that the platform already has, by their keys."""
 
 from __future__ import annotations
 
 import logging
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_openesg.api import ALIASES, reference
 from airflow_provider_openesg.client.parallel import ordered
@@ -20,40 +19,48 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FEW = 20
-"""Up to so many identifiers are looked up one by one; beyond, the whole list is cheaper."""
+MAX_SINGLE_LOOKUPS = 20
+"""Number of identifiers up to which each has a lookup of its own. For more, reading the whole list is cheaper."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A request that the platform has."""
+class ExistingRequest(NamedTuple):
+    """Ids of a report request on the platform, and of its report."""
 
-    request_id: str | int
-    report_id: str | int | None
+    request_id: str
+    report_id: str | None
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> ExistingRequest:
+        """Return the ids in a record of a report request."""
+        report_id = reference(record, "report")
+        return cls(str(record["id"]), None if report_id is None else str(report_id))
 
 
-def find_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key, Known]:
-    """Return those of ``keys`` that the platform has requests for, whatever their status; of several the oldest.
+def find_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key, ExistingRequest]:
+    """Return the oldest request on the platform for each key that has one, with any status.
 
-    :raises OpenESGUntraceableError: its requests do not carry what keys are made of.
+    :raises OpenESGUntraceableError: if the platform's requests do not have the parts of a key.
     """
     return {key: requests[0] for key, requests in find_all_requests(client, keys).items()}
 
 
-def find_all_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key, list[Known]]:
-    """Return all requests that the platform has for ``keys``, the oldest of a key first.
+def find_all_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key, list[ExistingRequest]]:
+    """Return all requests on the platform for each key that has some, the oldest first.
 
-    :raises OpenESGUntraceableError: its requests do not carry what keys are made of.
+    :raises OpenESGUntraceableError: if the platform's requests do not have the parts of a key.
     """
     records: dict[Key, list[Mapping[str, Any]]] = {}
     for record in _records(client, sorted({key.customer_identifier for key in keys})):
         if (key := key_of(record)) in keys:
             records.setdefault(key, []).append(record)
-    found = {key: list(dict.fromkeys(map(known_of, sorted(some, key=_age)))) for key, some in records.items()}
-    for key, requests in found.items():
+    existing = {
+        key: list(dict.fromkeys(map(ExistingRequest.of, sorted(same_key, key=_age))))
+        for key, same_key in records.items()
+    }
+    for key, requests in existing.items():
         if len(requests) > 1:
-            log.warning("The platform has requests %s for %s.", ", ".join(str(r.request_id) for r in requests), key)
-    return found
+            log.warning("The platform has several requests for %s: %s", key, ", ".join(r.request_id for r in requests))
+    return existing
 
 
 def _age(record: Mapping[str, Any]) -> tuple[str, bool, Any]:
@@ -61,15 +68,15 @@ def _age(record: Mapping[str, Any]) -> tuple[str, bool, Any]:
 
 
 def key_of(record: Mapping[str, Any]) -> Key:
-    """Return the key that a request on the platform stands for.
+    """Return the key of a report request on the platform.
 
-    :raises OpenESGUntraceableError: the record does not say.
+    :raises OpenESGUntraceableError: if the record does not have a part of the key.
     """
     for name in ("customer_identifier", "report_template", "reason"):
         if not {name, *ALIASES.get(name, ())} & record.keys():
             raise OpenESGUntraceableError(
-                f"Report request {record.get('id')} has no {name!r}: what was asked before cannot be told, so nothing "
-                "is sent. See airflow_provider_openesg/api.py for what the API is taken to be."
+                f"Report request {record.get('id')} has no {name!r}, so earlier requests cannot be recognised and "
+                "nothing is sent. Compare the record with the assumptions in airflow_provider_openesg/api.py."
             )
     return Key(
         str(reference(record, "report_template")),
@@ -78,22 +85,19 @@ def key_of(record: Mapping[str, Any]) -> Key:
     )
 
 
-def known_of(record: Mapping[str, Any]) -> Known:
-    """Return the ids of a request on the platform."""
-    return Known(record["id"], reference(record, "report"))
-
-
 def _records(client: OpenESGClient, identifiers: list[str]) -> Iterator[Mapping[str, Any]]:
-    if len(identifiers) > FEW:
-        # Without filters: one that the platform reads in another way would hide what was asked before.
+    if len(identifiers) > MAX_SINGLE_LOOKUPS:
+        # No filters: if the platform reads a filter in another way, earlier requests would be hidden.
         for page in client.iter_pages("report-requests"):
             yield from page
         return
 
-    def of(identifier: str) -> list[dict[str, Any]]:
+    def records_of(identifier: str) -> list[dict[str, Any]]:
         filters = {"customer_identifier": identifier}
         return [row for page in client.iter_pages("report-requests", filters=filters) for row in page]
 
-    with closing(ordered((partial(of, each) for each in identifiers), client.settings.parallel_requests)) as answers:
-        for rows in answers:
+    with closing(
+        ordered((partial(records_of, each) for each in identifiers), client.settings.parallel_requests)
+    ) as pages:
+        for rows in pages:
             yield from rows

@@ -1,8 +1,7 @@
-"""Rows of a list of report requests: checked as a whole, before anything is sent."""
+"""Check the rows of a list of report requests. All rows are checked before anything is sent."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 from dataclasses import dataclass, field
@@ -11,20 +10,21 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
+from airflow_provider_openesg.parameters import did_you_mean
 from airflow_provider_openesg.reports.requests.columns import COLUMNS, NotAllowedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 DERIVED = "auto-"
-"""Prefix of a ``customer_identifier`` that this package has made."""
+"""Prefix of a ``customer_identifier`` that this package derives."""
 
-SHOWN = 10
-"""Rows that a fault common to many of them names."""
+MAX_SHOWN = 10
+"""Row numbers that are listed for an error that many rows have."""
 
 
 class Key(NamedTuple):
-    """What makes two requests the same request."""
+    """Identity of a report request: two rows with the same key are the same request."""
 
     template: str
     customer_identifier: str
@@ -36,8 +36,14 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a row cannot be sent."""
+class RowError:
+    """Why a row cannot be sent.
+
+    :param row: number of the row.
+    :param column: name of the column, or ``row``.
+    :param value: value that was given.
+    :param allowed: values that are allowed, as text.
+    """
 
     row: int
     column: str
@@ -45,32 +51,34 @@ class Fault:
     allowed: str
 
     def __str__(self) -> str:
-        return f"row {self.row}, {self._what}"
+        return f"row {self.row}, {self._text}"
 
     @property
-    def _what(self) -> str:
+    def _text(self) -> str:
         given = "no value" if self.value is None else f"{self.value!r:.100}"
         return f"{self.column}: {given} given; allowed: {self.allowed}"
 
     @classmethod
-    def listed(cls, faults: Iterable[Fault]) -> list[str]:
-        """Say all of them; what is wrong with a column, or with one value in many rows, once for all its rows."""
-        alike: dict[tuple[Any, ...], list[Fault]] = {}
-        for fault in faults:
-            of_column = fault.column not in COLUMNS
-            alike.setdefault((fault.column, fault.allowed, not of_column and repr(fault.value)), []).append(fault)
+    def grouped(cls, errors: Iterable[RowError]) -> list[str]:
+        """Return a message for each error; rows with the same error share a message."""
+        groups: dict[tuple[Any, ...], list[RowError]] = {}
+        for error in errors:
+            # An unknown column is the same error in all rows.
+            value = repr(error.value) if error.column in COLUMNS else None
+            groups.setdefault((error.column, error.allowed, value), []).append(error)
         return [
-            str(some[0]) if len(some) == 1 else f"{_rows([fault.row for fault in some])}, {some[0]._what}"
-            for some in alike.values()
+            str(group[0]) if len(group) == 1 else f"{_row_numbers([each.row for each in group])}, {group[0]._text}"
+            for group in groups.values()
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """A row that can be sent. ``repr`` shows no personal data.
+    """A valid row. Its ``repr`` has no personal data.
 
-    :param number: where it stands in the input.
-    :param body: of the POST.
+    :param number: number of the row in the input.
+    :param key: identity of the request.
+    :param body: body of the POST request.
     """
 
     number: int
@@ -79,52 +87,53 @@ class RequestRow:
 
 
 @dataclass(slots=True)
-class Checked:
-    """What became of an input.
+class CheckedRows:
+    """Result of the check of all rows.
 
-    :param faults: by row number.
-    :param repeated: row number -> number of the row before it that has the same key.
+    :param valid: rows that can be sent.
+    :param errors: errors by row number.
+    :param duplicates: number of a row -> number of an earlier row with the same key.
     """
 
     valid: list[RequestRow] = field(default_factory=list)
-    faults: dict[int, list[Fault]] = field(default_factory=dict)
-    repeated: dict[int, int] = field(default_factory=dict)
+    errors: dict[int, list[RowError]] = field(default_factory=dict)
+    duplicates: dict[int, int] = field(default_factory=dict)
 
 
 def check_rows(
     rows: Iterable[tuple[int, Mapping[str, Any]]], templates: Mapping[str, Any], default_template: Any = None
-) -> Checked:
+) -> CheckedRows:
     """Check every value of every row.
 
-    :param rows: with their numbers.
-    :param templates: id of a template by its id, as text, and by its key.
-    :param default_template: of rows that name none.
+    :param rows: row numbers and rows.
+    :param templates: template ids, by the id as text and by the key of each template.
+    :param default_template: id or key of the template for rows without one.
     """
-    checked, seen = Checked(), dict[Key, int]()
+    checked, rows_by_key = CheckedRows(), dict[Key, int]()
     for number, given in rows:
         row = _check_row(number, given, templates, default_template)
         if isinstance(row, RequestRow):
-            if row.key in seen:
-                checked.repeated[number] = seen[row.key]
+            if row.key in rows_by_key:
+                checked.duplicates[number] = rows_by_key[row.key]
             else:
-                seen[row.key] = number
+                rows_by_key[row.key] = number
                 checked.valid.append(row)
         else:
-            checked.faults[number] = row
+            checked.errors[number] = row
     return checked
 
 
 def _check_row(
     number: int, given: Any, templates: Mapping[str, Any], default_template: Any
-) -> RequestRow | list[Fault]:
+) -> RequestRow | list[RowError]:
     if not hasattr(given, "items"):
-        return [Fault(number, "row", given, "a dict of columns and values")]
-    faults: list[Fault] = []
+        return [RowError(number, "row", given, "a dict of columns and values")]
+    errors: list[RowError] = []
     body: dict[str, Any] = {}
     for name, value in given.items():
         column = str(name).strip().lower()
         if column not in COLUMNS:
-            faults.append(Fault(number, str(name), value, _known(column)))
+            errors.append(RowError(number, str(name), value, _known_columns(column)))
             continue
         try:
             text = _text(value)
@@ -133,35 +142,35 @@ def _check_row(
             if text is not None:
                 body[column] = COLUMNS[column].read(text)
         except NotAllowedError as error:
-            faults.append(Fault(number, column, value, str(error)))
+            errors.append(RowError(number, column, value, str(error)))
     template = body.get("report_template") or _text(default_template)
     if template is not None and template in templates:
         body["report_template"] = templates[template]
-    elif template is not None or not any(fault.column == "report_template" for fault in faults):
-        faults.append(Fault(number, "report_template", template, f"one of {', '.join(templates) or '(none)'}"))
+    elif template is not None or not any(error.column == "report_template" for error in errors):
+        errors.append(RowError(number, "report_template", template, f"one of {', '.join(templates) or '(none)'}"))
     for name, column_rule in COLUMNS.items():
-        if column_rule.mandatory and name not in body and not any(fault.column == name for fault in faults):
-            faults.append(Fault(number, name, None, f"{column_rule.takes}; it is mandatory"))
-    if faults:
-        return faults
+        if column_rule.mandatory and name not in body and not any(error.column == name for error in errors):
+            errors.append(RowError(number, name, None, f"{column_rule.allowed}; it is mandatory"))
+    if errors:
+        return errors
     body.setdefault("customer_identifier", _derived_identifier(body))
     key = Key(str(body["report_template"]), body["customer_identifier"], body.get("reason", ""))
     return RequestRow(number, key, body)
 
 
-def _rows(numbers: list[int]) -> str:
+def _row_numbers(numbers: list[int]) -> str:
     shown = f"{numbers[0]} to {numbers[-1]}"
     if numbers != list(range(numbers[0], numbers[-1] + 1)):
-        shown = ", ".join(map(str, numbers[:SHOWN])) + (", …" if len(numbers) > SHOWN else "")
+        shown = ", ".join(map(str, numbers[:MAX_SHOWN])) + (", …" if len(numbers) > MAX_SHOWN else "")
     return f"{len(numbers)} rows ({shown})"
 
 
 def _text(value: Any) -> str | None:
-    """Return a value as the CSV upload would have it; ``None`` for an empty one."""
+    """Return a value as text of the CSV upload; ``None`` if it is empty."""
     if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
         return None
     if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
-        value = int(value)  # pandas makes 4711 a 4711.0 where a column has gaps, databases a Decimal
+        value = int(value)  # pandas reads 4711 as 4711.0 if the column has gaps; databases return a Decimal
     if isinstance(value, datetime):
         if value.time().replace(tzinfo=None) != datetime.min.time():
             raise NotAllowedError("a date without a time of day")
@@ -174,16 +183,16 @@ def _text(value: Any) -> str | None:
 
 
 def _derived_identifier(body: Mapping[str, Any]) -> str:
-    """Return the same identifier for the same organization and contact, however they are spaced and capitalised.
+    """Return an identifier of organization and contact that does not depend on case and spaces.
 
-    Template and reason are parts of the key beside it.
+    Template and reason are not part of it, because they are own parts of the key.
     """
-    who = [" ".join(body[name].casefold().split()) for name in ("organization_name", "user_email")]
-    return DERIVED + hashlib.sha256("\0".join(who).encode()).hexdigest()[:24]
+    parts = [" ".join(body[name].casefold().split()) for name in ("organization_name", "user_email")]
+    return DERIVED + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
-def _known(column: str) -> str:
-    near = [name for name in COLUMNS if name.endswith(f"_{column}")] or difflib.get_close_matches(column, COLUMNS, 1)
-    if not near:
-        return f"the columns {', '.join(COLUMNS)}"
-    return f"a known column (did you mean {' or '.join(map(repr, near))}?)"
+def _known_columns(column: str) -> str:
+    """Return the allowed columns as text: the likely one, or all of them."""
+    matches = [name for name in COLUMNS if name.endswith(f"_{column}")]
+    hint = f" Did you mean {' or '.join(map(repr, matches))}?" if matches else did_you_mean(column, COLUMNS)
+    return f"a known column.{hint}" if hint else f"the columns {', '.join(COLUMNS)}"

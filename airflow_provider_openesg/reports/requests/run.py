@@ -1,4 +1,4 @@
-"""A run: check all rows, look up what was asked before, send the rest."""
+"""Request reports: check all rows, look up existing requests, send the others."""
 
 from __future__ import annotations
 
@@ -10,46 +10,51 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.reports.requests.lookup import Known, find_requests
-from airflow_provider_openesg.reports.requests.rows import Checked, Fault, Key, RequestRow, check_rows
-from airflow_provider_openesg.reports.requests.send import Sender, Sent
-from airflow_provider_openesg.reports.requests.worker_lock import Turn, turn
+from airflow_provider_openesg.parameters import check_id, check_request_options, check_request_rows, is_empty
+from airflow_provider_openesg.reports.requests.lookup import ExistingRequest, find_requests
+from airflow_provider_openesg.reports.requests.rows import CheckedRows, Key, RequestRow, RowError, check_rows
+from airflow_provider_openesg.reports.requests.send import Sender, SendResult
+from airflow_provider_openesg.reports.requests.worker_lock import WorkerLock, worker_lock
 from airflow_provider_openesg.reports.source import template_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.parameters import OnDuplicate, OnInvalid
 
 log = logging.getLogger(__name__)
 
-ON_INVALID = ("fail", "skip")
-ON_DUPLICATE = ("fail", "first")
 Outcome = Literal["created", "existing", "skipped", "to_create"]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one row.
+    """Result of one row.
 
-    :param row: its number in the input.
-    :param why: why it was skipped; names values of the row.
+    :param row: number of the row in the input.
+    :param outcome: ``created``, ``existing``, ``skipped``, or with ``dry_run`` ``to_create``.
+    :param key: template, customer identifier and reason; ``None`` if the row is not valid.
+    :param request_id: id of the report request on the platform, if it exists.
+    :param report_id: id of its report, if it exists.
+    :param message: why the row was skipped; may contain values of the row.
     """
 
     row: int
     outcome: Outcome
     key: Key | None = None
-    known: Known | None = None
-    why: str | None = None
+    request_id: str | None = None
+    report_id: str | None = None
+    message: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it for an XCom."""
-        answer: dict[str, Any] = {"row": self.row, "outcome": self.outcome}
+        """Return the result as JSON for an XCom. Parts that the row does not have are left out."""
+        result: dict[str, Any] = {"row": self.row, "outcome": self.outcome}
         if self.key is not None:
-            answer |= self.key._asdict()
-        if self.known is not None:
-            answer |= {"request_id": self.known.request_id, "report_id": self.known.report_id}
-        return answer | ({"why": self.why} if self.why is not None else {})
+            result |= self.key._asdict()
+        if self.request_id is not None:
+            result |= {"request_id": self.request_id, "report_id": self.report_id}
+        return result | ({"message": self.message} if self.message is not None else {})
 
 
 def request_reports(
@@ -57,42 +62,51 @@ def request_reports(
     rows: Iterable[Mapping[str, Any]] | Mapping[int, Mapping[str, Any]],
     *,
     template: str | int | None = None,
-    on_invalid: str = "fail",
-    on_duplicate: str = "fail",
+    on_invalid: OnInvalid = "fail",
+    on_duplicate: OnDuplicate = "fail",
     dry_run: bool = False,
     retried: bool = False,
     directory: str | None = None,
 ) -> list[Result]:
-    """Ask for a report for each row, unless it was asked for before.
+    """Request a report for each row, unless the platform already has the request.
 
-    :param rows: dicts by column (:data:`~airflow_provider_openesg.reports.requests.columns.COLUMNS`); a mapping
-        says what number messages call each by, else it is from 1.
-    :param template: id or key, of rows that name none.
-    :param on_invalid: ``fail``: where a row is at fault nothing is sent; ``skip``: the others are.
-    :param on_duplicate: of rows with one key, ``first``: the first is sent; ``fail``: nothing is.
-    :param dry_run: send nothing.
-    :param retried: an earlier try may have been cut off, maybe on another worker.
-    :param directory: of the lock, as that of the token cache.
-    :raises OpenESGConfigError: rows at fault (all of them are named), or no lock.
-    :raises OpenESGApiError: the platform refuses, or does not come back.
-    :raises OpenESGUntraceableError: what was asked before, or just now, cannot be told.
+    :param client: client of the platform.
+    :param rows: dicts by column (:data:`~airflow_provider_openesg.reports.requests.columns.COLUMNS`); or a mapping from
+        row numbers, which messages show, to such dicts. By default, rows are numbered from 1.
+    :param template: id or key of the report template for rows without one.
+    :param on_invalid: ``fail``: if a row is not valid, nothing is sent; ``skip``: the valid rows are sent.
+    :param on_duplicate: ``fail``: if two rows have the same key, nothing is sent; ``first``: the first of them is sent.
+    :param dry_run: whether nothing is sent.
+    :param retried: whether an earlier try may have been interrupted, possibly on another worker.
+    :param directory: folder of the lock file; default: the folder of the token cache.
+    :return: result of each row, sorted by row number.
+    :raises OpenESGConfigError: if a parameter cannot be used, if rows are not valid (all are listed), or if the lock
+        cannot be used.
+    :raises OpenESGApiError: if the platform rejects the client, or does not respond.
+    :raises OpenESGUntraceableError: if the platform does not show earlier requests by their keys.
     """
+    check_request_options(on_invalid, on_duplicate, dry_run)
+    check_request_rows(rows)
+    default_template = None if is_empty(template) else check_id("template", template)
     numbered = rows.items() if isinstance(rows, Mapping) else enumerate(rows, 1)
-    checked = check_rows(numbered, template_ids(client), template)
-    _raise_for_faults(checked, on_invalid, on_duplicate)
+    checked = check_rows(numbered, template_ids(client), default_template)
+    _raise_for_errors(checked, on_invalid, on_duplicate)
     keys = {row.key for row in checked.valid}
-    # No lock for a dry run: it may read what another task is about to change.
-    with nullcontext() if dry_run else turn(client.settings.api_url, directory) as own_turn:
+    # A dry run needs no lock: it changes nothing.
+    with nullcontext() if dry_run else worker_lock(client.settings.api_url, directory) as lock:
         existing = find_requests(client, keys)
         missing = [row for row in checked.valid if row.key not in existing]
-        log.info("%d rows: %d asked before, %d to send", len(checked.valid), len(existing), len(missing))
-        sent = Sent()
-        if own_turn is not None and missing:
-            sent = _send(client, own_turn, missing, retried=retried)
+        log.info("%d valid rows: %d already requested, %d to send", len(checked.valid), len(existing), len(missing))
+        sent = SendResult()
+        if lock is not None and missing:
+            sent = _send(client, lock, missing, retried=retried)
     results = [_result(row, existing | sent.existing, sent) for row in checked.valid]
-    results += [Result(number, "skipped", why="; ".join(map(str, faults))) for number, faults in checked.faults.items()]
     results += [
-        Result(number, "skipped", why=f"the same request as row {first}") for number, first in checked.repeated.items()
+        Result(number, "skipped", message="; ".join(map(str, errors))) for number, errors in checked.errors.items()
+    ]
+    results += [
+        Result(number, "skipped", message=f"the same request as row {first}")
+        for number, first in checked.duplicates.items()
     ]
     results.sort(key=lambda result: result.row)
     counts = Counter(result.outcome for result in results)
@@ -100,41 +114,43 @@ def request_reports(
     return results
 
 
-def _send(client: OpenESGClient, own_turn: Turn, missing: list[RequestRow], *, retried: bool) -> Sent:
+def _send(client: OpenESGClient, lock: WorkerLock, missing: list[RequestRow], *, retried: bool) -> SendResult:
     sender = Sender(client)
-    if retried or own_turn.in_doubt:
+    if retried or lock.interrupted:
         log.info(
-            "An earlier try may have been cut off while it was sending, or still be at work elsewhere: looking again "
-            "in %.0f s before anything is sent.",
+            "An earlier try may have been interrupted, or may still be sending on another machine. Looking up its "
+            "requests again in %.0f s, before anything is sent.",
             client.settings.settle_time,
         )
-        sender.wait_for_others(missing)
-    own_turn.begin_sending()
+        sender.wait_for_other_senders(missing)
+    lock.start_sending()
     sent = sender.send(missing)
-    own_turn.all_known()
+    lock.finish_sending()
     return sent
 
 
-def _result(row: RequestRow, existing: Mapping[Key, Known], sent: Sent) -> Result:
+def _result(row: RequestRow, existing: Mapping[Key, ExistingRequest], sent: SendResult) -> Result:
     if row.key in existing:
-        return Result(row.number, "existing", row.key, existing[row.key])
+        return Result(row.number, "existing", row.key, *existing[row.key])
     if row.key in sent.created:
-        return Result(row.number, "created", row.key, sent.created[row.key])
-    if row.key in sent.refused:
-        return Result(row.number, "skipped", row.key, why=f"refused by the platform: {sent.refused[row.key]}")
+        return Result(row.number, "created", row.key, *sent.created[row.key])
+    if row.key in sent.rejected:
+        return Result(row.number, "skipped", row.key, message=f"rejected by the platform: {sent.rejected[row.key]}")
     return Result(row.number, "to_create", row.key)
 
 
-def _raise_for_faults(checked: Checked, on_invalid: str, on_duplicate: str) -> None:
-    faults = Fault.listed(fault for row_faults in checked.faults.values() for fault in row_faults)
-    repeated = [
+def _raise_for_errors(checked: CheckedRows, on_invalid: OnInvalid, on_duplicate: OnDuplicate) -> None:
+    errors = RowError.grouped(error for row_errors in checked.errors.values() for error in row_errors)
+    duplicates = [
         f"row {number}: the same request (customer_identifier, template, reason) as row {first}"
-        for number, first in checked.repeated.items()
+        for number, first in checked.duplicates.items()
     ]
-    fatal = (faults if on_invalid == "fail" else []) + (repeated if on_duplicate == "fail" else [])
+    fatal = (errors if on_invalid == "fail" else []) + (duplicates if on_duplicate == "fail" else [])
     if fatal:
-        ways = "; on_invalid='skip' sends the valid rows" if faults and on_invalid == "fail" else ""
-        ways += "; on_duplicate='first' sends the first of equal rows" if repeated and on_duplicate == "fail" else ""
-        raise OpenESGConfigError(f"requests: nothing was sent{ways}. Faults: {len(fatal)}\n" + "\n".join(fatal))
-    for fault in faults:
-        log.warning("Skipped: %s", fault)
+        hints = " on_invalid='skip' sends the valid rows." if errors and on_invalid == "fail" else ""
+        hints += " on_duplicate='first' sends the first of equal rows." if duplicates and on_duplicate == "fail" else ""
+        raise OpenESGConfigError(
+            f"requests: nothing was sent. Correct the rows.{hints} Errors: {len(fatal)}\n" + "\n".join(fatal)
+        )
+    for error in errors:
+        log.warning("Skipped: %s", error)

@@ -1,4 +1,4 @@
-"""Sending requests: each once. A POST whose answer is lost is looked up before it is tried again."""
+"""Send report requests, each once. A request whose response is lost is looked up before it is sent again."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from airflow_provider_openesg.exceptions import (
     OpenESGUntraceableError,
 )
 from airflow_provider_openesg.reports.requests.lookup import (
-    Known,
+    ExistingRequest,
     find_all_requests,
     find_requests,
     key_of,
-    known_of,
 )
 
 if TYPE_CHECKING:
@@ -34,34 +33,35 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_LOST_IN_A_ROW = 10
-"""Then the platform is left alone until it was looked at again."""
+"""Lost responses in a row after which a round ends and the requests are looked up."""
 
-MAX_VAIN_ROUNDS = 3
-"""Rounds in a row that settle not one row: then it is an error."""
+MAX_ROUNDS_WITHOUT_PROGRESS = 3
+"""Rounds in a row without a known outcome after which the task fails."""
 
-_ABOUT_THE_ROW = frozenset({400, 409, 413, 422})
+_ROW_STATUSES = frozenset({400, 409, 413, 422})
+"""HTTP statuses with which the platform rejects one row, and not the client."""
 
 
 @dataclass(slots=True)
-class Sent:
-    """What became of the rows that were sent, by key.
+class SendResult:
+    """Outcomes of the rows that were sent, by key.
 
-    :param created: sent by this run, whether the answer said so or a later look.
-    :param existing: sent by somebody else in the meantime, or refused as a conflict and there.
-    :param refused: what the platform says against a row.
+    :param created: sent by this run, as shown by the response or by a later lookup.
+    :param existing: sent by another task in the meantime, or rejected as a conflict and found on the platform.
+    :param rejected: the platform's message about the row.
     """
 
-    created: dict[Key, Known] = field(default_factory=dict)
-    existing: dict[Key, Known] = field(default_factory=dict)
-    refused: dict[Key, str] = field(default_factory=dict)
+    created: dict[Key, ExistingRequest] = field(default_factory=dict)
+    existing: dict[Key, ExistingRequest] = field(default_factory=dict)
+    rejected: dict[Key, str] = field(default_factory=dict)
 
-    def settled(self, row: RequestRow) -> bool:
-        """Tell whether it is known what became of a row."""
-        return row.key in self.created or row.key in self.existing or row.key in self.refused
+    def has(self, row: RequestRow) -> bool:
+        """Return whether the outcome of a row is known."""
+        return row.key in self.created or row.key in self.existing or row.key in self.rejected
 
 
-class _Losses:
-    """Answers lost in one round; it is stopped when too many are in a row."""
+class _LostResponses:
+    """Lost responses of one round. Too many in a row end the round."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()
@@ -70,7 +70,7 @@ class _Losses:
         self._lock = threading.Lock()
 
     def count(self, error: OpenESGError | None) -> None:
-        """Count an answer that came, or one that was lost."""
+        """Count a response: ``None``, or the error of a lost one."""
         with self._lock:
             self._in_a_row = 0 if error is None else self._in_a_row + 1
             self.last = error or self.last
@@ -79,132 +79,135 @@ class _Losses:
 
 
 class Sender:
-    """Sends rows, several at once, until it is known of each what became of it.
+    """Send rows, several at the same time, until the outcome of each row is known.
 
-    A row whose answer is lost is looked for after the Connection's ``settle_time``, before it is sent again.
+    A row whose response is lost is looked up after the Connection's ``settle_time``, before it is sent again.
     """
 
     def __init__(self, client: OpenESGClient) -> None:
         self._client = client
         self._settle_seconds = client.settings.settle_time
-        self.sent = Sent()
+        self.sent = SendResult()
 
-    def send(self, rows: Sequence[RequestRow]) -> Sent:
-        """Send every row.
+    def send(self, rows: Sequence[RequestRow]) -> SendResult:
+        """Send all rows.
 
-        The first alone, and it is looked up before the second leaves: a platform that does not show a request by its
-        key would be asked anew by every retry. The same look shows whether somebody else is sending these rows.
+        The first row is sent alone and looked up before the second. If the platform did not show requests by their
+        keys, every retry would send them again. The same lookup shows whether another task is sending these rows.
 
-        :raises OpenESGApiError: the platform refuses more than a row, or does not come back.
-        :raises OpenESGUntraceableError: what was sent cannot be found again by its key. Never retry that by machine.
+        :raises OpenESGApiError: if the platform rejects the client, or does not respond.
+        :raises OpenESGUntraceableError: if a request that was sent cannot be found by its key. Do not retry.
         """
         progress = Progress("report requests sent")
-        waiting, vain, proven = [row for row in rows if not self.sent.settled(row)], 0, False
+        waiting, rounds_without_progress, verified = self._without_outcome(rows), 0, False
         while waiting:
-            batch = waiting if proven else waiting[:1]
+            batch = waiting if verified else waiting[:1]
             lost = self._round(batch, progress, len(rows))
             if lost is not None:
-                self._look_for_lost(batch, lost)
-            if not proven and batch[0].key in self.sent.created:
-                if not self._prove(batch[0].key, waiting):
-                    self.wait_for_others(waiting)
-                proven = True
-            before, waiting = len(waiting), [row for row in waiting if not self.sent.settled(row)]
-            vain = vain + 1 if len(waiting) == before else 0
-            if lost is not None and vain == MAX_VAIN_ROUNDS:
+                self._look_up_lost(batch, lost)
+            if not verified and batch[0].key in self.sent.created:
+                if not self._verify_first(batch[0].key, waiting):
+                    self.wait_for_other_senders(waiting)
+                verified = True
+            before, waiting = len(waiting), self._without_outcome(waiting)
+            rounds_without_progress = rounds_without_progress + 1 if len(waiting) == before else 0
+            if lost is not None and rounds_without_progress == MAX_ROUNDS_WITHOUT_PROGRESS:
                 raise lost
         return self.sent
 
+    def _without_outcome(self, rows: Sequence[RequestRow]) -> list[RequestRow]:
+        return [row for row in rows if not self.sent.has(row)]
+
     def _round(self, rows: Sequence[RequestRow], progress: Progress, total: int) -> OpenESGError | None:
-        """Send each row once; return the error of a lost answer, where one was lost."""
-        losses = _Losses()
+        """Send each row once, and return the error of the last lost response, if any."""
+        lost = _LostResponses()
 
         def post(row: RequestRow) -> None:
-            if not losses.stop.is_set():
-                losses.count(self._post(row))
+            if not lost.stop.is_set():
+                lost.count(self._post(row))
 
-        # On the way out the pool waits for calls that are under way: nobody else's turn begins before they have ended.
+        # On exit, the pool waits for requests in flight: the lock must not be released before they have ended.
         with ThreadPoolExecutor(self._client.settings.parallel_requests, thread_name_prefix="openesg") as pool:
             try:
                 calls = {pool.submit(post, row): row for row in rows}
                 for call in as_completed(calls):
                     call.result()
-                    progress.add(self.sent.settled(calls[call]), total)
+                    progress.add(self.sent.has(calls[call]), total)
             finally:
-                losses.stop.set()
-        return losses.last
+                lost.stop.set()
+        return lost.last
 
     def _post(self, row: RequestRow) -> OpenESGError | None:
-        """Send a row; return the error where the answer is lost."""
+        """Send a row, and return the error if its response is lost."""
         try:
             response = self._client.request("POST", RESOURCES["report-requests"].path, json=row.body)
         except OpenESGApiError as error:
             if error.status is None or error.status >= 500:
                 return error
-            if error.status not in _ABOUT_THE_ROW:
+            if error.status not in _ROW_STATUSES:
                 raise
-            if error.status == 409 and row.key in (found := find_requests(self._client, {row.key})):
-                self.sent.existing[row.key] = found[row.key]
+            if error.status == 409 and row.key in (existing := find_requests(self._client, {row.key})):
+                self.sent.existing[row.key] = existing[row.key]
             else:
-                self.sent.refused[row.key] = f"HTTP {error.status}: {error.message}"
+                self.sent.rejected[row.key] = f"HTTP {error.status}: {error.message}"
             return None
         try:
             record = response.json()["report_request"]
-            known = known_of(record)
+            created = ExistingRequest.of(record)
         except (ValueError, LookupError, TypeError):
-            return OpenESGContractError("POST report-requests: the answer does not say which request was created.")
-        # The answer of 2023 says no more than ids; where it says what it has stored, that is held against the row.
+            return OpenESGContractError("POST report-requests: the response has no id of the request that was created.")
+        # The API of 2023 returns only ids. If the response has the key that was stored, compare it with the row's.
         if record.keys() >= {"customer_identifier", "report_template", "reason"} and key_of(record) != row.key:
             raise OpenESGUntraceableError(
-                f"Report request {known.request_id} was sent as {row.key} and stored as {key_of(record)}: it will not "
-                "be found again, so nothing more is sent."
+                f"Report request {created.request_id} was sent as {row.key} and stored as {key_of(record)}. A retry "
+                "would not find it, so nothing more is sent. Correct the row so that the platform stores it unchanged."
             )
-        self.sent.created[row.key] = known
+        self.sent.created[row.key] = created
         return None
 
-    def _look_for_lost(self, batch: Sequence[RequestRow], lost: OpenESGError) -> None:
-        open_keys = {row.key for row in batch if not self.sent.settled(row)}
+    def _look_up_lost(self, batch: Sequence[RequestRow], lost: OpenESGError) -> None:
+        keys = {row.key for row in self._without_outcome(batch)}
         log.warning(
-            "%d report requests are not settled; looking which of them the platform has, in %.0f s. Last loss: %s",
-            len(open_keys),
+            "The outcome of %d report requests is not known. Looking them up in %.0f s. Last error: %s",
+            len(keys),
             self._settle_seconds,
             lost,
         )
         clock.sleep(self._settle_seconds)
-        self.sent.created |= find_requests(self._client, open_keys)
+        self.sent.created |= find_requests(self._client, keys)
 
-    def wait_for_others(self, rows: Sequence[RequestRow]) -> None:
-        """Wait as long as somebody else (an earlier try, a task on another machine) is still sending these rows."""
-        open_keys = {row.key for row in rows if not self.sent.settled(row)}
-        while open_keys:
+    def wait_for_other_senders(self, rows: Sequence[RequestRow]) -> None:
+        """Wait until no other sender (an earlier try, or a task on another machine) adds requests for these rows."""
+        keys = {row.key for row in self._without_outcome(rows)}
+        while keys:
             clock.sleep(self._settle_seconds)
-            found = find_requests(self._client, open_keys)
-            if not found:
+            added = find_requests(self._client, keys)
+            if not added:
                 return
-            self.sent.existing |= found
-            open_keys -= found.keys()
+            self.sent.existing |= added
+            keys -= added.keys()
             log.warning(
-                "Somebody else is sending these rows: %d since the last look, %d left; looking again in %.0f s.",
-                len(found),
-                len(open_keys),
+                "Another task is sending these rows: %d added since the last lookup, %d missing. Next in %.0f s.",
+                len(added),
+                len(keys),
                 self._settle_seconds,
             )
 
-    def _prove(self, first: Key, rows: Sequence[RequestRow]) -> bool:
-        """Look whether the first is there by its key; tell whether nobody else is sending these rows.
+    def _verify_first(self, first: Key, rows: Sequence[RequestRow]) -> bool:
+        """Look up the first request by its key, and return whether no other task is sending these rows.
 
-        Where two have begun at the same moment, both see both first requests: the older one's sender goes on.
+        If two tasks start at the same moment, both find both first requests: the sender of the older one continues.
         """
-        keys = {first} | {row.key for row in rows if not self.sent.settled(row)}
+        keys = {first} | {row.key for row in self._without_outcome(rows)}
         for pause in (0, self._settle_seconds):
             clock.sleep(pause)
-            found = find_all_requests(self._client, keys)
-            if first in found:
-                oldest = found.pop(first)[0]
-                self.sent.existing |= {key: requests[0] for key, requests in found.items()}
-                return not found and oldest.request_id == self.sent.created[first].request_id
+            existing = find_all_requests(self._client, keys)
+            if first in existing:
+                oldest = existing.pop(first)[0]
+                self.sent.existing |= {key: requests[0] for key, requests in existing.items()}
+                return not existing and oldest.request_id == self.sent.created[first].request_id
         raise OpenESGUntraceableError(
             f"Report request {self.sent.created[first].request_id} was sent, but the platform's list does not show it "
-            f"by its {first}. A retry would send it again, so nothing more is sent. See "
-            "airflow_provider_openesg/api.py for what the API is taken to be."
+            f"by its {first}. A retry would send it again, so nothing more is sent. Compare the list with the "
+            "assumptions in airflow_provider_openesg/api.py."
         )

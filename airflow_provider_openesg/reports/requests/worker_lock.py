@@ -1,4 +1,4 @@
-"""One task of a worker at a time asks a platform, and the next one knows whether the one before was cut off."""
+"""A lock for the tasks of one machine that send report requests, with a note of interrupted senders."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Turn:
-    """A task's turn: from its look-up to the last answer no other task of this machine and user sends a request.
+class WorkerLock:
+    """The acquired lock: until it is released, no other task of this machine and user sends report requests.
 
-    :param mark: a file that is there while requests may be under way whose outcome nobody knows.
+    :param marker: file that exists while requests with unknown outcomes may be in flight.
     """
 
-    def __init__(self, mark: Path) -> None:
-        self._mark = mark
+    def __init__(self, marker: Path) -> None:
+        self._marker = marker
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether a task before this one was cut off, so that the platform may still be carrying out its last calls."""
-        return self._mark.exists()
+    def interrupted(self) -> bool:
+        """Whether an earlier task was killed while sending, so that the platform may still process its requests."""
+        return self._marker.exists()
 
-    def begin_sending(self) -> None:
-        """Note, before anything is sent, that outcomes are open."""
-        self._mark.touch(mode=0o600)
+    def start_sending(self) -> None:
+        """Create the marker. Call it before the first request is sent."""
+        self._marker.touch(mode=0o600)
 
-    def all_known(self) -> None:
-        """Note that every outcome is known."""
-        self._mark.unlink(missing_ok=True)
+    def finish_sending(self) -> None:
+        """Remove the marker. Call it when the outcome of every request is known."""
+        self._marker.unlink(missing_ok=True)
 
 
 @contextmanager
-def turn(api_url: str, directory: str | None = None) -> Iterator[Turn]:
-    """Wait for this task's turn. The kernel frees the lock of a process that dies, however it does.
+def worker_lock(api_url: str, directory: str | None = None) -> Iterator[WorkerLock]:
+    """Acquire the lock. The kernel releases it when the process ends, even if it is killed.
 
-    One lock for the platform, whatever Connection, template or rows: two lists may share a row that neither knows of.
+    There is one lock per platform, not per Connection, template or list, because two lists may have rows in common.
 
-    :param directory: as that of the token cache.
-    :raises OpenESGConfigError: no lock can be had; without one nothing is sent.
+    :param api_url: URL of the API.
+    :param directory: folder of the lock file; default: the folder of the token cache.
+    :raises OpenESGConfigError: if the lock file cannot be used. Nothing is sent without the lock.
     """
     home = cache_directory(directory)
     name = f"requests-{hashlib.sha256(api_url.encode()).hexdigest()[:32]}"
@@ -59,14 +60,14 @@ def turn(api_url: str, directory: str | None = None) -> Iterator[Turn]:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            log.info("Another task of this worker is asking %s for reports; waiting until it is done.", api_url)
+            log.info("Another task of this machine is sending report requests to %s; waiting for its lock.", api_url)
             lock.acquire(timeout=-1)
     except (OSError, NotImplementedError) as error:
         raise OpenESGConfigError(
-            f"[openesg] credential_cache_dir: {home} cannot be used for the lock that keeps two tasks from writing to "
-            f"the same person ({error}). Name a directory that the user of the tasks can write to."
+            f"[openesg] credential_cache_dir: {home} cannot be used for the lock that prevents two tasks from sending "
+            f"the same request ({error}). Set a directory that the user of the tasks can write to."
         ) from None
     try:
-        yield Turn(home / f"{name}.open")
+        yield WorkerLock(home / f"{name}.open")
     finally:
         lock.release()

@@ -63,12 +63,12 @@ def test_one_email_per_row(sandbox_factory, token_cache_dir, connect, rows, writ
         sandbox.fault(path="/api/v1/", **fault)
     draw, killed, grew = random.Random(5), 0, 0
     with ExitStack() as stack:
-        # Three tasks with the same rows; those that wait for their turn are killed as well.
+        # Three tasks with the same rows; those that wait for the lock are killed too.
         tasks = [stack.enter_context(worker(tmp_path / f"worker-{number}.log")) for number in range(3)]
-        for turn in range(KILLS // 3):
+        for kill_round in range(KILLS // 3):
             pids = [begin(requests=str(path), try_number=1) for begin, _ in tasks]
             # Most are killed while they send, however slow the machine is; some after a while, wherever they are.
-            before, deadline = len(written_to(sandbox)), time.monotonic() + (60 if turn % 3 else 4)
+            before, deadline = len(written_to(sandbox)), time.monotonic() + (60 if kill_round % 3 else 4)
             goal = before + draw.randrange(1, 60)
             while len(written_to(sandbox)) < goal and time.monotonic() < deadline:
                 time.sleep(draw.uniform(0.05, 0.1))

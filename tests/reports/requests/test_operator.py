@@ -23,21 +23,21 @@ def ask(requests, try_number=1, **arguments):
 
 
 def test_a_list(rows, sandbox):
-    said = ask(rows(2))
-    assert {name: said[name] for name in ("rows", "created", "existing", "skipped")} == {
+    result = ask(rows(2))
+    assert {name: result[name] for name in ("rows", "created", "existing", "skipped")} == {
         "rows": 2,
         "created": 2,
         "existing": 0,
         "skipped": 0,
     }
-    assert said["requests"][1] == {
+    assert result["requests"][1] == {
         "row": 2,
         "outcome": "created",
         "template": "1",
         "customer_identifier": "L-1",
         "reason": "2026",
-        "request_id": sandbox.state()["emails"][1]["report_request"],
-        "report_id": said["requests"][1]["report_id"],
+        "request_id": str(sandbox.state()["emails"][1]["report_request"]),
+        "report_id": result["requests"][1]["report_id"],
     }
     assert json.loads(json.dumps(ask(tuple(rows(3)))))["existing"] == 2
 
@@ -73,8 +73,8 @@ def test_a_query(sandbox, tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_DUCK", json.dumps({"conn_type": "duckdb", "host": database}))
     query = """SELECT name AS ORGANIZATION_NAME, mail AS user_email, number AS customer_identifier,
         NULL AS user_locale, DATE '2026-04-30' AS submission_date FROM suppliers"""
-    said = ask(query, sql_conn_id="duck", template="vsme")
-    assert said["requests"][0]["customer_identifier"] == "4711"
+    result = ask(query, sql_conn_id="duck", template="vsme")
+    assert result["requests"][0]["customer_identifier"] == "4711"
     assert len(sandbox.state()["emails"]) == 1
 
 
@@ -83,7 +83,7 @@ def test_an_empty_list_is_nothing_to_do():
 
 
 @pytest.mark.parametrize(
-    ("requests", "said"),
+    ("requests", "message"),
     [
         (None, "None given; allowed: a list of dicts"),
         ("", "allowed: a list of dicts"),
@@ -92,8 +92,8 @@ def test_an_empty_list_is_nothing_to_do():
         ("/not/there.csv", "cannot be read"),
     ],
 )
-def test_what_is_no_list(requests, said):
-    with pytest.raises(OpenESGConfigError, match=said):
+def test_not_a_list(requests, message):
+    with pytest.raises(OpenESGConfigError, match=message):
         ask(requests)
 
 
@@ -104,20 +104,22 @@ def test_parameters_are_checked_in_the_dag_file(wrong):
 
 
 def test_dry_run(rows, sandbox):
-    said = ask(rows(2), dry_run=True)
-    assert (said["to_create"], said["existing"], sandbox.state()["emails"]) == (2, 0, [])
+    result = ask(rows(2), dry_run=True)
+    assert (result["to_create"], result["existing"], sandbox.state()["emails"]) == (2, 0, [])
 
 
 def test_the_list_in_the_xcom_is_capped(rows, monkeypatch):
     monkeypatch.setattr(request_reports, "MAX_LISTED", 2)
-    said = ask(rows(3))
-    assert (said["created"], len(said["requests"])) == (3, 2)
+    result = ask(rows(3))
+    assert (result["created"], len(result["requests"])) == (3, 2)
 
 
 def test_rows_that_the_platform_refuses(rows, sandbox):
     some = rows(3)
     some[1] |= {"organization_name": "x" * 300}
-    with pytest.raises(OpenESGConfigError, match=r"1 of 3 rows were refused, the others are sent.*\nrow 2: .*HTTP 422"):
+    with pytest.raises(
+        OpenESGConfigError, match=r"the platform rejected 1 of 3 rows; the others were sent.*\nrow 2: .*HTTP 422"
+    ):
         ask(some)
     assert len(sandbox.state()["emails"]) == 2
     assert ask(some, on_invalid="skip")["skipped"] == 1
@@ -160,10 +162,10 @@ class TestPostgres:
 
     @pytest.mark.parametrize("identifier", ["number", "uid"])
     def test_its_types(self, table, sandbox, identifier):
-        said = ask(self.query(table, identifier), sql_conn_id="pg", template="vsme")
-        assert said["created"] == 2
+        result = ask(self.query(table, identifier), sql_conn_id="pg", template="vsme")
+        assert result["created"] == 2
         if identifier == "number":
-            assert [each["customer_identifier"] for each in said["requests"]] == ["4711", "4712"]
+            assert [each["customer_identifier"] for each in result["requests"]] == ["4711", "4712"]
         assert ask(self.query(table, identifier), sql_conn_id="pg", template="vsme")["existing"] == 2
 
     def test_no_rows(self, table, sandbox, task_log):
@@ -172,15 +174,15 @@ class TestPostgres:
         assert "no rows" in task_log()
 
     @pytest.mark.parametrize(
-        ("query", "said"),
+        ("query", "message"),
         [
-            ("UPDATE {table} SET name = name", "a statement that returns no rows given; allowed: a query"),
-            ("SELECT name, mail AS name FROM {table}", "the query has the column 'name' twice"),
+            ("UPDATE {table} SET name = name", "a statement without a result given; allowed: a query"),
+            ("SELECT name, mail AS name FROM {table}", "the query returns the column 'name' twice"),
             ("SELECT name FROM {table}", r"2 rows \(1 to 2\), name: 'Eins GmbH' given; allowed: a known column"),
         ],
     )
-    def test_a_query_that_cannot_be_used(self, table, sandbox, query, said):
-        with pytest.raises(OpenESGConfigError, match=said):
+    def test_a_query_that_cannot_be_used(self, table, sandbox, query, message):
+        with pytest.raises(OpenESGConfigError, match=message):
             ask(query.format(table=table), sql_conn_id="pg", template="vsme")
         assert sandbox.state()["emails"] == []
 
@@ -188,7 +190,7 @@ class TestPostgres:
 def test_a_csv_file_in_the_encoding_of_windows(sandbox, tmp_path):
     path = tmp_path / "suppliers.csv"
     path.write_bytes("organization_name;user_email\nMüller;a@b.example\n".encode("cp1252"))
-    with pytest.raises(OpenESGConfigError, match=r"suppliers.csv: byte 30 is not UTF-8; save it as CSV UTF-8"):
+    with pytest.raises(OpenESGConfigError, match=r"suppliers.csv: byte 30 is not UTF-8. Save the file as CSV UTF-8"):
         ask(str(path), template="vsme")
 
 
@@ -198,6 +200,6 @@ def test_a_csv_file_without_a_mandatory_column(sandbox, tmp_path):
     with pytest.raises(OpenESGConfigError) as caught:
         ask(str(path), template="vsme")
     assert str(caught.value).splitlines()[1:] == [
-        "2 rows (2 to 3), organisation_city: 'B' given; allowed: a known column (did you mean 'organization_city'?)",
+        "2 rows (2 to 3), organisation_city: 'B' given; allowed: a known column. Did you mean 'organization_city'?",
         "2 rows (2 to 3), user_email: no value given; allowed: an e-mail address; it is mandatory",
     ]

@@ -1,4 +1,4 @@
-"""Asking for reports through the hook, against the sandbox: nobody is written to twice, whatever goes wrong."""
+"""Requests through the hook, with the sandbox: no e-mail is sent twice, whatever fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_openesg.exceptions import (
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.reports.requests.columns import COLUMNS
 from airflow_provider_openesg.reports.requests.run import request_reports
-from airflow_provider_openesg.reports.requests.worker_lock import turn
+from airflow_provider_openesg.reports.requests.worker_lock import worker_lock
 
 POST = "POST /api/v1/report-requests"
 LIST = "GET /api/v1/report-requests"
@@ -26,7 +26,7 @@ LIST = "GET /api/v1/report-requests"
 
 @pytest.fixture
 def ask(sandbox, token_cache_dir, connect):
-    """Ask through a Connection with a timeout of 1 s; the pause before a second look is twice that."""
+    """Return a function that requests reports; the timeout is 1 s, so the pause before a second lookup is 2 s."""
     connect(sandbox, timeout=1)
 
     def run(rows, **arguments):
@@ -52,14 +52,17 @@ def test_asked_once_and_found_again(sandbox, ask, rows, written_to):
     sandbox.turn_clock(86_400)
     second = ask(thirty)
     assert outcomes(second) == ["existing"] * 30
-    assert [result.known for result in second] == [result.known for result in first]
+    assert [(each.request_id, each.report_id) for each in second] == [
+        (each.request_id, each.report_id) for each in first
+    ]
+    assert {type(id_) for each in first for id_ in (each.request_id, each.report_id)} == {str}
     assert written_to(sandbox) == once(thirty)
     state = sandbox.state()
     assert state["calls"][POST] == 30
     # Looked up in bulk: before the first and after it; then once again. 205 to 235 requests are one page of 500.
     assert state["calls"][LIST] == 1 + 1 + 1
     with OpenESGHook() as hook:
-        report = hook.get_record("reports", first[0].known.report_id)
+        report = hook.get_record("reports", first[0].report_id)
     assert (report["customer_identifier"], report["reason"], report["status"]) == ("L-0", "2026", "requested")
 
 
@@ -75,7 +78,7 @@ def test_every_column_reaches_the_platform(sandbox, ask, rows):
     every |= {"submission_date": "2026-04-30", "creation_date": "2026-01-15"}
     (result,) = ask([every])
     with OpenESGHook() as hook:
-        record = hook.get_record("report-requests", result.known.request_id)
+        record = hook.get_record("report-requests", result.request_id)
     assert set(every) == set(COLUMNS)
     assert (record["personal_message"], record["submission_date"]) == ("personal_message", "2026-04-30")
     assert record["organization"]["type"] == "se"
@@ -95,7 +98,7 @@ def test_rows_without_an_identifier(sandbox, ask, rows, written_to):
     assert outcomes(ask(some)) == ["existing"] * 3
     assert written_to(sandbox) == once(some)
     with OpenESGHook() as hook:
-        stored = hook.get_record("report-requests", first[0].known.request_id)["customer_identifier"]
+        stored = hook.get_record("report-requests", first[0].request_id)["customer_identifier"]
     assert stored == first[0].key.customer_identifier
 
 
@@ -106,21 +109,21 @@ def test_references_in_other_shapes(sandbox, ask, rows, written_to, references):
     assert outcomes(ask(rows(2))) == ["existing"] * 2
 
 
-class TestFaults:
+class TestInvalidRows:
     def test_nothing_is_sent_and_all_are_named(self, sandbox, ask, rows):
         some = rows(4)
         some[1] |= {"user_email": "nobody", "user_locale": "de-DE"}
         some[3] |= {"report_template": "nope"}
         with pytest.raises(OpenESGConfigError) as caught:
             ask(some)
-        said = str(caught.value).splitlines()
-        assert said[1:] == [
+        lines = str(caught.value).splitlines()
+        assert lines[1:] == [
             "row 2, user_email: 'nobody' given; allowed: an e-mail address",
-            "row 2, user_locale: 'de-DE' given; allowed: en_US, de_DE, fr_FR, es_ES, it_IT (did you mean 'de_DE'?)",
-            said[3],
+            "row 2, user_locale: 'de-DE' given; allowed: en_US, de_DE, fr_FR, es_ES, it_IT. Did you mean 'de_DE'?",
+            lines[3],
         ]
-        assert said[3].startswith("row 4, report_template: 'nope' given; allowed: one of ")
-        assert "vsme" in said[3]
+        assert lines[3].startswith("row 4, report_template: 'nope' given; allowed: one of ")
+        assert "vsme" in lines[3]
         assert sandbox.state()["calls"].get(POST, 0) == 0
 
     def test_skip(self, sandbox, ask, rows, written_to):
@@ -128,7 +131,7 @@ class TestFaults:
         some[1] |= {"user_email": "nobody"}
         results = ask(some, on_invalid="skip")
         assert outcomes(results) == ["created", "skipped", "created"]
-        assert "user_email: 'nobody' given" in results[1].why
+        assert "user_email: 'nobody' given" in results[1].message
         assert len(written_to(sandbox)) == 2
 
     def test_duplicates(self, sandbox, ask, rows, written_to):
@@ -145,14 +148,14 @@ class TestFaults:
         some[2] |= {"organization_name": "x" * 300}
         results = ask(some)
         assert outcomes(results) == ["created", "created", "skipped", "created"]
-        assert results[2].why.startswith("refused by the platform: HTTP 422")
+        assert results[2].message.startswith("rejected by the platform: HTTP 422")
         assert len(written_to(sandbox)) == 3
 
     def test_a_conflict_is_looked_up(self, sandbox, ask, rows):
         sandbox.fault("answer", path="report-requests$", method="POST", status=409, times=1)
         results = ask(rows(1))
         assert outcomes(results) == ["skipped"]
-        assert "HTTP 409" in results[0].why
+        assert "HTTP 409" in results[0].message
 
 
 def test_dry_run(sandbox, ask, rows):
@@ -250,7 +253,7 @@ class TestUntraceable:
         assert sandbox.state()["calls"][POST] == 1
 
 
-class TestTurns:
+class TestLock:
     def test_two_at_once_with_the_same_rows(self, sandbox, ask, rows, written_to):
         sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.02)
         some, results = rows(60), []
@@ -273,8 +276,8 @@ class TestTurns:
         """Its last call is still being carried out when the next try looks first, and done when it looks again."""
         sandbox.fault("delay", path="report-requests$", method="POST", times=1, seconds=1.7)
         (row,) = rows(1)
-        with OpenESGHook() as hook, turn(hook.settings.api_url, str(token_cache_dir)) as cut_off:
-            cut_off.begin_sending()
+        with OpenESGHook() as hook, worker_lock(hook.settings.api_url, str(token_cache_dir)) as interrupted:
+            interrupted.start_sending()
             token = hook.get_conn().fetch_token()["access_token"]
             with pytest.raises(http.ReadTimeout):
                 http.post(
@@ -287,8 +290,8 @@ class TestTurns:
         assert outcomes(ask([row])) == ["existing"]
         assert time.monotonic() - begun >= 2  # the pause itself
         assert written_to(sandbox) == once([row])
-        with turn(hook.settings.api_url, str(token_cache_dir)) as after:
-            assert not after.in_doubt
+        with worker_lock(hook.settings.api_url, str(token_cache_dir)) as after:
+            assert not after.interrupted
 
     def test_a_retry_looks_twice_though_another_worker_holds_the_mark(self, sandbox, ask, rows):
         ask(rows(2), retried=True)

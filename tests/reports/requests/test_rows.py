@@ -1,4 +1,4 @@
-"""Rows are checked as a whole: every fault by row and column, with the value and what is allowed."""
+"""All rows are checked: every error names row, column, value and the allowed values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.reports.requests.columns import COLUMNS, COUNTRIES, LEGAL_FORMS
 from airflow_provider_openesg.reports.requests.csv_file import read_csv
-from airflow_provider_openesg.reports.requests.rows import Fault, check_rows
+from airflow_provider_openesg.reports.requests.rows import RowError, check_rows
 
 TEMPLATES = {"1": 1, "2": 2, "vsme": 1, "lksg": 2}
 ROW = {"organization_name": "Neu GmbH", "user_email": "anna@neu.example", "report_template": "vsme"}
@@ -24,7 +24,7 @@ def check(*rows, default=None):
 
 def body(**changes):
     checked = check(ROW | changes)
-    assert not checked.faults
+    assert not checked.errors
     return checked.valid[0].body
 
 
@@ -83,7 +83,7 @@ def test_what_is_empty_is_left_to_the_platform(empty):
         ("user_email", "a@neu.example, b@neu.example", "an e-mail address"),
         ("user_email", "a@-neu.example", "an e-mail address"),
         ("requestor2_email", "x", "an e-mail address"),
-        ("organization_legal_form", "gmbhh", "did you mean 'gmbh'"),
+        ("organization_legal_form", "gmbhh", "Did you mean 'gmbh'"),
         ("organization_country", "DEU", "an ISO 3166-1 alpha-2 code"),
         ("organization_country", "de", "an ISO 3166-1 alpha-2 code"),
         ("user_locale", "de", "en_US, de_DE, fr_FR, es_ES, it_IT"),
@@ -99,41 +99,41 @@ def test_what_is_empty_is_left_to_the_platform(empty):
         ("customer_identifier", True, "text, whole numbers and dates"),
         ("customer_identifier", 4711.5, "text, whole numbers and dates"),
         ("customer_identifier", Decimal("Infinity"), "text, whole numbers and dates"),
-        ("organisation_name", "Neu GmbH", "did you mean 'organization_name'"),
+        ("organisation_name", "Neu GmbH", "Did you mean 'organization_name'"),
     ],
 )
 def test_what_is_refused(column, given, allowed):
     checked = check(ROW, ROW | {"organization_name": "Andere", column: given})
     assert [row.number for row in checked.valid] == [1]
-    (fault,) = checked.faults[2]
-    assert (fault.row, fault.column) == (2, column)
-    assert allowed in fault.allowed
-    assert (repr(given) if given else "no value") in str(fault)
+    (error,) = checked.errors[2]
+    assert (error.row, error.column) == (2, column)
+    assert allowed in error.allowed
+    assert (repr(given) if given else "no value") in str(error)
 
 
-def test_all_faults_of_all_rows_at_once():
+def test_all_errors_of_all_rows_are_returned():
     checked = check(ROW | {"user_email": "x", "user_locale": "y"}, ROW, {"organization_name": "Z"}, "text")
-    assert {number: [fault.column for fault in faults] for number, faults in checked.faults.items()} == {
+    assert {number: [error.column for error in errors] for number, errors in checked.errors.items()} == {
         1: ["user_email", "user_locale"],
         3: ["report_template", "user_email"],
         4: ["row"],
     }
 
 
-def test_a_fault_that_many_rows_have_is_told_once():
+def test_rows_with_the_same_error_share_a_message():
     some = [
         ROW | {"organization_name": f"N{number}", "vat_id": number, "user_locale": "de-DE"} for number in range(1000)
     ]
     some[1]["user_email"] = None
     some[7]["user_locale"] = "en-US"
-    faults = [fault for row in check(*some).faults.values() for fault in row]
-    assert len(faults) == 2001
-    locales = "allowed: en_US, de_DE, fr_FR, es_ES, it_IT (did you mean"
-    vat, locale, email, other = Fault.listed(faults)
+    errors = [error for row in check(*some).errors.values() for error in row]
+    assert len(errors) == 2001
+    locales = "allowed: en_US, de_DE, fr_FR, es_ES, it_IT. Did you mean"
+    vat, locale, email, other = RowError.grouped(errors)
     rows = "1000 rows (1 to 1000)"
-    assert vat == f"{rows}, vat_id: 0 given; allowed: a known column (did you mean 'organization_vat_id'?)"
+    assert vat == f"{rows}, vat_id: 0 given; allowed: a known column. Did you mean 'organization_vat_id'?"
     rows = "999 rows (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, …)"
-    assert locale == f"{rows}, user_locale: 'de-DE' given; {locales} 'de_DE'?)"
+    assert locale == f"{rows}, user_locale: 'de-DE' given; {locales} 'de_DE'?"
     assert email == "row 2, user_email: no value given; allowed: an e-mail address; it is mandatory"
     assert other.startswith(f"row 8, user_locale: 'en-US' given; {locales} 'en_US'")
 
@@ -159,7 +159,7 @@ def test_keys():
 
 
 def test_the_same_row_twice():
-    assert check(ROW, ROW | {"reason": "2027"}, ROW).repeated == {3: 1}
+    assert check(ROW, ROW | {"reason": "2027"}, ROW).duplicates == {3: 1}
 
 
 CSV = 'organization_name,user_email,report_template\n"Neu, Alt; GmbH",a@neu.example,vsme\n\nB,b@neu.example,2,,\n'
@@ -180,7 +180,7 @@ def test_csv(delimiter, bom, end):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "empty; its first row has to name the columns"),
+        (b"", "the file is empty; allowed: a first row with the names of the columns"),
         ("organization_name\nMüller".encode("latin-1"), "byte 19 is not UTF-8"),
         (b"user_email,User_Email\na,b\n", "has the column 'user_email' twice"),
         (b"organization_name,user_email\nMueller, Sohn,a@neu.example\n", "row 2 has more cells than the header"),

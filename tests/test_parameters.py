@@ -1,0 +1,226 @@
+"""Every check of a parameter has one home: parameters.py. Operators, transfers and the hook call it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from airflow.providers.common.compat.sdk import BaseOperator
+
+import airflow_provider_openesg
+from airflow_provider_openesg import parameters
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.operators.openesg import (
+    OpenESGOperator,
+    OpenESGRequestReportsOperator,
+    OpenESGUpdateReportOperator,
+)
+from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
+from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
+
+PACKAGE = Path(airflow_provider_openesg.__file__).parent
+ROW = {"organization_name": "A GmbH", "user_email": "a@a.example", "report_template": "vsme"}
+
+WRONG = [
+    (lambda: parameters.check_choice("color", "gren", ["red", "green"]), "color: 'gren' given; allowed: red, green."),
+    (lambda: parameters.check_choice("color", "gren", ["red", "green"]), "Did you mean 'green'?"),
+    (lambda: parameters.check_boolean("flag", "True"), "flag: 'True' given; allowed: True or False"),
+    (lambda: parameters.check_boolean("flag", 1), "flag: 1 given"),
+    (
+        lambda: parameters.check_list("tables", "reports"),
+        r"tables: 'reports' given; allowed: a list. Write \['reports'\]",
+    ),
+    (lambda: parameters.check_list("tables", []), "tables: an empty list given"),
+    (lambda: parameters.check_list("tables", [True]), "tables: True in the list"),
+    (lambda: parameters.check_names("tables", ["report"], ["reports"]), "tables: 'report' given; allowed: reports"),
+    (lambda: parameters.check_statuses(["submited"]), "statuses: 'submited' given.*'submitted'"),
+    (lambda: parameters.check_poke_interval(0.5), "poke_interval: 0.5 given"),
+    (lambda: parameters.check_poke_interval(True), "poke_interval: True given"),
+    (lambda: parameters.check_filters("a=b"), "filters: 'a=b' given; allowed: a dict"),
+    (lambda: parameters.check_filters({"statsu": 1}), "filters: 'statsu' given.*'status'"),
+    (lambda: parameters.check_filters({"limit": 1}), "filters: 'limit' given; all pages are read"),
+    (lambda: parameters.check_filters({"status": []}), "filters: status: an empty list"),
+    (lambda: parameters.check_filters({"status": "None"}), "filters: status: 'None' given"),
+    (lambda: parameters.filter_texts("status", {}), "filters: status: {} given"),
+    (lambda: parameters.check_shape("tall"), "shape: 'tall' given; allowed: tidy, wide"),
+    (lambda: parameters.check_shape("wide", tables=["reports"]), "tables: given with shape='wide'"),
+    (lambda: parameters.check_templates("vsme"), "templates: 'vsme' given; allowed: a list"),
+    (lambda: parameters.check_templates(["a", "b"], shape="wide"), "templates: .* given; with shape='wide'"),
+    (lambda: parameters.read_updated_after("yesterday"), "updated_after: 'yesterday' given; allowed: a time"),
+    (lambda: parameters.read_updated_after("last_run"), "updated_after: 'last_run' given"),
+    (lambda: parameters.read_updated_after(7, last_run=True), "updated_after: 7 given; .* or 'last_run'"),
+    (lambda: parameters.check_id("report_id", " "), "report_id: ' ' given; allowed: an id"),
+    (lambda: parameters.check_id("report_id", True), "report_id: True given"),
+    (lambda: parameters.check_id("report_id", [1]), r"report_id: \[1\] given"),
+    (lambda: parameters.require_one({"a": 1, "b": 2}, ["a", "b"]), "a and b given; allowed: exactly one of a, b"),
+    (lambda: parameters.require_one({}, ["a", "b"]), "nothing given"),
+    (lambda: parameters.check_api_path("None"), "path: 'None' given"),
+    (lambda: parameters.check_request_options("Fail", "fail", False), "on_invalid: 'Fail' given; allowed: fail, skip"),
+    (
+        lambda: parameters.check_request_options("fail", "last", False),
+        "on_duplicate: 'last' given; allowed: fail, first",
+    ),
+    (lambda: parameters.check_request_options("fail", "fail", "no"), "dry_run: 'no' given; allowed: True or False"),
+    (lambda: parameters.check_request_rows("a.csv"), "requests: 'a.csv' given; allowed: a list of dicts"),
+    (lambda: parameters.check_request_rows({"user_email": "x"}), "requests: a single dict given"),
+    (lambda: parameters.check_field_values("{}"), "field_values: '{}' given; .*render_template_as_native_obj"),
+    (lambda: parameters.check_field_values(None), "field_values: None given"),
+]
+
+
+@pytest.mark.parametrize(("check", "message"), WRONG)
+def test_wrong_values(check, message):
+    with pytest.raises(OpenESGConfigError, match=message):
+        check()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("None", None),
+        (date(2026, 1, 31), datetime(2026, 1, 31, tzinfo=UTC)),
+        (datetime(2026, 1, 31, 12), datetime(2026, 1, 31, 12, tzinfo=UTC)),  # noqa: DTZ001 - without a zone on purpose
+        (" 2026-01-31T00:00:00+01:00", datetime(2026, 1, 30, 23, tzinfo=UTC)),
+    ],
+)
+def test_updated_after(value, expected):
+    assert parameters.read_updated_after(value) == expected
+
+
+def test_right_values():
+    parameters.check_statuses(["submitted", "archived_by_hand"])
+    parameters.check_filters({"status": ("submitted",), "customer_identifier": "{{ x }}"})
+    parameters.check_request_rows({2: ROW})
+    parameters.check_request_rows(iter([ROW]))
+    assert parameters.check_templates([1, "vsme"]) == ["1", "vsme"]
+    assert parameters.check_id("report_id", 17) == "17"
+    assert parameters.plain_filters({"a": {"y", "x"}, "b": date(2026, 1, 31)}) == {"a": ["x", "y"], "b": "2026-01-31"}
+
+
+@pytest.fixture
+def hook(openesg_connection):
+    with OpenESGHook() as hook:
+        yield hook
+
+
+def transfer(**arguments):
+    return lambda: OpenESGToSqlOperator(task_id="t", sql_conn_id="db", **arguments)
+
+
+def request_operator(**arguments):
+    return lambda: OpenESGRequestReportsOperator(task_id="t", requests=[], **arguments)
+
+
+SAME = {
+    name: (operator, call)
+    for name, operator, call in [
+        ("on_invalid", request_operator(on_invalid="Fail"), lambda h: h.request_reports([ROW], on_invalid="Fail")),
+        ("on_duplicate", request_operator(on_duplicate="FIRST"), lambda h: h.request_reports([], on_duplicate="FIRST")),
+        ("dry_run", request_operator(dry_run="yes"), lambda h: h.request_reports([ROW], dry_run="yes")),
+        (
+            "requests",
+            lambda: OpenESGRequestReportsOperator(task_id="t", requests=ROW),
+            lambda h: h.request_reports(ROW),
+        ),
+        (
+            "submit",
+            lambda: OpenESGUpdateReportOperator(task_id="t", report_id=1, field_values={}, submit="yes"),
+            lambda h: h.update_report(1, {}, submit="yes"),
+        ),
+        (
+            "field_values",
+            lambda: OpenESGUpdateReportOperator(task_id="t", report_id=1, field_values="a=b"),
+            lambda h: h.update_report(1, "a=b"),
+        ),
+        (
+            "report_id",
+            lambda: OpenESGUpdateReportOperator(task_id="t", report_id="None", field_values={}).execute({}),
+            lambda h: h.update_report("None", {}),
+        ),
+        (
+            "method",
+            lambda: OpenESGOperator(task_id="t", path="reports", method="FETCH"),
+            lambda h: h.request("FETCH", "reports"),
+        ),
+        ("path", lambda: OpenESGOperator(task_id="t", path=" "), lambda h: h.request("GET", " ")),
+        ("shape", transfer(shape="tall"), lambda h: h.iter_tables(shape="tall")),
+        (
+            "tables",
+            transfer(shape="wide", templates=["vsme"], tables=["reports"]),
+            lambda h: h.iter_tables(["reports"], shape="wide", templates=["vsme"]),
+        ),
+        ("unknown table", transfer(tables=["report"]), lambda h: h.iter_tables(["report"])),
+        ("one table as text", transfer(tables="reports"), lambda h: h.iter_tables("reports")),
+        ("templates", transfer(templates="vsme"), lambda h: h.iter_tables(templates="vsme")),
+        ("two templates", transfer(shape="wide", templates=["a", "b"]), lambda h: h.wide_tables(["a", "b"])),
+        ("filters", transfer(filters={"statsu": "x"}), lambda h: h.iter_tables(filters={"statsu": "x"})),
+        ("empty filter", transfer(filters={"status": []}), lambda h: h.iter_tables(filters={"status": []})),
+    ]
+}
+
+
+@pytest.mark.parametrize(("operator", "call"), SAME.values(), ids=SAME)
+def test_hook_and_operator_raise_the_same_error(hook, sandbox, operator, call):
+    with pytest.raises(OpenESGConfigError) as of_operator:
+        operator()
+    with pytest.raises(OpenESGConfigError) as of_hook:
+        call(hook)
+    assert str(of_hook.value) == str(of_operator.value)
+    assert sandbox.state()["requests"] == 0
+
+
+def test_updated_after_of_hook_and_operator(hook):
+    """Only the operator has a last run to continue from."""
+    with pytest.raises(OpenESGConfigError) as of_hook:
+        hook.iter_tables(updated_after="soon")
+    with pytest.raises(OpenESGConfigError) as of_operator:
+        transfer(updated_after="soon")()
+    assert str(of_operator.value) == str(of_hook.value)[:-1] + ", or 'last_run'."
+    assert sum(batch.num_rows for _, batch in hook.iter_tables(["reports"], updated_after=date(2026, 1, 31))) > 0
+
+
+def sources(but=""):
+    return [path for path in PACKAGE.rglob("*.py") if path.name != but and "sandbox" not in path.parts]
+
+
+def test_hints_have_one_home():
+    assert [str(path) for path in sources("parameters.py") if "difflib" in path.read_text()] == []
+
+
+def test_shape_is_checked_in_one_place():
+    """Elsewhere, ``shape == "wide"`` raises no error about shape, tables or templates."""
+    second_homes = [
+        f"{path}:{node.lineno}"
+        for path in sources("parameters.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.If) and '"wide"' in ast.unparse(node.test).replace("'", '"')
+        for each in ast.walk(node)
+        if isinstance(each, ast.Raise)
+        and any(f"{name}:" in ast.unparse(each) for name in ("shape", "tables", "templates"))
+    ]
+    assert second_homes == []
+
+
+OPERATORS = [
+    operator
+    for path in sorted(PACKAGE.glob("operators/*.py")) + sorted(PACKAGE.glob("transfers/*.py"))
+    for operator in vars(importlib.import_module(f"airflow_provider_openesg.{path.parent.name}.{path.stem}")).values()
+    if inspect.isclass(operator) and issubclass(operator, BaseOperator) and operator.__module__.endswith(path.stem)
+]
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_every_connection_is_templated(operator):
+    names = {name for name in inspect.signature(operator).parameters if name.endswith("conn_id")}
+    assert names <= set(operator.template_fields)
+
+
+def test_operators_are_found():
+    assert {OpenESGUpdateReportOperator, OpenESGToObjectStorageOperator} <= set(OPERATORS)
+    assert "object_storage_conn_id" in OpenESGRequestReportsOperator.template_fields
