@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException, BaseHook, conf
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.get_provider_info import CONNECTION_TYPE, HOOK_NAME
 from airflow_provider_openesg.settings import OpenESGSettings
-from airflow_provider_openesg.tables import pyarrow_needed
+from airflow_provider_openesg.tables import require_pyarrow
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -153,7 +153,7 @@ class OpenESGHook(BaseHook):
             )
         if shape != "tidy":
             raise OpenESGConfigError(f"shape: {shape!r:.100} given; allowed: tidy, wide.")
-        with pyarrow_needed():
+        with require_pyarrow():
             from airflow_provider_openesg.tables.read import iter_tables
         return iter_tables(
             self.client, tables, templates=templates, updated_after=updated_after, filters=filters, summary=summary
@@ -165,7 +165,7 @@ class OpenESGHook(BaseHook):
         :param templates: id or key of exactly one.
         :raises OpenESGConfigError: none or several, or one that the platform does not have.
         """
-        with pyarrow_needed():
+        with require_pyarrow():
             from airflow_provider_openesg.tables.wide import Wide
         return Wide.of_template(self.client, templates)
 

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
-from airflow_provider_openesg.parameters import is_template
+from airflow_provider_openesg.parameters import check_boolean, check_id, is_template
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -61,8 +61,7 @@ class OpenESGUpdateReportOperator(BaseOperator):
         self.submit = submit
         self.object_storage_conn_id = object_storage_conn_id
         self.openesg_conn_id = openesg_conn_id
-        if not isinstance(submit, bool):
-            raise OpenESGConfigError(f"submit: {submit!r:.100} given; allowed: True or False.")
+        check_boolean("submit", submit)
         if not is_template(field_values):
             _check_kind(field_values)
 
@@ -73,13 +72,11 @@ class OpenESGUpdateReportOperator(BaseOperator):
             names of those ``written`` and ``attached``, at most 1,000 of each.
         """
         _check_kind(self.field_values)
-        # A template that found nothing renders to nothing, or to the word.
-        if self.report_id is None or str(self.report_id).strip() in ("", "None"):
-            raise OpenESGConfigError(f"report_id: {self.report_id!r} given; the template found no report.")
+        report_id = check_id("report_id", self.report_id)
         with OpenESGHook(self.openesg_conn_id) as hook:
-            keep_link(context, hook.settings.base_url, "reports", self.report_id)
+            keep_link(context, hook.settings.base_url, "reports", report_id)
             update = hook.update_report(
-                self.report_id,
+                report_id,
                 self.field_values,
                 submit=self.submit,
                 object_storage_conn_id=self.object_storage_conn_id,

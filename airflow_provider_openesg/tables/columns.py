@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from msgspec import Raw, Struct, ValidationError
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
-from airflow_provider_openesg.tables.decoder import REST, Layout
+from airflow_provider_openesg.tables.decoder import REST, Layout, as_text, scalar_text
 from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, EXTRA, TEXT, TIMESTAMP, is_json
 from airflow_provider_openesg.tables.typed_values import fitting
 
@@ -190,18 +190,6 @@ def _unknown_fields(record: Struct) -> dict[str, Any]:
     return fields
 
 
-def as_text(value: Any) -> str | None:
-    """Give a decoded scalar as text, of a reference its id; ``None`` where it is neither."""
-    if isinstance(value, Struct):
-        return as_text(value.id)  # type: ignore[attr-defined]
-    if isinstance(value, Raw):
-        try:
-            return _from_scalar(value)
-        except ValueError:
-            return None
-    return None if value is None else str(value)
-
-
 def as_moment(value: Any) -> datetime | None:
     """Give a decoded time in UTC; ``None`` where it is none."""
     try:
@@ -221,15 +209,6 @@ def _texts(values: Sequence[bytes | None]) -> pa.Array:
 def _encoded(value: dict[str, Raw] | Raw) -> bytes | None:
     text = bytes(value) if isinstance(value, Raw) else msgspec.json.encode(value)
     return None if text == b"null" else text
-
-
-def _from_scalar(raw: Raw) -> str | None:
-    text = bytes(raw).decode()
-    if text[0] in "{[":
-        raise ValueError
-    if text[0] == '"':
-        return msgspec.json.decode(raw, type=str)
-    return None if text == "null" else text
 
 
 def _from_number(raw: Raw) -> Decimal | None:
@@ -259,7 +238,7 @@ _SENT_AS = {int: pa.int64(), str: TEXT}
 """What a column is made from before it is cast: numbers to ids, text to times."""
 
 _FROM_RAW: Mapping[pa.DataType, Callable[[Raw], Any]] = {
-    TEXT: _from_scalar,
+    TEXT: scalar_text,
     BOOLEAN: _typed(bool | None),
     DATE: _typed(date | None),
     TIMESTAMP: _typed(datetime | None),

@@ -15,8 +15,8 @@ from airflow_provider_openesg.client.parallel import in_turn
 from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 from airflow_provider_openesg.tables import builders
-from airflow_provider_openesg.tables.columns import as_moment, as_text
-from airflow_provider_openesg.tables.decoder import RecordDecoder, field_of
+from airflow_provider_openesg.tables.columns import as_moment
+from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
 from airflow_provider_openesg.tables.record_types import REPORT, REPORT_REQUEST, SECTION
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.client.parallel import ahead
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGNotFoundError
 from airflow_provider_openesg.tables import TABLES, builders
-from airflow_provider_openesg.tables.columns import as_text
-from airflow_provider_openesg.tables.decoder import RecordDecoder
+from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
 from airflow_provider_openesg.tables.lists import TEMPLATE_FILTER, Pull, Sections
 from airflow_provider_openesg.tables.record_types import ORGANIZATION, TEMPLATE
 from airflow_provider_openesg.tables.schemas import SCHEMAS

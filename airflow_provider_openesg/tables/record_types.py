@@ -30,7 +30,7 @@ JSON: Any = msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RecordType:
     """A kind of record.
 
     :param name: what errors call it.
@@ -47,14 +47,14 @@ class Shape:
 class Ref:
     """A reference: an id, or the object with its ``id``."""
 
-    shape: Shape
+    type: RecordType
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
     """Records inside a record."""
 
-    shape: Shape
+    type: RecordType
 
 
 def _other_names() -> Mapping[str, frozenset[str]]:
@@ -68,11 +68,11 @@ def _other_names() -> Mapping[str, frozenset[str]]:
 OTHER_NAMES = _other_names()
 """Each name that has others, with all of them."""
 
-LINK = Shape("record", {"id": ID})
+LINK = RecordType("record", {"id": ID})
 
-USER = Shape("user", {"id": ID, "email": TEXT, "first_name": TEXT, "last_name": TEXT}, identified=False)
+USER = RecordType("user", {"id": ID, "email": TEXT, "first_name": TEXT, "last_name": TEXT}, identified=False)
 
-ORGANIZATION = Shape(
+ORGANIZATION = RecordType(
     "organization",
     {
         "id": ID,
@@ -86,11 +86,11 @@ ORGANIZATION = Shape(
     },
 )
 
-METRIC_TYPE = Shape(
+METRIC_TYPE = RecordType(
     "metric type", {"id": ID, "key": TEXT, "name": TEXT, "datatype": TEXT, "units": JSON}, identified=False
 )
 
-FIELD_TYPE = Shape(
+FIELD_TYPE = RecordType(
     "field type",
     {
         "id": ID,
@@ -111,7 +111,7 @@ FIELD_TYPE = Shape(
     },
 )
 
-SECTION = Shape(
+SECTION = RecordType(
     "section",
     {
         "id": ID,
@@ -125,9 +125,9 @@ SECTION = Shape(
     },
 )
 
-CATALOG = Shape("catalog", {"id": ID, "key": TEXT, "name": TEXT}, identified=False)
+CATALOG = RecordType("catalog", {"id": ID, "key": TEXT, "name": TEXT}, identified=False)
 
-TEMPLATE = Shape(
+TEMPLATE = RecordType(
     "report template",
     {
         "id": ID,
@@ -140,7 +140,7 @@ TEMPLATE = Shape(
     },
 )
 
-REPORT_REQUEST = Shape(
+REPORT_REQUEST = RecordType(
     "report request",
     {
         "id": ID,
@@ -159,9 +159,9 @@ REPORT_REQUEST = Shape(
     },
 )
 
-MEASUREMENT = Shape("measurement", {"id": ID, "key": TEXT, "name": TEXT})
+MEASUREMENT = RecordType("measurement", {"id": ID, "key": TEXT, "name": TEXT})
 
-FIELD_VALUE = Shape(
+FIELD_VALUE = RecordType(
     "field value",
     {
         "id": ID,
@@ -179,7 +179,7 @@ FIELD_VALUE = Shape(
     },
 )
 
-REPORT = Shape(
+REPORT = RecordType(
     "report",
     {
         "id": ID,

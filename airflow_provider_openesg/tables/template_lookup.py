@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pyarrow as pa
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from airflow_provider_openesg.tables.columns import as_text
+from airflow_provider_openesg.tables.decoder import as_text
 from airflow_provider_openesg.tables.schemas import TEXT
+from airflow_provider_openesg.tables.template import datatype, measurement_keys, unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -92,29 +92,8 @@ class Templates:
             self.sections.add(template, section)
             for field_type in section.field_types or ():
                 self.field_types.add(template, field_type, section=as_text(section))
-                for measurement in _records(field_type.measurements):
-                    if isinstance(measurement.get("key"), str) and isinstance(measurement.get("id"), int | str):
-                        self.measurements.add(template, measurement["id"], key=measurement["key"])
-
-
-def datatype(field_type: Any) -> str | None:
-    """Give a field type's data type: its own, or its metric's."""
-    return as_text(field_type.datatype) or as_text(getattr(field_type.metric_type, "datatype", None))
-
-
-def units(field_type: Any) -> Raw | None:
-    """Give a field type's units: its own, or its metric's."""
-    of_metric = getattr(field_type.metric_type, "units", None)
-    return of_metric if _records(of_metric) or field_type.units is None else field_type.units
-
-
-def unit(field_type: Any) -> str | None:
-    """Give the key of a field type's only unit, its name where it has no key."""
-    only = _records(units(field_type))
-    if len(only) != 1:
-        return None
-    name = only[0].get("key") or only[0].get("name")
-    return name if isinstance(name, str) else None
+                for measurement, key in measurement_keys(field_type).items():
+                    self.measurements.add(template, measurement, key=key)
 
 
 def _key(record: Any) -> Mapping[str, str | None]:
@@ -123,12 +102,6 @@ def _key(record: Any) -> Mapping[str, str | None]:
 
 def _field_type(record: Any) -> Mapping[str, str | None]:
     return {"key": as_text(record.key), "datatype": datatype(record), "unit": unit(record)}
-
-
-def _records(raw: Raw | None) -> list[dict[str, Any]]:
-    """Read a list of small records that has a JSON column of its own; what is not one has none."""
-    parts = msgspec.json.decode(raw) if raw is not None else None
-    return [part if isinstance(part, dict) else {"key": part} for part in parts] if isinstance(parts, list) else []
 
 
 def _nothing() -> dict[Key, int | None]:

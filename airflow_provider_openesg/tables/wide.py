@@ -25,6 +25,7 @@ from airflow_provider_openesg.tables.layout import Table
 from airflow_provider_openesg.tables.read import iter_tables
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS, TEXT
 from airflow_provider_openesg.tables.summary import Summary
+from airflow_provider_openesg.tables.template import repeating_sections
 from airflow_provider_openesg.tables.typed_values import TYPED
 
 if TYPE_CHECKING:
@@ -128,8 +129,10 @@ class Wide:
             f"Reports of template {self._name}: one row each, and a column per field key.",
         )
         self._tables = {main.name: main}
-        by_id = {section["id"]: section for section in sections}
-        of_sections = {each["id"]: main if _once(each, by_id) else self._add_section(each, main) for each in sections}
+        repeating = repeating_sections(sections)
+        of_sections = {
+            each["id"]: self._add_section(each, main) if each["id"] in repeating else main for each in sections
+        }
         self._keys: dict[str, str] = {}
         for field_type in field_types:
             self._add_field(field_type, of_sections[field_type["section_id"]])
@@ -353,15 +356,3 @@ def _named(*parts: str, end: str = "") -> str:
     if not name[0:1].isalpha():
         name = f"field_{name.strip('_') or known}"
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9 - len(end)]}_{known}{end}"
-
-
-def _once(section: Mapping[str, Any], sections: Mapping[str, Any]) -> bool:
-    """Tell whether a section is answered once: neither it nor one above it has several instances."""
-    above: Mapping[str, Any] | None = section
-    for _ in sections:
-        if above is None:
-            break
-        if above["multi_instance"]:
-            return False
-        above = sections.get(above["parent_id"])
-    return True

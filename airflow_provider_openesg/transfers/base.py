@@ -16,6 +16,7 @@ from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.parameters import (
     LAST_RUN,
+    SHAPES,
     check_choice,
     check_filters,
     check_list,
@@ -25,7 +26,7 @@ from airflow_provider_openesg.parameters import (
     read_updated_after,
 )
 from airflow_provider_openesg.runs import Run, seen_up_to
-from airflow_provider_openesg.tables import SHAPES, TABLES, pyarrow_needed
+from airflow_provider_openesg.tables import TABLES, require_pyarrow
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.utils.openlineage import TransferLineage
 
@@ -146,7 +147,7 @@ class OpenESGTransferOperator(BaseOperator):
 
     def _source(self, hook: OpenESGHook) -> tuple[Sequence[Table], Callable[..., Batches]]:
         """Return the tables that are asked for, and what reads them, given the tidy ones that the writer needs."""
-        with pyarrow_needed():
+        with require_pyarrow():
             from airflow_provider_openesg.tables.layout import tidy
         if self.shape == "wide":
             wide = hook.wide_tables(self.templates)

@@ -21,14 +21,16 @@ from airflow_provider_openesg.api import (
 )
 from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
+from airflow_provider_openesg.parameters import check_boolean, check_id
 from airflow_provider_openesg.reports.updates.entries import Entry, check_entries
-from airflow_provider_openesg.reports.updates.field_types import read_fields
+from airflow_provider_openesg.tables.template import decode_sections, parse_template
 from airflow_provider_openesg.tables.value_format import same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.tables.template import TemplateField
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ class Update:
     :param status: of the report in the end.
     """
 
-    report_id: str | int
+    report_id: str
     written: list[str] = field(default_factory=list)
     attached: list[str] = field(default_factory=list)
     unchanged: int = 0
@@ -82,18 +84,19 @@ def update_report(
     :raises OpenESGApiError: the platform refuses, or does not come back.
     :raises OpenESGContractError: the platform does not show what was written.
     """
-    return _Run(client, report_id).run(field_values, submit=submit, open_file=open_file)
+    check_boolean("submit", submit)
+    return _Run(client, check_id("report_id", report_id)).run(field_values, submit=submit, open_file=open_file)
 
 
 class _Run:
-    def __init__(self, client: OpenESGClient, report_id: str | int) -> None:
+    def __init__(self, client: OpenESGClient, report_id: str) -> None:
         self._client = client
         self._report_id = report_id
         self._read()
 
     def run(self, field_values: Any, *, submit: bool, open_file: Callable[[Any], File]) -> Update:
         """Do all of it."""
-        entries = check_entries(field_values, read_fields(self._client, self._report))
+        entries = check_entries(field_values, self._fields())
         files = {entry.name: _content(entry, open_file) for entry in entries if entry.attachment is not None}
         done = Update(self._report_id)
         done.written = self._write(entries)
@@ -113,6 +116,24 @@ class _Run:
             "now submitted" if done.submitted else done.status,
         )
         return done
+
+    def _fields(self) -> dict[str, TemplateField]:
+        """Return the fields of the report's template by key."""
+        template = reference(self._report, "template")
+        if template is None:
+            raise OpenESGContractError(f"Report {self._report_id} has no template, so its values cannot be checked.")
+        try:
+            sections = decode_sections(self._client.with_details("report-templates", {"id": template})["sections"])
+        except ValueError as error:
+            raise OpenESGContractError(f"Template {template}: {error}.") from error
+        fields: dict[str, TemplateField] = {}
+        for field_ in (field_ for section in parse_template(sections) for field_ in section.fields):
+            if field_.key and fields.setdefault(field_.key, field_) is not field_:
+                raise OpenESGContractError(
+                    f"Template {template} has several field types with the key {field_.key!r}, so a value by this key "
+                    "cannot be assigned to one of them."
+                )
+        return fields
 
     def _read(self) -> None:
         self._report = self._client.get_record("reports", self._report_id)

@@ -120,9 +120,9 @@ def test_instances(report_id, shown, sent):
 FAULTS = [
     (
         {"field_key": "turnover", "value": 1},
-        "turnover: field_key: 'turnover' given; allowed: a field key of the report's template (did you mean 'esg.",
+        "turnover: field_key: 'turnover' given; allowed: a field key of the report's template. Did you mean 'esg.",
     ),
-    ({"field_key": f"{B1}.turnovr", "value": 1}, "did you mean 'esg.vsme.b1.turnover'"),
+    ({"field_key": f"{B1}.turnovr", "value": 1}, "Did you mean 'esg.vsme.b1.turnover'"),
     (
         {"value": 1},
         "row 4: field_key: nothing given; allowed: the field keys of the report's template: esg.vsme.b1.bal",
