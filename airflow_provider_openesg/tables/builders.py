@@ -158,7 +158,7 @@ def _field_values(reports: Sequence[Any], templates: Templates, summary: Summary
             found += lookup.numbers(
                 template or "",
                 values if len(values) == end - start else values[start:end],
-                lambda place, record, start=start: columns.leave_unknown(start + place, name, record),  # type: ignore[misc]
+                lambda place, record, start=start: columns.add_unknown(start + place, name, record),  # type: ignore[misc]
             )
         return pa.array(found, pa.int32())
 

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REST = f"\u2026rest {secrets.token_hex(8)}"
-"""Under this name, which no platform can send, fields that cannot be fields of a struct are put together."""
+"""Name, which no platform can send, for all fields that cannot be fields of a struct."""
 
 MOST_LEARNED = 100
-"""Records that use field names as data would otherwise grow a struct without end."""
+"""Most fields that are added to a class: records may use field names as data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the class of a decoded record (its attribute ``layout``) knows of itself.
+    """Description of the class of a decoded record, in its attribute ``layout``.
 
-    :param name: what errors call the record.
+    :param name: name of the record in error messages.
     :param references: fields that may be objects.
     :param unknown: attribute to field name, of fields that the record type does not know; Raw, or None where absent.
     :param renamed: attribute to (expected name, name as sent), of fields that came under another name.
@@ -102,7 +102,7 @@ class RecordDecoder:
         self._pages: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[record] | envelope)  # type: ignore[valid-type]
 
     def _learned_page(self, body: bytes) -> Any:
-        """Decode a page that has something new: most often one field, which one record is enough to learn."""
+        """Decode a page with new fields. Most often it is one field, which one record is enough to learn."""
         answer = msgspec.json.decode(body, type=dict[str, Raw] | list[Raw])
         listed = answer if isinstance(answer, list) else answer.pop(ITEMS, None) or answer.get(RESULTS)
         if isinstance(listed, Raw) and bytes(listed).lstrip().startswith(b"["):
@@ -138,10 +138,10 @@ class _Learner:
         }
         self._unknown: dict[str, None] = {}
         self._renamed: dict[str, str] = {}
-        self._loose: set[str] = set()
+        self._untyped: set[str] = set()
 
     def struct(self) -> type[Struct]:
-        """Make the class for records as they are known by now."""
+        """Return a class for the fields seen so far."""
         fields: list[tuple[str, Any, Any] | tuple[str, Any]] = []
         types: dict[str, Any] = {}
         has_unknown = bool(self._unknown)
@@ -154,11 +154,11 @@ class _Learner:
                 case Many():
                     types[name] = list[self._parts[name].struct()] | None  # type: ignore[misc]
                 case _:
-                    types[name] = Raw if name in self._loose else expected
+                    types[name] = Raw if name in self._untyped else expected
             if name == "id" and self._type.identified:
                 fields.append((name, int | str))
             else:
-                # Parts that are absent are asked for by a call of their own, null is an answer.
+                # Absent parts are fetched by a separate request; null means that the record has none.
                 fields.append((name, types[name], UNSET if isinstance(expected, Many) else None))
         renamed = {f"renamed_{i}": (name, sent) for i, (sent, name) in enumerate(self._renamed.items())}
         unknown = {f"unknown_{i}": name for i, name in enumerate(self._unknown)}
@@ -175,16 +175,16 @@ class _Learner:
         )
 
     def known(self) -> int:
-        """Count what was learned."""
+        """Return the number of differences learned."""
         return (
             len(self._unknown)
             + len(self._renamed)
-            + len(self._loose)
+            + len(self._untyped)
             + sum(part.known() for part in self._parts.values())
         )
 
     def tidy(self, record: Raw) -> Raw:
-        """Learn what is new in ``record`` and return it in a form that :meth:`struct` takes.
+        """Learn the new fields of ``record`` and return it in a form that :meth:`struct` accepts.
 
         :raises ValueError: it has no id, or a part of it is not what it must be.
         """
@@ -233,7 +233,7 @@ class _Learner:
         else:
             wanted = None
             if not self._fits(name, value):
-                self._loose.add(name)
+                self._untyped.add(name)
         if wanted:
             raise ValueError(f"{self._named(record)}: {name!r} must be {wanted}, not {shown(value)}")
         return value
@@ -250,7 +250,7 @@ class _Learner:
 
 
 def field_of(record: Any, name: str) -> Any:
-    """Give a field of a decoded record, under whichever name it came."""
+    """Return a field of a decoded record, also if it was sent under an alternative name."""
     value = getattr(record, name)
     for attribute, (expected, _) in record.layout.renamed.items():
         if value is None and expected == name:
@@ -284,12 +284,12 @@ def scalar_text(raw: Raw) -> str | None:
 
 
 def _can_be_a_field(name: str) -> bool:
-    """Tell whether msgspec takes ``name`` as the name of a struct's field."""
+    """Return whether msgspec accepts ``name`` as the name of a struct's field."""
     return name != REST and not any(character in '"\\' or character < " " for character in name)
 
 
 def shown(value: Raw) -> str:
-    """Return JSON for an error: its beginning."""
+    """Return the beginning of JSON for an error message."""
     text = " ".join(bytes(value).decode("utf-8", "replace").split())
     return text if len(text) <= 80 else text[:80] + "\u2026"
 

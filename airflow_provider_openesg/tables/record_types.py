@@ -1,4 +1,4 @@
-"""What the platform's records look like: the fields that have a column, by the names and types of :mod:`..api`'s v1.
+"""Record types of the platform: the fields that have a column, with the names and types of API v1 (:mod:`..api`).
 
 Anything else that a record carries goes to ``extra``. A reference may come as an id or as the object itself.
 """
@@ -23,7 +23,7 @@ BOOLEAN: Any = bool | None
 DATE: Any = date | None
 # Arrow reads a column of times at once.
 TIME: Any = str | None
-# What is no whole number is read from its text, so that no digit is lost.
+# Other numbers are read from their text, so that no digit is lost.
 NUMBER: Any = int | None
 OBJECT: Any = dict[str, msgspec.Raw] | None
 JSON: Any = msgspec.Raw
@@ -33,8 +33,8 @@ JSON: Any = msgspec.Raw
 class RecordType:
     """A kind of record.
 
-    :param name: what errors call it.
-    :param fields: name to the type that is expected; what comes as another type is not lost, only slower.
+    :param name: name in error messages.
+    :param fields: name to expected type; a value of another type is kept, but decoded slowly.
     :param identified: whether a record without ``id`` is an error.
     """
 
@@ -66,7 +66,7 @@ def _other_names() -> Mapping[str, frozenset[str]]:
 
 
 OTHER_NAMES = _other_names()
-"""Each name that has others, with all of them."""
+"""Each name with alternative names, and all of these."""
 
 LINK = RecordType("record", {"id": ID})
 
@@ -99,7 +99,7 @@ FIELD_TYPE = RecordType(
         "description": TEXT,
         "label": TEXT,
         "metric_type": Ref(METRIC_TYPE),
-        # 2023 has these two in the metric type alone; v1's page names them among the field type's own.
+        # The API of 2023 has these two in the metric type only; the page of v1 lists them for the field type.
         "datatype": TEXT,
         "units": JSON,
         "measurements": JSON,

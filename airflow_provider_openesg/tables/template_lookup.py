@@ -1,4 +1,4 @@
-"""What the templates say of sections and field types, at hand for millions of field values."""
+"""Keys, data types and units of the templates, joined to millions of field values."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Key = int | str | None
 
 
 class Lookup:
-    """Records by template and id. Each has a number, by which whole columns are taken at once.
+    """Records by template and id. Each has a number, so that whole columns can be taken at a time.
 
-    :param attributes: what is kept of each record, as text columns beside ``id``.
-    :param describe: gives them of a record.
+    :param attributes: text columns that are kept of each record, in addition to ``id``.
+    :param describe: function that returns them for a record.
     """
 
     def __init__(self, *attributes: str, describe: Callable[[Any], Mapping[str, str | None]]) -> None:
@@ -32,9 +32,9 @@ class Lookup:
         self._arrays: dict[str, pa.Array] = {}
 
     def add(self, template: str, record: Any, **attributes: str | None) -> int:
-        """Make a record known, or an id of which nothing else is known, and give its number.
+        """Add a record, or only an id, and return its number.
 
-        One that is known already stays as it is. The same id may come as number and as text.
+        An existing record is not changed. The same id may be sent as a number and as text.
         """
         record_id: Key = record.id if isinstance(record, Struct) else record  # type: ignore[attr-defined]
         numbers = self._numbers[template]
@@ -53,9 +53,9 @@ class Lookup:
         return number
 
     def numbers(self, template: str, ids: Sequence[Any], on_object: Callable[[int, Struct], None]) -> list[int | None]:
-        """Give the number of each id; what no section has listed becomes known.
+        """Return the number of each id; ids that no section lists are added.
 
-        :param on_object: told of each object that stands for its id, and where.
+        :param on_object: called with the position and the object if an object is sent for an id.
         """
         numbers = self._numbers[template]
         try:
@@ -67,7 +67,7 @@ class Lookup:
             return [None if each is None else self.add(template, each) for each in ids]
 
     def column(self, name: str, numbers: pa.Array) -> pa.DictionaryArray:
-        """Give an attribute of the records with these numbers."""
+        """Return an attribute of the records with these numbers."""
         if name not in self._arrays:
             self._arrays[name] = pa.array(self._columns[name], TEXT)
         return pa.DictionaryArray.from_arrays(numbers, self._arrays[name], safe=False)
@@ -86,7 +86,7 @@ class Templates:
         return template in self._known
 
     def add(self, template: str, sections: Iterable[Any]) -> None:
-        """Make a template's sections known."""
+        """Add the sections of a template."""
         self._known.add(template)
         for section in sections:
             self.sections.add(template, section)

@@ -1,4 +1,4 @@
-"""What is to be written: checked as a whole against the template, before anything is sent."""
+"""Values to write, all checked against the template before anything is sent."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 PARTS = ("value", "unit", "measurement", "comment", "attachment", "instance_id")
 ROW = ("field_key", *PARTS)
 SHOWN = 12
-"""Field keys or names that a message lists."""
+"""Most field keys that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is to stand in one field. ``repr`` shows no values.
+    """Value to write to one field. ``repr`` shows no values.
 
     :param parts: of the field value: ``value`` (as text, ``None`` to clear it), ``measurement`` (its id), ``comment``;
-        those that are not there stay as they are.
+        a missing part is not changed.
     :param attachment: path of a file.
     """
 
@@ -35,7 +35,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Field key, and instance where there is one: as messages call it."""
+        """Field key for messages, with the instance if it has one."""
         return (
             self.field_type.key if self.instance_id is None else f"{self.field_type.key} (instance {self.instance_id})"
         )
@@ -49,11 +49,11 @@ class Entry:
 def check_entries(
     field_values: Mapping[str, Any] | Iterable[Mapping[str, Any]], fields: Mapping[str, TemplateField]
 ) -> list[Entry]:
-    """Check every part of every value.
+    """Check all values and return them as entries.
 
-    :param field_values: values by field key, or dicts of a value and what belongs to it (:data:`PARTS`) by field key;
-        or such dicts in a list, each with its ``field_key``.
-    :raises OpenESGConfigError: with all faults, each by field key.
+    :param field_values: values by field key, or dicts of :data:`PARTS` by field key, or a list of such dicts, each
+        with its ``field_key``.
+    :raises OpenESGConfigError: if values are invalid; names all of them by field key.
     """
     entries: dict[tuple[str, str | None], Entry] = {}
     faults: list[str] = []
@@ -88,7 +88,7 @@ def _pairs(field_values: Any) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 class _Checked:
-    """One value under check."""
+    """Check of one value, which collects its faults."""
 
     def __init__(self, key: str, number: int, fields: Mapping[str, TemplateField]) -> None:
         self._key = key.strip()
@@ -97,7 +97,7 @@ class _Checked:
         self.faults: list[str] = []
 
     def entry(self, given: Mapping[str, Any]) -> Entry | None:
-        """Return what is to be written, unless there are faults."""
+        """Return the entry, or ``None`` if there are faults."""
         known = self._fields.get(self._key)
         if known is None:
             self._fault("field_key", self._key or None, _near(self._key, self._fields))
@@ -114,14 +114,16 @@ class _Checked:
         if measurement is not None:
             parts["measurement"] = known.measurements.get(str(measurement))
             if parts["measurement"] is None:
-                self._fault("measurement", measurement, _any_of(known.measurements, "none: it is not measured"))
+                self._fault(
+                    "measurement", measurement, _any_of(known.measurements, "none: the field has no measurements")
+                )
         if comment is not None:
             parts["comment"] = str(comment).strip()
             if not known.is_commentable:
-                self._fault("comment", comment, "none: the field takes no comment")
+                self._fault("comment", comment, "none: the field does not allow comments")
         attachment = given.get("attachment")
         if attachment is not None and not known.takes_attachment:
-            self._fault("attachment", str(attachment), "none: the field takes no file")
+            self._fault("attachment", str(attachment), "none: the field does not allow files")
         return None if self.faults else Entry(known, instance, parts, attachment)
 
     def _instance(self, known: TemplateField, instance: Any) -> str | int | None:
@@ -130,8 +132,8 @@ class _Checked:
             if text:
                 self._name = f"{self._key} (instance {text})"
             return int(text) if text.isdecimal() else text or None
-        several = "the number of one: its section is answered several times"
-        self._fault("instance_id", instance, several if known.repeats else "none: its section is answered once")
+        several = "the id of an instance, because its section repeats"
+        self._fault("instance_id", instance, several if known.repeats else "none: its section does not repeat")
         return None
 
     def _value(self, known: TemplateField, value: Any) -> str | None:
@@ -152,7 +154,7 @@ class _Checked:
 
     def _check_unit(self, known: TemplateField, unit: Any) -> None:
         if unit is not None and str(unit) not in known.units:
-            self._fault("unit", unit, _any_of(known.units[:2], "none: its values have no unit"))
+            self._fault("unit", unit, _any_of(known.units[:2], "none: the template does not list exactly one unit"))
 
     def _fault(self, part: str, value: Any, allowed: str) -> None:
         given = "nothing" if value is None else f"{value!r:.100}"
