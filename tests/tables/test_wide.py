@@ -200,7 +200,7 @@ def test_no_value_is_lost(wide):
     ],
 )
 def test_two_that_would_have_one_name_are_named(sections, kinds, said):
-    with pytest.raises(OpenESGConfigError, match=r"template t: .* shape 'tidy'") as error:
+    with pytest.raises(OpenESGConfigError, match=r"template t: .* shape='tidy'") as error:
         Wide("7", "t", sections, kinds)
     assert said in str(error.value)
 
