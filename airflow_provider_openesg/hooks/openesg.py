@@ -24,7 +24,7 @@ from airflow_provider_openesg.parameters import (
     read_updated_after,
 )
 from airflow_provider_openesg.settings import OpenESGSettings
-from airflow_provider_openesg.tables import TABLES, pyarrow_needed
+from airflow_provider_openesg.tables import TABLES, require_pyarrow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
@@ -178,7 +178,7 @@ class OpenESGHook(BaseHook):
             return self.wide_tables(templates).batches(
                 self.client, updated_after=after, filters=filters, summary=summary
             )
-        with pyarrow_needed():
+        with require_pyarrow():
             from airflow_provider_openesg.tables.read import iter_tables
         return iter_tables(
             self.client, tables, templates=template_names, updated_after=after, filters=filters, summary=summary
@@ -190,7 +190,7 @@ class OpenESGHook(BaseHook):
         :param templates: list of one template id or key.
         :raises OpenESGConfigError: if it is not exactly one, or if the platform does not have it.
         """
-        with pyarrow_needed():
+        with require_pyarrow():
             from airflow_provider_openesg.tables.wide import Wide
         return Wide.of_template(self.client, check_templates(templates, shape="wide"))
 

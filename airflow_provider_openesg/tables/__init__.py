@@ -22,17 +22,14 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "reports": ("id",),
     "field_values": ("id",),
 }
-"""Each table and its key columns, in reading order: what a row refers to stands before it."""
-
-SHAPES = ("tidy", "wide")
-"""How field values stand: one row each, or as columns of their report (:mod:`.wide`)."""
+"""Each table and its key columns, in reading order: a table comes after the tables that it refers to."""
 
 
 @contextmanager
-def pyarrow_needed() -> Iterator[None]:
-    """Say how to get pyarrow, where importing a module that needs it fails.
+def require_pyarrow() -> Iterator[None]:
+    """Turn a failed import of pyarrow into an error that says how to install it.
 
-    :raises OpenESGConfigError: in place of the import error.
+    :raises OpenESGConfigError: if pyarrow is not installed.
     """
     try:
         yield

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_openesg.tables.columns import Columns, as_text
-from airflow_provider_openesg.tables.decoder import field_of
+from airflow_provider_openesg.tables.columns import Columns
+from airflow_provider_openesg.tables.decoder import as_text, field_of
 from airflow_provider_openesg.tables.schemas import INTEGER, SCHEMAS, TEXT
-from airflow_provider_openesg.tables.template_lookup import Lookup, Templates, datatype, unit, units
+from airflow_provider_openesg.tables.template import datatype, unit, units
 from airflow_provider_openesg.tables.typed_values import TYPED, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow_provider_openesg.tables.summary import Summary
+    from airflow_provider_openesg.tables.template_lookup import Lookup, Templates
 
 _USER = {
     "user_id": "user",
@@ -157,7 +158,7 @@ def _field_values(reports: Sequence[Any], templates: Templates, summary: Summary
             numbers += lookup.numbers(
                 template or "",
                 values if len(values) == end - start else values[start:end],
-                lambda place, record, start=start: columns.leave_unknown(start + place, name, record),  # type: ignore[misc]
+                lambda place, record, start=start: columns.add_unknown(start + place, name, record),  # type: ignore[misc]
             )
         return pa.array(numbers, pa.int32())
 

@@ -1,4 +1,4 @@
-"""Typed records to Arrow columns: one way for all tables, vectorised where every value is as expected."""
+"""Convert decoded records to Arrow columns, vectorised if all values have the expected type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from msgspec import Raw, Struct, ValidationError
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
-from airflow_provider_openesg.tables.decoder import REST, Layout
+from airflow_provider_openesg.tables.decoder import REST, Layout, as_text, scalar_text
 from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, EXTRA, TEXT, TIMESTAMP, is_json
 from airflow_provider_openesg.tables.typed_values import fitting
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CHUNK = 128
-"""Rows that become columns at once: few enough to stay in the processor's cache."""
+"""Rows that are converted at a time: few enough for the processor's cache."""
 
 _OPEN, _CLOSE, _COMMA, _NOTHING = pa.scalar("{"), pa.scalar("}"), pa.scalar(","), pa.scalar("")
 
-OnOdd = Callable[[str, str], None]
-"""Called with the field and the JSON of each value that its column cannot hold."""
+OnUnfit = Callable[[str, str], None]
+"""Called with the field and the JSON of each value that does not fit its column."""
 
 
 class Columns:
     """Decoded records of one class, by column.
 
     :param rows: at least one record, all of the same class.
-    :param on_odd: told of values that go to ``extra``, as their column cannot hold them.
+    :param on_unfit: called for values that go to ``extra`` because they do not fit their column.
     """
 
-    def __init__(self, rows: Sequence[Any], on_odd: OnOdd) -> None:
+    def __init__(self, rows: Sequence[Any], on_unfit: OnUnfit) -> None:
         self._layout: Layout = rows[0].layout
-        self._on_odd = on_odd
+        self._on_unfit = on_unfit
         self._length = len(rows)
-        self._left: dict[int, dict[str, Any]] = {}
+        self._rest: dict[int, dict[str, Any]] = {}
         names = rows[0].__struct_fields__
         columns: list[list[Any]] = [[] for _ in names]
         for start in range(0, len(rows), CHUNK):
@@ -54,11 +54,11 @@ class Columns:
             self._merge(name, sent, self._columns[attribute])
 
     def batch(self, schema: pa.Schema, paths: Mapping[str, str], given: Mapping[str, pa.Array]) -> pa.RecordBatch:
-        """Make the rows.
+        """Return the rows as a batch.
 
         :param schema: their columns, ``extra`` last.
         :param paths: column to field, where their names differ; ``user.email`` is a field of an object.
-        :param given: columns that are there already.
+        :param given: columns that are complete already.
         """
         arrays = {
             field.name: given[field.name]
@@ -67,27 +67,27 @@ class Columns:
             for field in schema
             if field.name != EXTRA
         }
-        # Last, as it takes what the others could not.
+        # Last, because the other columns add values that do not fit them.
         return pa.record_batch([*arrays.values(), self._extra()], schema=schema)
 
     def values(self, path: str) -> list[Any]:
-        """Give the values of a field as they were decoded."""
+        """Return the decoded values of a field."""
         name, _, part = path.partition(".")
         values = self._columns[name]
         return [getattr(value, part) if isinstance(value, Struct) else None for value in values] if part else values
 
     def ids(self, name: str) -> list[Any]:
-        """Give the ids of a reference; what only the objects that stand for it know goes to ``extra``."""
+        """Return the ids of a reference; unknown fields of objects sent for it go to ``extra``."""
         values = self._columns[name]
         for row, value in enumerate(values):
             if isinstance(value, Struct):
                 if not value.layout.has_unknown:  # type: ignore[attr-defined]
                     break  # all objects of a column are of one class
-                self.leave_unknown(row, name, value)
+                self.add_unknown(row, name, value)
         return [value.id if isinstance(value, Struct) else value for value in values]  # type: ignore[attr-defined]
 
     def array(self, path: str, field: pa.Field) -> pa.Array:
-        """Give a field as the column that the schema has for it; of a reference its id."""
+        """Return a field as a column of the schema's type, and a reference as its id."""
         values = self.values(path)
         first = next((value for value in values if value is not None), None)
         if first is None:
@@ -97,47 +97,47 @@ class Columns:
             first = next((value for value in values if value is not None), None)
         if is_json(field):
             return _texts([None if value is None else _encoded(value) for value in values])
-        sent_as = _SENT_AS.get(type(first), field.type)
+        arrow_type = _ARROW_TYPES.get(type(first), field.type)
         try:
-            array = pa.array(values, sent_as)
-            return array if sent_as == field.type else array.cast(field.type)
+            array = pa.array(values, arrow_type)
+            return array if arrow_type == field.type else array.cast(field.type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            pass  # a value that is not what most are: one by one, then
+            pass  # at least one value has another type: convert one by one
         read = _FROM_RAW[field.type]
         return pa.array(
             [None if value is None else self._one(row, path, value, read) for row, value in enumerate(values)],
             field.type,
         )
 
-    def leave_unknown(self, row: int, name: str, record: Struct) -> None:
-        """Put into ``extra`` what an object that stands for a reference has beside the fields of its own table."""
+    def add_unknown(self, row: int, name: str, record: Struct) -> None:
+        """Add the unknown fields of an object sent for a reference to ``extra``."""
         if unknown := _unknown_fields(record):
-            self._leave(row, name, unknown)
+            self._add_extra(row, name, unknown)
 
     def _one(self, row: int, path: str, value: Any, read: Callable[[Raw], Any]) -> Any:
         if isinstance(value, Struct):
-            self.leave_unknown(row, path, value)
+            self.add_unknown(row, path, value)
             return self._one(row, f"{path}.id", value.id, read)  # type: ignore[attr-defined]
         raw = value if isinstance(value, Raw) else Raw(msgspec.json.encode(value))
         try:
             return read(raw)
         except (ValueError, ValidationError, OverflowError):
-            self._leave(row, path, raw)
-            self._on_odd(f"{self._layout.name}.{path}", bytes(raw).decode("utf-8", "replace"))
+            self._add_extra(row, path, raw)
+            self._on_unfit(f"{self._layout.name}.{path}", bytes(raw).decode("utf-8", "replace"))
             return None
 
     def _merge(self, name: str, sent: str, others: list[Any]) -> None:
-        """Read a field under its other name; where a record has both, the other one goes to ``extra``."""
+        """Merge a field sent under an alternative name; if a record has both, this one goes to ``extra``."""
         column = self._columns[name]
         for row, other in enumerate(others):
             if other is not None and column[row] is not None:
-                self._leave(row, sent, other)
+                self._add_extra(row, sent, other)
             elif other is not None:
                 column[row] = other
 
-    def _leave(self, row: int, path: str, value: Any) -> None:
+    def _add_extra(self, row: int, path: str, value: Any) -> None:
         *parents, name = path.split(".")
-        fields = self._left.setdefault(row, {})
+        fields = self._rest.setdefault(row, {})
         for parent in parents:
             fields = fields.setdefault(parent, {})
         if isinstance(value, dict):
@@ -146,18 +146,18 @@ class Columns:
             fields[name] = value
 
     def _extra(self) -> pa.Array:
-        """Make each row's JSON of what has no column, from the very text that was sent."""
+        """Return each row's JSON of fields without a column, from the text that was sent."""
         columns = [
             (name, _texts([None if value is None else bytes(value) for value in self._columns[attribute]]))
             for attribute, name in self._layout.unknown.items()
             if self._columns[attribute].count(None) < self._length
         ]
-        if self._left:
-            left = map(self._left.get, range(self._length))
+        if self._rest:
+            left = map(self._rest.get, range(self._length))
             columns.append((REST, _texts([None if each is None else msgspec.json.encode(each) for each in left])))
         if not columns:
             return pa.nulls(self._length, TEXT)
-        # Most rows have nothing: only the others are put together.
+        # Most rows have none, so only the others are joined.
         some = reduce(pc.or_, (column.is_valid() for _, column in columns))
         fields = reduce(_joined, (_fields(name, column.filter(some)) for name, column in columns))
         objects = pc.binary_join_element_wise(_OPEN, fields, _CLOSE, _NOTHING)
@@ -165,7 +165,7 @@ class Columns:
 
 
 def _fields(name: str, values: pa.Array) -> pa.Array:
-    """Make JSON fields, without the braces; what was put together is an object already."""
+    """Return JSON fields without braces; the fields under ``REST`` are an object already."""
     if name == REST:
         return pc.utf8_slice_codeunits(values, 1, -1)
     return pc.binary_join_element_wise(pa.scalar(f"{json.dumps(name, ensure_ascii=False)}:"), values, _NOTHING)
@@ -190,20 +190,8 @@ def _unknown_fields(record: Struct) -> dict[str, Any]:
     return fields
 
 
-def as_text(value: Any) -> str | None:
-    """Give a decoded scalar as text, of a reference its id; ``None`` where it is neither."""
-    if isinstance(value, Struct):
-        return as_text(value.id)  # type: ignore[attr-defined]
-    if isinstance(value, Raw):
-        try:
-            return _from_scalar(value)
-        except ValueError:
-            return None
-    return None if value is None else str(value)
-
-
 def as_moment(value: Any) -> datetime | None:
-    """Give a decoded time in UTC; ``None`` where it is none."""
+    """Return a decoded time in UTC; ``None`` if it is not a time."""
     try:
         moment = datetime.fromisoformat(as_text(value) or "")
     except ValueError:
@@ -221,15 +209,6 @@ def _texts(values: Sequence[bytes | None]) -> pa.Array:
 def _encoded(value: dict[str, Raw] | Raw) -> bytes | None:
     text = bytes(value) if isinstance(value, Raw) else msgspec.json.encode(value)
     return None if text == b"null" else text
-
-
-def _from_scalar(raw: Raw) -> str | None:
-    text = bytes(raw).decode()
-    if text[0] in "{[":
-        raise ValueError
-    if text[0] == '"':
-        return msgspec.json.decode(raw, type=str)
-    return None if text == "null" else text
 
 
 def _from_number(raw: Raw) -> Decimal | None:
@@ -255,15 +234,15 @@ def _typed(type_: Any) -> Callable[[Raw], Any]:
     return msgspec.json.Decoder(type_).decode
 
 
-_SENT_AS = {int: pa.int64(), str: TEXT}
-"""What a column is made from before it is cast: numbers to ids, text to times."""
+_ARROW_TYPES = {int: pa.int64(), str: TEXT}
+"""Arrow type of a column before it is cast: numbers to ids, text to times."""
 
 _FROM_RAW: Mapping[pa.DataType, Callable[[Raw], Any]] = {
-    TEXT: _from_scalar,
+    TEXT: scalar_text,
     BOOLEAN: _typed(bool | None),
     DATE: _typed(date | None),
     TIMESTAMP: _typed(datetime | None),
     DECIMAL: _from_number,
     pa.float64(): _from_number_to_float,
 }
-"""How a value that came as another type than expected is read; an error sends it to ``extra``."""
+"""Readers of values that were sent as another type; after an error the value goes to ``extra``."""

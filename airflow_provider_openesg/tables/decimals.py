@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 
 def decimals_as_text(numbers: pa.Decimal128Array) -> pa.StringArray:
-    """Write all digits of the column's scale, those next to zero too, which Arrow gives an exponent."""
+    """Return numbers with all digits of the column's scale. Arrow writes numbers close to zero with an exponent."""
     texts = numbers.cast(pa.string())
     small = pc.match_substring(texts, "E")
     plain = [format(number, "f") for number in numbers.filter(small).to_pylist()]

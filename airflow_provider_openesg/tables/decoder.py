@@ -1,8 +1,8 @@
-"""JSON to typed records, at the speed of a decoder that knows every field, and without losing one that it does not.
+"""Decode JSON to typed records: fast for the fields that are expected, without losing those that are not.
 
-A :class:`RecordDecoder` begins with what a shape expects. Where an answer has a field more, or one of another type, it
-reads that answer slowly once, learns the difference and goes on at full speed. What it learns is kept as
-:class:`msgspec.Raw`: the very text that was sent.
+A :class:`RecordDecoder` starts with the fields of a record type. If a response has other fields, or fields of another
+type, it decodes that response slowly, adds the difference to its class and decodes the next ones fast again. Fields
+that it adds are kept as :class:`msgspec.Raw`, which is the text that was sent.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from msgspec import UNSET, Meta, Raw, Struct, ValidationError
 
 from airflow_provider_openesg.api import COUNT, ITEMS, NEXT, RESULTS
 from airflow_provider_openesg.client.pagination import Page
-from airflow_provider_openesg.tables.record_types import ID, OTHER_NAMES, Many, Ref, Shape
+from airflow_provider_openesg.tables.record_types import ID, OTHER_NAMES, Many, RecordType, Ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REST = f"\u2026rest {secrets.token_hex(8)}"
-"""Under this name, which no platform can send, fields that cannot be fields of a struct are put together."""
+"""Name, which no platform can send, for all fields that cannot be fields of a struct."""
 
 MOST_LEARNED = 100
-"""Records that use field names as data would otherwise grow a struct without end."""
+"""Most fields that are added to a class: records may use field names as data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the class of a decoded record (its attribute ``layout``) knows of itself.
+    """Description of the class of a decoded record, in its attribute ``layout``.
 
-    :param name: what errors call the record.
+    :param name: name of the record in error messages.
     :param references: fields that may be objects.
-    :param unknown: attribute to field name, of fields that the shape does not know; Raw, or None where absent.
+    :param unknown: attribute to field name, of fields that the record type does not know; Raw, or None where absent.
     :param renamed: attribute to (expected name, name as sent), of fields that came under another name.
-    :param has_unknown: whether a record, or one that it refers to, may have fields that its shape does not know.
+    :param has_unknown: whether a record, or one that it refers to, may have fields that its type does not know.
     """
 
     name: str
@@ -49,10 +49,10 @@ class Layout:
 
 
 class RecordDecoder:
-    """Decodes the records of one shape. Threads may share it."""
+    """Decodes the records of one type. Threads may share it."""
 
-    def __init__(self, shape: Shape) -> None:
-        self._learner = _Learner(shape)
+    def __init__(self, type_: RecordType) -> None:
+        self._learner = _Learner(type_)
         self._lock = threading.Lock()
         self._build()
 
@@ -102,7 +102,7 @@ class RecordDecoder:
         self._pages: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[record] | envelope)  # type: ignore[valid-type]
 
     def _learned_page(self, body: bytes) -> Any:
-        """Decode a page that has something new: most often one field, which one record is enough to learn."""
+        """Decode a page with new fields. Most often it is one field, which one record is enough to learn."""
         answer = msgspec.json.decode(body, type=dict[str, Raw] | list[Raw])
         listed = answer if isinstance(answer, list) else answer.pop(ITEMS, None) or answer.get(RESULTS)
         if isinstance(listed, Raw) and bytes(listed).lstrip().startswith(b"["):
@@ -124,30 +124,28 @@ class RecordDecoder:
 
 
 class _Learner:
-    """What one shape's records turned out to be, beyond the shape."""
+    """What is learned about the records of one type, beyond the type."""
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
+    def __init__(self, type_: RecordType) -> None:
+        self._type = type_
         self._parts = {
-            name: _Learner(expected.shape)
-            for name, expected in shape.fields.items()
-            if isinstance(expected, Ref | Many)
+            name: _Learner(expected.type) for name, expected in type_.fields.items() if isinstance(expected, Ref | Many)
         }
         self._expected: dict[str, msgspec.json.Decoder[Any]] = {
             name: msgspec.json.Decoder(ID if isinstance(expected, Ref) else expected)
-            for name, expected in shape.fields.items()
+            for name, expected in type_.fields.items()
             if not isinstance(expected, Many)
         }
         self._unknown: dict[str, None] = {}
         self._renamed: dict[str, str] = {}
-        self._loose: set[str] = set()
+        self._untyped: set[str] = set()
 
     def struct(self) -> type[Struct]:
-        """Make the class for records as they are known by now."""
+        """Return a class for the fields seen so far."""
         fields: list[tuple[str, Any, Any] | tuple[str, Any]] = []
         types: dict[str, Any] = {}
         has_unknown = bool(self._unknown)
-        for name, expected in self._shape.fields.items():
+        for name, expected in self._type.fields.items():
             match expected:
                 case Ref():
                     part = self._parts[name].struct()
@@ -156,47 +154,47 @@ class _Learner:
                 case Many():
                     types[name] = list[self._parts[name].struct()] | None  # type: ignore[misc]
                 case _:
-                    types[name] = Raw if name in self._loose else expected
-            if name == "id" and self._shape.identified:
+                    types[name] = Raw if name in self._untyped else expected
+            if name == "id" and self._type.identified:
                 fields.append((name, int | str))
             else:
-                # Parts that are absent are asked for by a call of their own, null is an answer.
+                # Absent parts are fetched by a separate request; null means that the record has none.
                 fields.append((name, types[name], UNSET if isinstance(expected, Many) else None))
         renamed = {f"renamed_{i}": (name, sent) for i, (sent, name) in enumerate(self._renamed.items())}
         unknown = {f"unknown_{i}": name for i, name in enumerate(self._unknown)}
         fields += [(attribute, types[name], None) for attribute, (name, _) in renamed.items()]
         fields += [(attribute, Raw, None) for attribute in unknown]
-        references = tuple(name for name, expected in self._shape.fields.items() if isinstance(expected, Ref))
+        references = tuple(name for name, expected in self._type.fields.items() if isinstance(expected, Ref))
         return msgspec.defstruct(
             "Record",
             fields,
             rename={**{attribute: sent for attribute, (_, sent) in renamed.items()}, **unknown},
             forbid_unknown_fields=True,
             gc=False,  # records hold no cycles, and there are very many of them
-            namespace={"layout": Layout(self._shape.name, references, unknown, renamed, has_unknown)},
+            namespace={"layout": Layout(self._type.name, references, unknown, renamed, has_unknown)},
         )
 
     def known(self) -> int:
-        """Count what was learned."""
+        """Return the number of differences learned."""
         return (
             len(self._unknown)
             + len(self._renamed)
-            + len(self._loose)
+            + len(self._untyped)
             + sum(part.known() for part in self._parts.values())
         )
 
     def tidy(self, record: Raw) -> Raw:
-        """Learn what is new in ``record`` and return it in a form that :meth:`struct` takes.
+        """Learn the new fields of ``record`` and return it in a form that :meth:`struct` accepts.
 
         :raises ValueError: it has no id, or a part of it is not what it must be.
         """
         try:
             fields = msgspec.json.decode(record, type=dict[str, Raw])
         except ValidationError:
-            raise ValueError(f"{self._shape.name}: expected an object, not {shown(record)}") from None
+            raise ValueError(f"{self._type.name}: expected an object, not {shown(record)}") from None
         rest = {}
         for name, value in list(fields.items()):
-            if name in self._shape.fields:
+            if name in self._type.fields:
                 fields[name] = self._tidy_field(name, value, fields)
             elif expected := self._expected_name(name):
                 self._renamed[name] = expected
@@ -208,15 +206,15 @@ class _Learner:
         if rest:
             self._unknown[REST] = None
             fields[REST] = Raw(msgspec.json.encode(rest))
-        if self._shape.identified and "id" not in fields:
-            raise ValueError(f"{self._shape.name}: no 'id' in {shown(record)}")
+        if self._type.identified and "id" not in fields:
+            raise ValueError(f"{self._type.name}: no 'id' in {shown(record)}")
         return Raw(msgspec.json.encode(fields))
 
     def _expected_name(self, name: str) -> str | None:
-        return next((other for other in OTHER_NAMES.get(name, ()) if other in self._shape.fields), None)
+        return next((other for other in OTHER_NAMES.get(name, ()) if other in self._type.fields), None)
 
     def _tidy_field(self, name: str, value: Raw, record: Mapping[str, Raw]) -> Raw:
-        expected = self._shape.fields[name]
+        expected = self._type.fields[name]
         start = bytes(value)[:1]
         try:
             if isinstance(expected, Ref) and start == b"{":
@@ -230,12 +228,12 @@ class _Learner:
             wanted = None if start == b"n" else "a list"
         elif isinstance(expected, Ref):
             wanted = None if self._fits(name, value) else "an id, or an object that has one"
-        elif name == "id" and self._shape.identified:
+        elif name == "id" and self._type.identified:
             wanted = None if self._fits(name, value) and start != b"n" else "text or an integer"
         else:
             wanted = None
             if not self._fits(name, value):
-                self._loose.add(name)
+                self._untyped.add(name)
         if wanted:
             raise ValueError(f"{self._named(record)}: {name!r} must be {wanted}, not {shown(value)}")
         return value
@@ -248,11 +246,11 @@ class _Learner:
         return True
 
     def _named(self, record: Mapping[str, Raw]) -> str:
-        return f"{self._shape.name} {bytes(record['id']).decode()}" if "id" in record else self._shape.name
+        return f"{self._type.name} {bytes(record['id']).decode()}" if "id" in record else self._type.name
 
 
 def field_of(record: Any, name: str) -> Any:
-    """Give a field of a decoded record, under whichever name it came."""
+    """Return a field of a decoded record, also if it was sent under an alternative name."""
     value = getattr(record, name)
     for attribute, (expected, _) in record.layout.renamed.items():
         if value is None and expected == name:
@@ -260,13 +258,38 @@ def field_of(record: Any, name: str) -> Any:
     return value
 
 
+def as_text(value: Any) -> str | None:
+    """Return a decoded scalar as text, and of a reference its id; ``None`` for anything else."""
+    if isinstance(value, Struct):
+        return as_text(value.id)  # type: ignore[attr-defined]
+    if isinstance(value, Raw):
+        try:
+            return scalar_text(value)
+        except ValueError:
+            return None
+    return None if value is None else str(value)
+
+
+def scalar_text(raw: Raw) -> str | None:
+    """Return a JSON scalar as text.
+
+    :raises ValueError: if it is an object or a list.
+    """
+    text = bytes(raw).decode()
+    if text[0] in "{[":
+        raise ValueError
+    if text[0] == '"':
+        return msgspec.json.decode(raw, type=str)
+    return None if text == "null" else text
+
+
 def _can_be_a_field(name: str) -> bool:
-    """Tell whether msgspec takes ``name`` as the name of a struct's field."""
+    """Return whether msgspec accepts ``name`` as the name of a struct's field."""
     return name != REST and not any(character in '"\\' or character < " " for character in name)
 
 
 def shown(value: Raw) -> str:
-    """Return JSON for an error: its beginning."""
+    """Return the beginning of JSON for an error message."""
     text = " ".join(bytes(value).decode("utf-8", "replace").split())
     return text if len(text) <= 80 else text[:80] + "\u2026"
 

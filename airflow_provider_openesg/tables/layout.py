@@ -1,4 +1,4 @@
-"""What a table looks like, for whoever writes it: a tidy one or one that is made of a template."""
+"""Description of a table for the writers, tidy or wide."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ OWNERS: Mapping[str, tuple[str, str]] = {
     "field_types": ("report_templates", "template_id"),
     "field_values": ("reports", "report_id"),
 }
-"""Tables whose rows come and go with a record of another table, and the column that names it."""
+"""Tables whose rows belong to a record of another table, and the column with its id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table as it is written.
 
-    :param schema: its columns; ``description`` and ``unit`` in the metadata say what they are.
+    :param schema: columns, with ``description`` and ``unit`` in their metadata.
     :param key: its key columns.
-    :param owner: table whose records own these rows, and the column that names the record, as in :data:`OWNERS`.
+    :param owner: table whose records own these rows, and the column with the record's id, as in :data:`OWNERS`.
     """
 
     name: str

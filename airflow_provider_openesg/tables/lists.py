@@ -17,9 +17,8 @@ from airflow_provider_openesg.client.parallel import interleaved
 from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGError
 from airflow_provider_openesg.tables import builders
-from airflow_provider_openesg.tables.columns import as_text
 from airflow_provider_openesg.tables.cpus import usable_cpus
-from airflow_provider_openesg.tables.decoder import RecordDecoder, field_of
+from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
 from airflow_provider_openesg.tables.record_types import REPORT_REQUEST, SECTION
 from airflow_provider_openesg.tables.report_builder import TEMPLATE_FILTER, ReportBuilder, RowReference, Selection
 from airflow_provider_openesg.tables.worker import Worker

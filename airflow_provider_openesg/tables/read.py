@@ -18,8 +18,7 @@ from airflow_provider_openesg.parameters import (
     read_updated_after,
 )
 from airflow_provider_openesg.tables import TABLES, builders
-from airflow_provider_openesg.tables.columns import as_text
-from airflow_provider_openesg.tables.decoder import RecordDecoder
+from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
 from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, started_worker
 from airflow_provider_openesg.tables.record_types import ORGANIZATION, TEMPLATE
 from airflow_provider_openesg.tables.report_builder import TEMPLATE_FILTER

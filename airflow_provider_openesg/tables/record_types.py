@@ -1,4 +1,4 @@
-"""What the platform's records look like: the fields that have a column, by the names and types of :mod:`..api`'s v1.
+"""Record types of the platform: the fields that have a column, with the names and types of API v1 (:mod:`..api`).
 
 Anything else that a record carries goes to ``extra``. A reference may come as an id or as the object itself.
 """
@@ -23,18 +23,18 @@ BOOLEAN: Any = bool | None
 DATE: Any = date | None
 # Arrow reads a column of times at once.
 TIME: Any = str | None
-# What is no whole number is read from its text, so that no digit is lost.
+# Other numbers are read from their text, so that no digit is lost.
 NUMBER: Any = int | None
 OBJECT: Any = dict[str, msgspec.Raw] | None
 JSON: Any = msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RecordType:
     """A kind of record.
 
-    :param name: what errors call it.
-    :param fields: name to the type that is expected; what comes as another type is not lost, only slower.
+    :param name: name in error messages.
+    :param fields: name to expected type; a value of another type is kept, but decoded slowly.
     :param identified: whether a record without ``id`` is an error.
     """
 
@@ -47,14 +47,14 @@ class Shape:
 class Ref:
     """A reference: an id, or the object with its ``id``."""
 
-    shape: Shape
+    type: RecordType
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
     """Records inside a record."""
 
-    shape: Shape
+    type: RecordType
 
 
 def _other_names() -> Mapping[str, frozenset[str]]:
@@ -66,13 +66,13 @@ def _other_names() -> Mapping[str, frozenset[str]]:
 
 
 OTHER_NAMES = _other_names()
-"""Each name that has others, with all of them."""
+"""Each name with alternative names, and all of these."""
 
-LINK = Shape("record", {"id": ID})
+LINK = RecordType("record", {"id": ID})
 
-USER = Shape("user", {"id": ID, "email": TEXT, "first_name": TEXT, "last_name": TEXT}, identified=False)
+USER = RecordType("user", {"id": ID, "email": TEXT, "first_name": TEXT, "last_name": TEXT}, identified=False)
 
-ORGANIZATION = Shape(
+ORGANIZATION = RecordType(
     "organization",
     {
         "id": ID,
@@ -86,11 +86,11 @@ ORGANIZATION = Shape(
     },
 )
 
-METRIC_TYPE = Shape(
+METRIC_TYPE = RecordType(
     "metric type", {"id": ID, "key": TEXT, "name": TEXT, "datatype": TEXT, "units": JSON}, identified=False
 )
 
-FIELD_TYPE = Shape(
+FIELD_TYPE = RecordType(
     "field type",
     {
         "id": ID,
@@ -99,7 +99,7 @@ FIELD_TYPE = Shape(
         "description": TEXT,
         "label": TEXT,
         "metric_type": Ref(METRIC_TYPE),
-        # 2023 has these two in the metric type alone; v1's page names them among the field type's own.
+        # The API of 2023 has these two in the metric type only; the page of v1 lists them for the field type.
         "datatype": TEXT,
         "units": JSON,
         "measurements": JSON,
@@ -111,7 +111,7 @@ FIELD_TYPE = Shape(
     },
 )
 
-SECTION = Shape(
+SECTION = RecordType(
     "section",
     {
         "id": ID,
@@ -125,9 +125,9 @@ SECTION = Shape(
     },
 )
 
-CATALOG = Shape("catalog", {"id": ID, "key": TEXT, "name": TEXT}, identified=False)
+CATALOG = RecordType("catalog", {"id": ID, "key": TEXT, "name": TEXT}, identified=False)
 
-TEMPLATE = Shape(
+TEMPLATE = RecordType(
     "report template",
     {
         "id": ID,
@@ -140,7 +140,7 @@ TEMPLATE = Shape(
     },
 )
 
-REPORT_REQUEST = Shape(
+REPORT_REQUEST = RecordType(
     "report request",
     {
         "id": ID,
@@ -159,9 +159,9 @@ REPORT_REQUEST = Shape(
     },
 )
 
-MEASUREMENT = Shape("measurement", {"id": ID, "key": TEXT, "name": TEXT})
+MEASUREMENT = RecordType("measurement", {"id": ID, "key": TEXT, "name": TEXT})
 
-FIELD_VALUE = Shape(
+FIELD_VALUE = RecordType(
     "field value",
     {
         "id": ID,
@@ -179,7 +179,7 @@ FIELD_VALUE = Shape(
     },
 )
 
-REPORT = Shape(
+REPORT = RecordType(
     "report",
     {
         "id": ID,

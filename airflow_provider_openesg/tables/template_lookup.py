@@ -1,16 +1,16 @@
-"""What the templates say of sections and field types, at hand for millions of field values."""
+"""Keys, data types and units of the templates, joined to millions of field values."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pyarrow as pa
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from airflow_provider_openesg.tables.columns import as_text
+from airflow_provider_openesg.tables.decoder import as_text
 from airflow_provider_openesg.tables.schemas import TEXT
+from airflow_provider_openesg.tables.template import datatype, measurement_keys, unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,10 +19,10 @@ Key = int | str | None
 
 
 class Lookup:
-    """Records by template and id. Each has a number, by which whole columns are taken at once.
+    """Records by template and id. Each has a number, so that whole columns can be taken at a time.
 
-    :param attributes: what is kept of each record, as text columns beside ``id``.
-    :param describe: gives them of a record.
+    :param attributes: text columns that are kept of each record, in addition to ``id``.
+    :param describe: function that returns them for a record.
     """
 
     def __init__(self, *attributes: str, describe: Callable[[Any], Mapping[str, str | None]]) -> None:
@@ -32,9 +32,9 @@ class Lookup:
         self._arrays: dict[str, pa.Array] = {}
 
     def add(self, template: str, record: Any, **attributes: str | None) -> int:
-        """Make a record known, or an id of which nothing else is known, and give its number.
+        """Add a record, or only an id, and return its number.
 
-        One that is known already stays as it is. The same id may come as number and as text.
+        An existing record is not changed. The same id may be sent as a number and as text.
         """
         record_id: Key = record.id if isinstance(record, Struct) else record  # type: ignore[attr-defined]
         numbers = self._numbers[template]
@@ -53,9 +53,9 @@ class Lookup:
         return number
 
     def numbers(self, template: str, ids: Sequence[Any], on_object: Callable[[int, Struct], None]) -> list[int | None]:
-        """Give the number of each id; what no section has listed becomes known.
+        """Return the number of each id; ids that no section lists are added.
 
-        :param on_object: told of each object that stands for its id, and where.
+        :param on_object: called with the position and the object if an object is sent for an id.
         """
         numbers = self._numbers[template]
         try:
@@ -67,7 +67,7 @@ class Lookup:
             return [None if each is None else self.add(template, each) for each in ids]
 
     def column(self, name: str, numbers: pa.Array) -> pa.DictionaryArray:
-        """Give an attribute of the records with these numbers."""
+        """Return an attribute of the records with these numbers."""
         if name not in self._arrays:
             self._arrays[name] = pa.array(self._columns[name], TEXT)
         return pa.DictionaryArray.from_arrays(numbers, self._arrays[name], safe=False)
@@ -86,35 +86,14 @@ class Templates:
         return template in self._known
 
     def add(self, template: str, sections: Iterable[Any]) -> None:
-        """Make a template's sections known."""
+        """Add the sections of a template."""
         self._known.add(template)
         for section in sections:
             self.sections.add(template, section)
             for field_type in section.field_types or ():
                 self.field_types.add(template, field_type, section=as_text(section))
-                for measurement in _records(field_type.measurements):
-                    if isinstance(measurement.get("key"), str) and isinstance(measurement.get("id"), int | str):
-                        self.measurements.add(template, measurement["id"], key=measurement["key"])
-
-
-def datatype(field_type: Any) -> str | None:
-    """Give a field type's data type: its own, or its metric's."""
-    return as_text(field_type.datatype) or as_text(getattr(field_type.metric_type, "datatype", None))
-
-
-def units(field_type: Any) -> Raw | None:
-    """Give a field type's units: its own, or its metric's."""
-    of_metric = getattr(field_type.metric_type, "units", None)
-    return of_metric if _records(of_metric) or field_type.units is None else field_type.units
-
-
-def unit(field_type: Any) -> str | None:
-    """Give the key of a field type's only unit, its name where it has no key."""
-    only = _records(units(field_type))
-    if len(only) != 1:
-        return None
-    name = only[0].get("key") or only[0].get("name")
-    return name if isinstance(name, str) else None
+                for measurement, key in measurement_keys(field_type).items():
+                    self.measurements.add(template, measurement, key=key)
 
 
 def _key(record: Any) -> Mapping[str, str | None]:
@@ -123,12 +102,6 @@ def _key(record: Any) -> Mapping[str, str | None]:
 
 def _field_type(record: Any) -> Mapping[str, str | None]:
     return {"key": as_text(record.key), "datatype": datatype(record), "unit": unit(record)}
-
-
-def _records(raw: Raw | None) -> list[dict[str, Any]]:
-    """Read a list of small records that has a JSON column of its own; what is not one has none."""
-    parts = msgspec.json.decode(raw) if raw is not None else None
-    return [part if isinstance(part, dict) else {"key": part} for part in parts] if isinstance(parts, list) else []
 
 
 def _nothing() -> dict[Key, int | None]:

@@ -1,6 +1,6 @@
-"""Text to typed values, by the data type of the field type. What can be read in two ways is not read.
+"""Convert text to typed values by the data type of the field type. Ambiguous text is not converted.
 
-How each is read: :mod:`airflow_provider_openesg.tables.value_format`.
+Formats: :mod:`airflow_provider_openesg.tables.value_format`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _GERMAN = r"^-?([1-9][0-9]{0,2}(\.[0-9]{3}){1,7},[0-9]{1,12}|[0-9]{1,26},([0-9]{1,2}|[0-9]{4,12}))$"
-# Made once: Arrow takes longer to make a constant than to use it on a page of values.
+# Constants, because creating one takes Arrow longer than using it on a page of values.
 _NO_TEXT, _NO_DECIMAL = pa.scalar(None, TEXT), pa.scalar(None, DECIMAL)
 _FALSE, _BLANK = pa.scalar(False), pa.scalar("")
 _MOST_DIGITS = pa.scalar(DECIMAL.precision - DECIMAL.scale, pa.int32())
@@ -33,15 +33,15 @@ _BY_DISTINCT: dict[str, tuple[Callable[[str], tuple[Any, ...] | None], pa.DataTy
     "daterange": (date_range, pa.struct([("value_start", DATE), ("value_end", DATE)])),
     "eu_economic_activity": (activity_code, pa.struct([("value_code", TEXT)])),
 }
-"""Data types whose values repeat, so that each distinct text is read once: how, and the columns that it fills."""
+"""Data types whose values recur, so that each distinct text is read once: reader and columns."""
 
 
 def typed(text: pa.Array, datatype: pa.DictionaryArray) -> tuple[dict[str, pa.Array], list[int]]:
-    """Read values by their data types; those of a data type that is not known here stay text.
+    """Convert values by their data types; values of other data types are only text.
 
     :param text: the values as sent.
     :param datatype: of each value.
-    :return: the typed columns by name, and the places of malformed values. Blank text is no value, so not malformed.
+    :return: typed columns by name, and the positions of malformed values; blank text is not malformed.
     """
     kinds = set(datatype.dictionary.to_pylist())
     columns: dict[str, pa.Array] = {}
@@ -83,9 +83,9 @@ def _unread(candidates: pa.Array, read: pa.Array) -> list[int]:
 
 
 def _numbers(text: pa.Array) -> pa.Array:
-    """Read the platform's own form all at once, as Arrow reads just that; others one by one.
+    """Convert numbers in the platform's format with Arrow, and others one by one.
 
-    Only where it is short: Arrow makes other numbers of too many digits, and of exponents, without a word.
+    Only short ones: Arrow converts too many digits, and exponents, to wrong numbers without an error.
     """
     short = pc.less_equal(pc.binary_length(text), _MOST_DIGITS)
     plain = pc.and_(short, pc.equal(pc.ascii_trim(text, "0123456789.+-"), _BLANK))
@@ -99,7 +99,7 @@ def _numbers(text: pa.Array) -> pa.Array:
 
 
 def _formatted(text: pa.Array) -> pa.Array:
-    """Read German numbers all at once, as whole platforms send them; others one by one."""
+    """Convert German numbers with Arrow, and others one by one."""
     german = pc.match_substring_regex(text, _GERMAN)
     points = pc.replace_substring(pc.replace_substring(text.filter(german), ".", ""), ",", ".")
     read = pc.replace_with_mask(pa.nulls(len(text), DECIMAL), german, points.cast(DECIMAL))
@@ -110,7 +110,7 @@ def _formatted(text: pa.Array) -> pa.Array:
 
 
 def _integers(decimals: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-    """Return the integers where 64 bits hold them, and which numbers are no integers, if any."""
+    """Return the integers that fit in 64 bits, and which numbers have a fraction, if any."""
     try:
         return decimals.cast(INTEGER), None
     except pa.ArrowInvalid:

@@ -1,19 +1,19 @@
-"""Field values and the text that they travel as, both ways. What can be read in two ways is not read.
+"""Convert field values to text and back. Ambiguous text is not converted.
 
 Numbers
-    The platform's own form has a point and no grouping: ``1.00``, ``-3``, ``1e5``. A point alone is always the decimal
-    point, so ``1.234`` is one and a bit. People type other forms, which are read where only one reading is possible:
+    The platform's own form has a point and no grouping: ``1.00``, ``-3``, ``1e5``. A single point is always the
+    decimal point, so ``1.234`` is less than two. Other formats are read if they have only one meaning:
 
     * grouped by spaces (also no-break and thin ones) or apostrophes: ``1 234 567,89``, ``1'234.56``;
-    * both marks: ``1.234,56`` (German), ``1,234.56`` (English);
-    * one mark several times: ``1.234.567``, ``1,234,567``;
-    * a comma alone: ``12,5``, ``0,125``, ``1234,567`` are decimals, as no grouped number looks like that. ``1,234``
+    * both separators: ``1.234,56`` (German), ``1,234.56`` (English);
+    * one separator several times: ``1.234.567``, ``1,234,567``;
+    * a single comma: ``12,5``, ``0,125``, ``1234,567`` are decimals, as no grouped number looks like that. ``1,234``
       could be either, so it is malformed.
 
 Integers are numbers without a fraction. Booleans are true/false, yes/no, ja/nein, 1/0 in any case. A date range is two
 ISO dates with a hyphen or dash between, or one date, which is both its ends. An economic activity begins with its code.
 
-Written is the platform's own form: ``1.00``, ``true``, ``2020-01-01 - 2020-12-31``, ``12.12.12 | Fischerei``.
+Values are written in the platform's format: ``1.00``, ``true``, ``2020-01-01 - 2020-12-31``, ``12.12.12 | Fischerei``.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ _ACTIVITY = re.compile(r"([A-Z]|[A-Z]?[0-9]{1,2}(?:\.[0-9]{1,2})*)\s*(?:\|.*)?",
 
 
 class NotWritableError(ValueError):
-    """A value that a data type does not take; the message says what it takes."""
+    """A value that is not allowed for a data type; the message says what is allowed."""
 
 
 def number(text: str) -> Decimal | None:
-    """Read a number; ``None`` where it is none, has two readings, or does not fit a column."""
+    """Read a number; ``None`` if it is not a number, is ambiguous, or does not fit a column."""
     text = text.strip().replace("\u2212", "-")
     if not _PLAIN.fullmatch(text):
         if not _FORMATTED.fullmatch(text):
@@ -69,7 +69,7 @@ def number(text: str) -> Decimal | None:
 
 
 def fitting(value: Decimal) -> Decimal | None:
-    """Return ``value`` where a decimal column holds it exactly."""
+    """Return ``value`` if it fits a decimal column exactly, else ``None``."""
     try:
         return value.quantize(_PLACES, context=_EXACT)
     except (Inexact, InvalidOperation):
@@ -109,7 +109,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 def same(datatype: str, one: str, other: str) -> bool:
-    """Tell whether two texts are one value: ``1.00`` and ``1``, an activity with its name and without."""
+    """Return whether two texts are the same value: ``1.00`` and ``1``, an activity with and without its name."""
     if one.strip() == other.strip():
         return True
     if datatype == "eu_economic_activity":
@@ -122,25 +122,25 @@ def same(datatype: str, one: str, other: str) -> bool:
 
 
 def written(datatype: str, value: Any) -> str:
-    """Return the text that a value travels as.
+    """Return the text that is sent for a value.
 
     :param value: a Python value, or a text that can be read as one of the data type.
-    :raises NotWritableError: the data type does not take it.
+    :raises NotWritableError: if the data type does not allow it.
     """
     return _WRITERS.get(datatype, _text)(value)
 
 
 def written_number(value: Any) -> Decimal:
-    """Return the number that is given, exact.
+    """Return a value as an exact number.
 
-    :raises NotWritableError: it is none, or has too many digits.
+    :raises NotWritableError: if it is not a number or has too many digits.
     """
     if isinstance(value, str):
         read = number(value)
-        # As it was typed, where that is the platform's own form.
+        # Keep trailing zeros if the text is in the platform's format.
         value = Decimal(value) if _PLAIN.fullmatch(value.strip()) else read and read.normalize()
     elif isinstance(value, float):
-        value = Decimal(repr(value))  # the shortest text that is this float: what was meant
+        value = Decimal(repr(value))  # the shortest text for this float, as in the source code
     elif isinstance(value, int) and not isinstance(value, bool):
         value = Decimal(value)
     if not isinstance(value, Decimal) or not value.is_finite():
@@ -164,7 +164,7 @@ def _integer(value: Any) -> str:
 
 def _boolean(value: Any) -> str:
     read = boolean(value) if isinstance(value, str) else (value,)
-    # 0 and 1 are what databases without booleans have.
+    # Databases without booleans use 0 and 1.
     if read is None or not isinstance(read[0], int) or read[0] not in (0, 1):
         raise NotWritableError("True or False")
     return "true" if read[0] else "false"
@@ -221,4 +221,4 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     "daterange": _date_range,
     "eu_economic_activity": _activity,
 }
-"""What is no text; any other data type is, or is not known here."""
+"""Data types that are not text; all others are written as text."""

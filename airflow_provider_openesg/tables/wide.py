@@ -1,8 +1,8 @@
-"""Wide tables of a template: one row per report and a column per field key, as analysts and spreadsheets like it.
+"""Wide tables of a template: one row per report and a column per field key, for analysts and spreadsheets.
 
-``{template}_reports`` has the columns of ``reports`` and those of all sections that are answered once. A section that
-is answered several times (multi-instance) is a table of its own, ``{template}_{section}``, with one row per report and
-instance. They are made of the tidy tables, so a value is read in one way only.
+``{template}_reports`` has the columns of ``reports`` and those of all sections that do not repeat. A section that
+repeats (it, or a section above it, is multi-instance) has a separate table ``{template}_{section}``, with one row per
+report and instance. All are made from the tidy tables, so values are converted by the same rules.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from airflow_provider_openesg.tables.layout import Table
 from airflow_provider_openesg.tables.read import iter_tables
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS, TEXT
 from airflow_provider_openesg.tables.summary import Summary
+from airflow_provider_openesg.tables.template import repeating_sections
 from airflow_provider_openesg.tables.typed_values import TYPED
 
 if TYPE_CHECKING:
@@ -53,18 +54,18 @@ _OTHER = pa.field(
     "other_values",
     TEXT,
     metadata={
-        "description": "Values that have no column or that their column cannot hold: JSON, field key to texts as sent.",
+        "description": "Values without a column or that do not fit their column: JSON, field key to texts as sent.",
         "content": "json",
     },
 )
 _REPORT_ID = pa.field(
-    "report_id", TEXT, nullable=False, metadata={"description": "Report that the instance stands in (its id)."}
+    "report_id", TEXT, nullable=False, metadata={"description": "Report that the instance is in (its id)."}
 )
 _INSTANCE_ID = pa.field(
     "instance_id",
     TEXT,
     nullable=False,
-    metadata={"description": "Tells the instances of the section apart; empty where the platform gave none."},
+    metadata={"description": "Instance of the section; empty if the platform sent none."},
 )
 _INSTANCE = (_REPORT_ID.name, _INSTANCE_ID.name)
 _BETWEEN = "\x1f"
@@ -77,7 +78,7 @@ _READ = ["report_id", "instance_id", "value", *TYPED]
 
 @dataclass(slots=True)
 class _Plan:
-    """What a table is made of.
+    """Columns of a table and their sources.
 
     :param fields: its columns so far.
     :param shown: column to field type and column of ``field_values``.
@@ -128,14 +129,16 @@ class Wide:
             f"Reports of template {self._name}: one row each, and a column per field key.",
         )
         self._tables = {main.name: main}
-        by_id = {section["id"]: section for section in sections}
-        of_sections = {each["id"]: main if _once(each, by_id) else self._add_section(each, main) for each in sections}
+        repeating = repeating_sections(sections)
+        of_sections = {
+            each["id"]: self._add_section(each, main) if each["id"] in repeating else main for each in sections
+        }
         self._keys: dict[str, str] = {}
         for field_type in field_types:
             self._add_field(field_type, of_sections[field_type["section_id"]])
         if not self._keys:
             log.warning(
-                "Template %s asks for nothing, as far as this client may see: its table has no more than the columns of"
+                "Template %s has no field types that this client may read: its table has only the columns of"
                 " reports.", self._name,
             )  # fmt: skip
         main.fields.append(reports.field(EXTRA))
@@ -143,7 +146,7 @@ class Wide:
 
     @classmethod
     def of_template(cls, client: OpenESGClient, templates: Iterable[str | int] | None) -> Wide:
-        """Read what the template asks for.
+        """Read the sections and field types of a template.
 
         :param templates: id or key of exactly one.
         :raises OpenESGConfigError: none or several, or one that the platform does not have.
@@ -196,7 +199,7 @@ class Wide:
             yield table, pa.RecordBatch.from_pylist([], self._tables[table].schema)
 
     def _add_section(self, section: Mapping[str, Any], main: _Plan) -> _Plan:
-        # What stands before the template's own name in a key, as in esg.vsme.b1_sites, says nothing new.
+        # The part of a key before the template's name, as in esg.vsme.b1_sites, is the same for all sections.
         parts = re.split(r"[^A-Za-z0-9_-]+", section["key"] or f"section_{section['id']}")
         inner = parts[parts.index(self._name) + 1 :] if self._name in parts[:-1] else parts
         name = _named(self._name, *inner)
@@ -229,12 +232,12 @@ class Wide:
 
     def _clash(self, what: str, *whose: str) -> OpenESGConfigError:
         return OpenESGConfigError(
-            f"template {self._name}: {' and '.join(whose)} would both be {what}. Pull it with shape 'tidy', where they"
-            " stand apart."
+            f"template {self._name}: {' and '.join(whose)} would both be {what}. Use"
+            " shape='tidy', where each has its own rows."
         )
 
     def rows_of(self, reports: pa.RecordBatch, values: pa.RecordBatch) -> Batches:
-        """Make the rows of some reports of the template, out of their tidy rows and those of all their values."""
+        """Yield the rows of reports of the template, from their tidy rows and all their values."""
         by_kind = _by_kind(values)
         for table in self._tables.values():
             own = {kind: _row_keys(table, by_kind[kind]) for kind in table.kinds if kind in by_kind}
@@ -248,7 +251,7 @@ class Wide:
                     others.add(unlisted.column("report_id"), str(kind), unlisted.column("value"))
             places = {kind: pc.index_in(rows, value_set=keys) for kind, keys in own.items()}
             for kind, keys in own.items():
-                left = _left(by_kind[kind], places[kind], table.kinds[kind])
+                left = _without_column(by_kind[kind], places[kind], table.kinds[kind])
                 others.add(keys.filter(left), self._keys[kind], by_kind[kind].column("value").filter(left))
             arrays = []
             for column in table.schema:
@@ -266,20 +269,20 @@ class Wide:
 
 
 class _Others:
-    """Values that no column of a table holds, by row."""
+    """Values without a column of a table, by row."""
 
     def __init__(self, rows: pa.Array) -> None:
         self._rows = rows
         self._texts: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
 
     def add(self, rows: pa.Array, field_key: str, texts: pa.Array) -> None:
-        """Keep values of one field key; those without text are none."""
+        """Add the values of a field key, except blank ones."""
         for row, text in zip(rows.to_pylist(), texts.to_pylist(), strict=True):
             if text is not None and text.strip():
                 self._texts[row][field_key].append(text)
 
     def array(self) -> pa.Array:
-        """Make the column."""
+        """Return the column."""
         if not self._texts:
             return pa.nulls(len(self._rows), TEXT)
         texts = map(self._texts.get, self._rows.to_pylist())
@@ -287,7 +290,7 @@ class _Others:
 
 
 def _together(tidy: Batches) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Give reports and their values together: in ``tidy``, they follow one another."""
+    """Yield reports together with their values, which follow them in ``tidy``."""
     held: dict[str, list[pa.RecordBatch]] = {"reports": [], "field_values": []}
 
     def taken(table: str) -> pa.RecordBatch:
@@ -303,7 +306,7 @@ def _together(tidy: Batches) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
 
 
 def _by_kind(values: pa.RecordBatch) -> dict[str | None, pa.RecordBatch]:
-    """Split values by field type; sorted once, each part is a slice."""
+    """Return values by field type. They are sorted once, so that each part is a slice."""
     kinds = values.column("field_type_id").dictionary_encode()
     order = pc.sort_indices(kinds.indices)
     runs = pc.run_end_encode(kinds.indices.take(order))
@@ -316,7 +319,7 @@ def _by_kind(values: pa.RecordBatch) -> dict[str | None, pa.RecordBatch]:
 
 
 def _row_keys(table: _Plan, values: pa.RecordBatch) -> pa.Array:
-    """Name the row of the table that each value belongs to."""
+    """Return the key of the row that each value belongs to."""
     if table.owner is None:
         return values.column("report_id")
     instances = pc.fill_null(values.column("instance_id"), "")
@@ -333,8 +336,8 @@ def _part(rows: pa.Array, column: str) -> pa.Array:
     )
 
 
-def _left(values: pa.RecordBatch, places: pa.Array, sources: Iterable[str]) -> pa.Array:
-    """Tell which values no column shows: a second one for its row, and what cannot be read as its data type."""
+def _without_column(values: pa.RecordBatch, places: pa.Array, sources: Iterable[str]) -> pa.Array:
+    """Return which values are in no column: a second one for a row, and text that is not of its data type."""
     numbers = pa.array(range(len(values)), places.type)
     left = pc.invert(pc.is_in(numbers, value_set=places.drop_null()))
     if "value" not in sources:
@@ -343,9 +346,9 @@ def _left(values: pa.RecordBatch, places: pa.Array, sources: Iterable[str]) -> p
 
 
 def _named(*parts: str, end: str = "") -> str:
-    """Make a name that every database takes unquoted, the same for the same parts at any time.
+    """Return a name that every database accepts unquoted. The same parts always have the same name.
 
-    One that is too long is cut, and told from others by a hash of the whole.
+    A name that is too long is cut and ends in a hash of the parts.
     """
     text = unicodedata.normalize("NFKD", "_".join(parts).replace("ß", "ss"))
     name = re.sub(r"[^a-z0-9]+", "_", text.encode("ascii", "ignore").decode().lower()).strip("_") + end
@@ -353,15 +356,3 @@ def _named(*parts: str, end: str = "") -> str:
     if not name[0:1].isalpha():
         name = f"field_{name.strip('_') or known}"
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9 - len(end)]}_{known}{end}"
-
-
-def _once(section: Mapping[str, Any], sections: Mapping[str, Any]) -> bool:
-    """Tell whether a section is answered once: neither it nor one above it has several instances."""
-    above: Mapping[str, Any] | None = section
-    for _ in sections:
-        if above is None:
-            break
-        if above["multi_instance"]:
-            return False
-        above = sections.get(above["parent_id"])
-    return True

@@ -24,7 +24,7 @@ from airflow_provider_openesg.parameters import (
     read_updated_after,
 )
 from airflow_provider_openesg.runs import Run, next_updated_after
-from airflow_provider_openesg.tables import TABLES, pyarrow_needed
+from airflow_provider_openesg.tables import TABLES, require_pyarrow
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.utils.openlineage import TransferLineage
 
@@ -145,7 +145,7 @@ class OpenESGTransferOperator(BaseOperator):
 
     def _source(self, hook: OpenESGHook) -> tuple[Sequence[Table], Callable[..., Batches]]:
         """Return the selected tables, and the function that reads those that the writer needs."""
-        with pyarrow_needed():
+        with require_pyarrow():
             from airflow_provider_openesg.tables.layout import tidy
         if self.shape == "wide":
             wide = hook.wide_tables(self.templates)

@@ -1,1 +1,1 @@
-"""Filling a report: values are checked against its template, and written where they differ. No Airflow here."""
+"""Updates of reports: values are checked against the template and written if they differ. No Airflow import."""

@@ -1,41 +1,41 @@
-"""What is to be written: checked as a whole against the template, before anything is sent."""
+"""Values to write, all checked against the template before anything is sent."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.parameters import did_you_mean
 from airflow_provider_openesg.tables.value_format import NotWritableError, written, written_number
 
 if TYPE_CHECKING:
-    from airflow_provider_openesg.reports.updates.field_types import Field
+    from airflow_provider_openesg.tables.template import TemplateField
 
 PARTS = ("value", "unit", "measurement", "comment", "attachment", "instance_id")
 ROW = ("field_key", *PARTS)
 SHOWN = 12
-"""Field keys or names that a message lists."""
+"""Most field keys that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is to stand in one field. ``repr`` shows no values.
+    """Value to write to one field. ``repr`` shows no values.
 
     :param parts: of the field value: ``value`` (as text, ``None`` to clear it), ``measurement`` (its id), ``comment``;
-        those that are not there stay as they are.
+        a missing part is not changed.
     :param attachment: path of a file.
     """
 
-    field_type: Field = field(repr=False)
+    field_type: TemplateField = field(repr=False)
     instance_id: str | int | None
     parts: Mapping[str, Any] = field(repr=False)
     attachment: Any = None
 
     @property
     def name(self) -> str:
-        """Field key, and instance where there is one: as messages call it."""
+        """Field key for messages, with the instance if it has one."""
         return (
             self.field_type.key if self.instance_id is None else f"{self.field_type.key} (instance {self.instance_id})"
         )
@@ -47,13 +47,13 @@ class Entry:
 
 
 def check_entries(
-    field_values: Mapping[str, Any] | Iterable[Mapping[str, Any]], fields: Mapping[str, Field]
+    field_values: Mapping[str, Any] | Iterable[Mapping[str, Any]], fields: Mapping[str, TemplateField]
 ) -> list[Entry]:
-    """Check every part of every value.
+    """Check all values and return them as entries.
 
-    :param field_values: values by field key, or dicts of a value and what belongs to it (:data:`PARTS`) by field key;
-        or such dicts in a list, each with its ``field_key``.
-    :raises OpenESGConfigError: with all faults, each by field key.
+    :param field_values: values by field key, or dicts of :data:`PARTS` by field key, or a list of such dicts, each
+        with its ``field_key``.
+    :raises OpenESGConfigError: if values are invalid; names all of them by field key.
     """
     entries: dict[tuple[str, str | None], Entry] = {}
     faults: list[str] = []
@@ -88,16 +88,16 @@ def _pairs(field_values: Any) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 class _Checked:
-    """One value under check."""
+    """Check of one value, which collects its faults."""
 
-    def __init__(self, key: str, number: int, fields: Mapping[str, Field]) -> None:
+    def __init__(self, key: str, number: int, fields: Mapping[str, TemplateField]) -> None:
         self._key = key.strip()
         self._fields = fields
         self._name = self._key or f"row {number}"
         self.faults: list[str] = []
 
     def entry(self, given: Mapping[str, Any]) -> Entry | None:
-        """Return what is to be written, unless there are faults."""
+        """Return the entry, or ``None`` if there are faults."""
         known = self._fields.get(self._key)
         if known is None:
             self._fault("field_key", self._key or None, _near(self._key, self._fields))
@@ -114,52 +114,56 @@ class _Checked:
         if measurement is not None:
             parts["measurement"] = known.measurements.get(str(measurement))
             if parts["measurement"] is None:
-                self._fault("measurement", measurement, _any_of(known.measurements, "none: it is not measured"))
+                self._fault(
+                    "measurement", measurement, _any_of(known.measurements, "none: the field has no measurements")
+                )
         if comment is not None:
             parts["comment"] = str(comment).strip()
-            if not known.takes_comment:
-                self._fault("comment", comment, "none: the field takes no comment")
+            if not known.is_commentable:
+                self._fault("comment", comment, "none: the field does not allow comments")
         attachment = given.get("attachment")
         if attachment is not None and not known.takes_attachment:
-            self._fault("attachment", str(attachment), "none: the field takes no file")
+            self._fault("attachment", str(attachment), "none: the field does not allow files")
         return None if self.faults else Entry(known, instance, parts, attachment)
 
-    def _instance(self, known: Field, instance: Any) -> str | int | None:
+    def _instance(self, known: TemplateField, instance: Any) -> str | int | None:
         text = "" if instance is None else str(instance).strip()
         if known.repeats == bool(text):
             if text:
                 self._name = f"{self._key} (instance {text})"
             return int(text) if text.isdecimal() else text or None
-        several = "the number of one: its section is answered several times"
-        self._fault("instance_id", instance, several if known.repeats else "none: its section is answered once")
+        several = "the id of an instance, because its section repeats"
+        self._fault("instance_id", instance, several if known.repeats else "none: its section does not repeat")
         return None
 
-    def _value(self, known: Field, value: Any) -> str | None:
+    def _value(self, known: TemplateField, value: Any) -> str | None:
         if value is None or (isinstance(value, str) and not value.strip()):
             return None
         try:
             text = written(known.datatype, value)
             if known.datatype in ("decimal", "integer"):
                 number = written_number(text)
-                if (known.low is not None and number < known.low) or (known.high is not None and number > known.high):
+                if (known.minimum is not None and number < known.minimum) or (
+                    known.maximum is not None and number > known.maximum
+                ):
                     raise NotWritableError(_bounds(known))
         except NotWritableError as error:
             self._fault("value", value, f"{error} ({known.datatype})")
             return None
         return text
 
-    def _check_unit(self, known: Field, unit: Any) -> None:
+    def _check_unit(self, known: TemplateField, unit: Any) -> None:
         if unit is not None and str(unit) not in known.units:
-            self._fault("unit", unit, _any_of(known.units[:2], "none: its values have no unit"))
+            self._fault("unit", unit, _any_of(known.units[:2], "none: the template does not list exactly one unit"))
 
     def _fault(self, part: str, value: Any, allowed: str) -> None:
         given = "nothing" if value is None else f"{value!r:.100}"
         self.faults.append(f"{self._name}: {part}: {given} given; allowed: {allowed}")
 
 
-def _bounds(known: Field) -> str:
-    low = [f"from {known.low:f}"] if known.low is not None else []
-    return " ".join(["numbers", *low, *([f"to {known.high:f}"] if known.high is not None else [])])
+def _bounds(known: TemplateField) -> str:
+    low = [f"from {known.minimum:f}"] if known.minimum is not None else []
+    return " ".join(["numbers", *low, *([f"to {known.maximum:f}"] if known.maximum is not None else [])])
 
 
 def _any_of(names: Iterable[str], none: str) -> str:
@@ -167,10 +171,11 @@ def _any_of(names: Iterable[str], none: str) -> str:
 
 
 def _near(key: str, known: Iterable[str]) -> str:
-    """Name the keys that are near: as typed, or with the end that was typed."""
+    """Return the keys that are allowed: those that end like ``key``, the closest one, or the first ones."""
     keys: Sequence[str] = sorted(known)
-    near = [each for each in keys if key and each.endswith(f".{key}")] or difflib.get_close_matches(key, keys, 3)
-    if near:
-        return f"a field key of the report's template (did you mean {' or '.join(map(repr, near[:3]))}?)"
+    same_end = [each for each in keys if key and each.endswith(f".{key}")]
+    hint = f" Did you mean {' or '.join(map(repr, same_end[:3]))}?" if same_end else did_you_mean(key, keys)
+    if hint:
+        return f"a field key of the report's template.{hint}"
     more = f", … ({len(keys)} in all)" if len(keys) > SHOWN else ""
     return f"the field keys of the report's template: {', '.join(keys[:SHOWN])}{more}"

@@ -1,4 +1,4 @@
-"""A run: read the report, check all values, write those that differ, attach files, submit."""
+"""Update a report: read it, check all values, write those that differ, attach files, submit."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ from airflow_provider_openesg.api import (
 )
 from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
+from airflow_provider_openesg.parameters import check_boolean, check_id
 from airflow_provider_openesg.reports.updates.entries import Entry, check_entries
-from airflow_provider_openesg.reports.updates.field_types import read_fields
+from airflow_provider_openesg.tables.template import decode_sections, parse_template
 from airflow_provider_openesg.tables.value_format import same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.tables.template import TemplateField
 
 log = logging.getLogger(__name__)
 
 MAX_TRIES = 3
-"""Of one call whose answers are lost."""
+"""Most attempts of one request whose responses are lost."""
 
 
 class File(Protocol):
@@ -49,16 +51,16 @@ class File(Protocol):
 
 @dataclass(slots=True)
 class Update:
-    """What an update has done.
+    """Result of an update.
 
     :param written: names of the fields whose values, measurements or comments were written.
-    :param attached: names of the fields that were given a file.
-    :param unchanged: fields that stood as they were to be.
-    :param submitted: whether this run has submitted the report.
-    :param status: of the report in the end.
+    :param attached: names of the fields to which a file was attached.
+    :param unchanged: number of fields that already had the given values.
+    :param submitted: whether this update submitted the report.
+    :param status: status of the report after the update.
     """
 
-    report_id: str | int
+    report_id: str
     written: list[str] = field(default_factory=list)
     attached: list[str] = field(default_factory=list)
     unchanged: int = 0
@@ -74,26 +76,27 @@ def update_report(
     submit: bool = False,
     open_file: Callable[[Any], File] = Path,
 ) -> Update:
-    """Bring a report to hold the given values; see :func:`check_entries` for their form.
+    """Write values to a report if they differ; see :func:`check_entries` for their form.
 
-    :param submit: submit it then, unless it is submitted.
-    :param open_file: makes of an attachment's path what can be read.
-    :raises OpenESGConfigError: faults (all are named), or a file that cannot be read; nothing was sent.
-    :raises OpenESGApiError: the platform refuses, or does not come back.
-    :raises OpenESGContractError: the platform does not show what was written.
+    :param submit: whether to submit the report afterwards, if it is not submitted yet.
+    :param open_file: function that returns a file for the path of an attachment.
+    :raises OpenESGConfigError: if values are invalid (all are named) or a file cannot be read; nothing was sent.
+    :raises OpenESGApiError: if the platform refuses the values or does not respond.
+    :raises OpenESGContractError: if the report does not contain the values afterwards.
     """
-    return _Run(client, report_id).run(field_values, submit=submit, open_file=open_file)
+    check_boolean("submit", submit)
+    return _Run(client, check_id("report_id", report_id)).run(field_values, submit=submit, open_file=open_file)
 
 
 class _Run:
-    def __init__(self, client: OpenESGClient, report_id: str | int) -> None:
+    def __init__(self, client: OpenESGClient, report_id: str) -> None:
         self._client = client
         self._report_id = report_id
         self._read()
 
     def run(self, field_values: Any, *, submit: bool, open_file: Callable[[Any], File]) -> Update:
-        """Do all of it."""
-        entries = check_entries(field_values, read_fields(self._client, self._report))
+        """Carry out the update."""
+        entries = check_entries(field_values, self._fields())
         files = {entry.name: _content(entry, open_file) for entry in entries if entry.attachment is not None}
         done = Update(self._report_id)
         done.written = self._write(entries)
@@ -105,7 +108,7 @@ class _Run:
         done.unchanged = len(entries) - len({*done.written, *done.attached})
         done.status = self._status
         log.info(
-            "Report %s: %d values written, %d files attached, %d as they were; it is %s",
+            "Report %s: %d values written, %d files attached, %d unchanged; status: %s",
             self._report_id,
             len(done.written),
             len(done.attached),
@@ -114,12 +117,30 @@ class _Run:
         )
         return done
 
+    def _fields(self) -> dict[str, TemplateField]:
+        """Return the fields of the report's template by key."""
+        template = reference(self._report, "template")
+        if template is None:
+            raise OpenESGContractError(f"Report {self._report_id} has no template, so its values cannot be checked.")
+        try:
+            sections = decode_sections(self._client.with_details("report-templates", {"id": template})["sections"])
+        except ValueError as error:
+            raise OpenESGContractError(f"Template {template}: {error}.") from error
+        fields: dict[str, TemplateField] = {}
+        for field_ in (field_ for section in parse_template(sections) for field_ in section.fields):
+            if field_.key and fields.setdefault(field_.key, field_) is not field_:
+                raise OpenESGContractError(
+                    f"Template {template} has several field types with the key {field_.key!r}, so a value by this key "
+                    "cannot be assigned to one of them."
+                )
+        return fields
+
     def _read(self) -> None:
         self._report = self._client.get_record("reports", self._report_id)
         values = self._report.get(FIELD_VALUES)
         if not isinstance(values, list):
             raise OpenESGContractError(
-                f"Report {self._report_id} comes without {FIELD_VALUES!r}: what differs cannot be told."
+                f"Report {self._report_id} has no {FIELD_VALUES!r}, so the values cannot be compared."
             )
         self._values = {_place(value): value for value in values}
 
@@ -145,13 +166,13 @@ class _Run:
         left = self._changes(entries)
         if left:
             raise OpenESGContractError(
-                f"Report {self._report_id}: the platform has taken the values, but shows other ones of "
-                f"{', '.join(left)}. See airflow_provider_openesg/api.py for what the API is taken to be."
+                f"Report {self._report_id}: the platform accepted the values, but returns other values for "
+                f"{', '.join(left)}. See airflow_provider_openesg/api.py for the assumptions about the API."
             )
         return list(changes)
 
     def _changes(self, entries: Iterable[Entry]) -> dict[str, dict[str, Any]]:
-        """Return what has to be written, by name."""
+        """Return the values that differ, by name."""
         changes = {}
         for entry in entries:
             known = self._values.get(entry.place)
@@ -176,7 +197,7 @@ class _Run:
         return True
 
     def _holds(self, entry: Entry, file: tuple[str, bytes]) -> bool:
-        """Tell whether the platform has the very file. Where it does not hand it out, that is not known: so no."""
+        """Return whether the platform has this file; ``False`` if it cannot be downloaded."""
         name, content = file
         attachment = self._values[entry.place].get("attachment")
         if not isinstance(attachment, dict) or attachment.get("name") != name:
@@ -187,7 +208,7 @@ class _Run:
             url = urljoin(self._client.settings.base_url, str(attachment["url"]))
             return self._client.request("GET", url).content == content
         except OpenESGError as error:
-            log.info("%s: the file on the platform cannot be compared, so it is sent again: %s", entry.name, error)
+            log.info("%s: the file cannot be downloaded for comparison, so it is sent again: %s", entry.name, error)
             return False
 
     def _submit(self) -> bool:
@@ -196,7 +217,7 @@ class _Run:
         return True
 
     def _carry_out(self, call: Callable[[], Any], is_done: Callable[[], bool]) -> None:
-        """Make a call, and read the report anew. Where its answer is lost, that says whether it is to be repeated."""
+        """Send a request and read the report again. If the response is lost, repeat it unless ``is_done``."""
         for attempt in range(1, MAX_TRIES + 1):
             try:
                 call()
@@ -204,7 +225,7 @@ class _Run:
                 if attempt == MAX_TRIES or (error.status is not None and error.status < 500):
                     raise
                 pause = self._client.settings.settle_time
-                log.warning("The answer is lost; looking at the report in %.0f s. %s", pause, error)
+                log.warning("The response is lost; reading the report again in %.0f s. %s", pause, error)
                 clock.sleep(pause)
                 self._read()
                 if is_done():
@@ -215,7 +236,7 @@ class _Run:
 
 
 def _named(error: OpenESGApiError, names: Sequence[str]) -> OpenESGApiError:
-    """Call the values that the platform refuses by their field keys: it tells them by their place in the call."""
+    """Return the error with field keys instead of the positions of the refused values in the request."""
 
     def name(match: re.Match[str]) -> str:
         number = int(match[1])

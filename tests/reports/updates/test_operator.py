@@ -65,7 +65,7 @@ def test_parameters_are_checked_in_the_dag_file(arguments, said):
 
 @pytest.mark.parametrize("nothing", [None, "", "None"])
 def test_a_template_that_found_no_report(nothing):
-    with pytest.raises(OpenESGConfigError, match=r"report_id: .* the template found no report"):
+    with pytest.raises(OpenESGConfigError, match=r"report_id: .* A template may have found nothing"):
         fill(nothing, {})
 
 

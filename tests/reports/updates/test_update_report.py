@@ -120,9 +120,9 @@ def test_instances(report_id, shown, sent):
 FAULTS = [
     (
         {"field_key": "turnover", "value": 1},
-        "turnover: field_key: 'turnover' given; allowed: a field key of the report's template (did you mean 'esg.",
+        "turnover: field_key: 'turnover' given; allowed: a field key of the report's template. Did you mean 'esg.",
     ),
-    ({"field_key": f"{B1}.turnovr", "value": 1}, "did you mean 'esg.vsme.b1.turnover'"),
+    ({"field_key": f"{B1}.turnovr", "value": 1}, "Did you mean 'esg.vsme.b1.turnover'"),
     (
         {"value": 1},
         "row 4: field_key: nothing given; allowed: the field keys of the report's template: esg.vsme.b1.bal",
@@ -140,18 +140,21 @@ FAULTS = [
     ({"field_key": f"{B1}.consolidated", "value": "perhaps"}, "allowed: True or False (boolean)"),
     ({"field_key": f"{B1}.reporting_period", "value": 2025}, "allowed: two dates, such as "),
     ({"field_key": f"{B1}.turnover", "value": 1, "unit": "kEUR"}, "unit: 'kEUR' given; allowed: EUR, €"),
-    ({"field_key": f"{B1}.consolidated", "value": True, "unit": "t"}, "allowed: none: its values have no unit"),
+    (
+        {"field_key": f"{B1}.consolidated", "value": True, "unit": "t"},
+        "allowed: none: the template does not list exactly one unit",
+    ),
     (
         {"field_key": f"{B1}.employees_fte", "value": 1, "measurement": "guess"},
         "measurement: 'guess' given; allowed: 1, 2, Estimation, Measurement, estimation, measurement",
     ),
-    ({"field_key": f"{B1}.turnover", "measurement": "estimation"}, "allowed: none: it is not measured"),
-    ({"field_key": f"{B1}.turnover", "comment": "x"}, "allowed: none: the field takes no comment"),
-    ({"field_key": f"{B1}.employees_fte", "attachment": "a.pdf"}, "allowed: none: the field takes no file"),
-    ({"field_key": f"{B1}.turnover", "value": 1, "instance_id": 1}, "allowed: none: its section is answered once"),
+    ({"field_key": f"{B1}.turnover", "measurement": "estimation"}, "allowed: none: the field has no measurements"),
+    ({"field_key": f"{B1}.turnover", "comment": "x"}, "allowed: none: the field does not allow comments"),
+    ({"field_key": f"{B1}.employees_fte", "attachment": "a.pdf"}, "allowed: none: the field does not allow files"),
+    ({"field_key": f"{B1}.turnover", "value": 1, "instance_id": 1}, "allowed: none: its section does not repeat"),
     (
         {"field_key": f"{SITES}.name", "value": "Werk"},
-        f"{SITES}.name: instance_id: nothing given; allowed: the number of one",
+        f"{SITES}.name: instance_id: nothing given; allowed: the id of an instance",
     ),
     (
         {"field_key": f"{SITES}.name", "instance_id": 2, "value": ["Werk"]},
@@ -313,7 +316,7 @@ def test_a_platform_that_takes_values_and_does_not_keep_them(platform, report_id
     with OpenESGHook() as hook:
         record = hook.get_record("reports", report_id)
     platform.fault("answer", path=r"reports/\d+$", method="PATCH", status=200, body=json.dumps(record))
-    with pytest.raises(OpenESGContractError, match=f"shows other ones of {B1}.turnover"):
+    with pytest.raises(OpenESGContractError, match=f"returns other values for {B1}.turnover"):
         update(report_id, {f"{B1}.turnover": 1})
 
 
@@ -322,6 +325,6 @@ def test_no_values_in_the_log(platform, report_id, caplog):
     platform.fault("answer", path=r"reports/\d+$", method="PATCH", status=502, times=1)
     update(report_id, {f"{B1}.turnover": 987654321, f"{B1}.country_of_operations": "Liechtenstein"})
     assert "2 of 2 fields differ" in caplog.text
-    assert "The answer is lost" in caplog.text
+    assert "The response is lost" in caplog.text
     assert "987654321" not in caplog.text
     assert "Liechtenstein" not in caplog.text

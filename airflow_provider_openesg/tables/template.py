@@ -1,0 +1,197 @@
+"""The only parser of a template's sections: for tidy tables, wide tables and updates of reports.
+
+The rules:
+
+* A field repeats if its section, or any section above it, is multi-instance.
+* The data type is the field type's own, else its metric's. So are the units: a field type that lists units is more
+  specific than its metric, which may be shared by fields in other units.
+* A value has a unit only if exactly one is listed: the platform does not say which one of several a value is in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw
+
+from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
+from airflow_provider_openesg.tables.record_types import SECTION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateField:
+    """A field type of a template.
+
+    :param id: as the platform sends it.
+    :param key: empty if it has none.
+    :param position: in the section, from 0.
+    :param repeats: whether values need an ``instance_id``.
+    :param units: names of the unit of the values: key, name and id; empty if there is not exactly one unit.
+    :param measurements: id of each measurement by its key, name and id as text.
+    :param takes_attachment: whether a file can be attached.
+    """
+
+    id: int | str
+    key: str
+    datatype: str
+    section_id: str
+    position: int
+    repeats: bool
+    minimum: Decimal | None
+    maximum: Decimal | None
+    units: tuple[str, ...]
+    measurements: Mapping[str, Any]
+    is_commentable: bool
+    takes_attachment: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSection:
+    """A section of a template.
+
+    :param position: in the template, from 0.
+    :param parent_id: section above; ``None`` at the top.
+    :param repeats: whether it, or any section above, is multi-instance.
+    """
+
+    id: str
+    key: str | None
+    position: int
+    parent_id: str | None
+    repeats: bool
+    fields: tuple[TemplateField, ...]
+
+
+def decode_sections(sections: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+    """Return the records of sections that are parsed JSON.
+
+    :raises ValueError: if a section is not what it must be.
+    """
+    return RecordDecoder(SECTION).page(msgspec.json.encode(sections)).rows
+
+
+def parse_template(sections: Sequence[Any]) -> list[TemplateSection]:
+    """Return the sections of a template with their fields.
+
+    :param sections: records of :data:`~.record_types.SECTION`.
+    """
+    parents = {str(section.id): as_text(field_of(section, "parent_id")) for section in sections}
+    repeating = repeating_sections(
+        {"id": str(section.id), "parent_id": parents[str(section.id)], "multi_instance": _boolean(section, _SEVERAL)}
+        for section in sections
+    )
+    return [
+        TemplateSection(
+            id=str(section.id),
+            key=as_text(section.key),
+            position=position,
+            parent_id=parents[str(section.id)],
+            repeats=str(section.id) in repeating,
+            fields=tuple(
+                _field(record, str(section.id), number, repeats=str(section.id) in repeating)
+                for number, record in enumerate(section.field_types or ())
+            ),
+        )
+        for position, section in enumerate(sections)
+    ]
+
+
+def repeating_sections(sections: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the ids of the sections whose fields repeat.
+
+    :param sections: rows of the table ``sections`` of one template.
+    """
+    by_id = {section["id"]: section for section in sections}
+
+    def repeats(section: Mapping[str, Any] | None) -> bool:
+        for _ in by_id:  # a section that is below itself must not end in an endless loop
+            if section is None or section[_SEVERAL]:
+                break
+            section = by_id.get(section["parent_id"])
+        return section is not None and bool(section[_SEVERAL])
+
+    return {number for number, section in by_id.items() if repeats(section)}
+
+
+def datatype(field_type: Any) -> str | None:
+    """Return the data type of a field type: its own, else its metric's."""
+    return as_text(field_type.datatype) or as_text(getattr(field_of(field_type, _METRIC), "datatype", None))
+
+
+def units(field_type: Any) -> Raw | None:
+    """Return the JSON list of the units of a field type: its own if it lists any, else its metric's."""
+    metric_units = getattr(field_of(field_type, _METRIC), "units", None)
+    own: Raw | None = field_type.units
+    return metric_units if metric_units is not None and not records(own) else own
+
+
+def unit(field_type: Any) -> str | None:
+    """Return the key of the only unit of a field type, or its name if it has no key."""
+    only = records(units(field_type))
+    name = (only[0].get("key") or only[0].get("name")) if len(only) == 1 else None
+    return name if isinstance(name, str) else None
+
+
+def measurement_keys(field_type: Any) -> dict[int | str, str]:
+    """Return the key of each measurement of a field type by its id."""
+    return {
+        each["id"]: each["key"]
+        for each in records(field_type.measurements)
+        if isinstance(each.get("key"), str) and isinstance(each.get("id"), int | str)
+    }
+
+
+def records(raw: Raw | None) -> list[dict[str, Any]]:
+    """Return the objects of a JSON list, for a plain item one with this ``key``; none if it is not a list."""
+    parts = msgspec.json.decode(raw) if raw is not None else None
+    return [part if isinstance(part, dict) else {"key": part} for part in parts] if isinstance(parts, list) else []
+
+
+_SEVERAL, _METRIC = "multi_instance", "metric_type"
+
+
+def _field(record: Any, section_id: str, position: int, *, repeats: bool) -> TemplateField:
+    listed = records(units(record))
+    only = listed[0] if len(listed) == 1 else {}
+    measurements = [each for each in records(record.measurements) if each.get("id") is not None]
+    return TemplateField(
+        id=record.id,
+        key=as_text(record.key) or "",
+        datatype=datatype(record) or "",
+        section_id=section_id,
+        position=position,
+        repeats=repeats,
+        minimum=_number(record.min),
+        maximum=_number(record.max),
+        units=tuple(str(only[name]) for name in ("key", "name", "id") if only.get(name) is not None),
+        measurements={
+            str(each[name]): each["id"]
+            for name in ("id", "name", "key")
+            for each in measurements
+            if each.get(name) is not None
+        },
+        is_commentable=_boolean(record, "is_commentable") is not False,
+        takes_attachment=as_text(record.attachment) != "none",
+    )
+
+
+def _boolean(record: Any, name: str) -> bool | None:
+    """Return a boolean field; ``None`` for any other value, as in the tables."""
+    value = getattr(record, name)
+    if isinstance(value, Raw):
+        value = {b"true": True, b"false": False}.get(bytes(value))
+    return value if isinstance(value, bool) else None
+
+
+def _number(value: Any) -> Decimal | None:
+    try:
+        number = Decimal(as_text(value) or "NaN")
+    except InvalidOperation:
+        return None
+    return number.normalize() if number.is_finite() else None
