@@ -83,7 +83,7 @@ def series_of(dag_id: str, task_id: str, api_url: str, selection: Mapping[str, A
 
 
 @dataclass(frozen=True, slots=True)
-class PastRun:
+class CompletedRun:
     """A run that counts, as its target remembers it: it read what changed from one time to another.
 
     :param run: its token.
@@ -98,7 +98,7 @@ class PastRun:
     committed_at: datetime
 
 
-def seen_up_to(past: Sequence[PastRun], run: str) -> datetime | None:
+def seen_up_to(past: Sequence[CompletedRun], run: str) -> datetime | None:
     """Return the time up to which past runs together have seen every change: where ``run`` has to begin.
 
     They have to join up, beginning with one that read everything: where one was taken out, what came after it is read
@@ -126,7 +126,7 @@ class RunWriter(Protocol):
     def check(self) -> None:
         """Refuse what cannot end well, before anything is pulled."""
 
-    def past(self) -> Sequence[PastRun]:
+    def run_history(self) -> Sequence[CompletedRun]:
         """Return the runs of this run's series whose rows of all these tables the target still has."""
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:

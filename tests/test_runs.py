@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_openesg.runs import OVERLAP, PastRun, Run, seen_up_to
+from airflow_provider_openesg.runs import OVERLAP, CompletedRun, Run, seen_up_to
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ def at(hour: int | None) -> datetime | None:
 )
 def test_runs_join_up(past, begins):
     runs = [
-        PastRun(run, at(after), at(mark), NOW + timedelta(hours=number), NOW + timedelta(hours=number, minutes=30))
+        CompletedRun(run, at(after), at(mark), NOW + timedelta(hours=number), NOW + timedelta(hours=number, minutes=30))
         for number, (run, after, mark) in enumerate(past)
     ]
     assert seen_up_to(runs, "this") == at(begins)
@@ -40,7 +40,7 @@ def test_runs_join_up(past, begins):
 
 def test_what_came_while_another_run_was_under_way_is_read_again():
     def ran(run, after, mark, start, end):
-        return PastRun(run, at(after), at(mark), NOW + timedelta(minutes=start), NOW + timedelta(minutes=end))
+        return CompletedRun(run, at(after), at(mark), NOW + timedelta(minutes=start), NOW + timedelta(minutes=end))
 
     full, slow, quick = ran("full", None, 1, 0, 10), ran("slow", 1, 2, 20, 60), ran("quick", 1, 5, 30, 40)
     assert seen_up_to([full, slow, quick], "next") == at(2)

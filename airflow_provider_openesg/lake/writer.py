@@ -24,7 +24,7 @@ from airflow_provider_openesg.lake.manifest import (
 )
 from airflow_provider_openesg.lake.partitions import PARTITIONED, ByTemplate
 from airflow_provider_openesg.lake.storage import Lake, LakeFile
-from airflow_provider_openesg.runs import UPDATED_AFTER, PastRun
+from airflow_provider_openesg.runs import UPDATED_AFTER, CompletedRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,7 +102,7 @@ class FileRunWriter:
                 " s3://connection@bucket/…) needs the rights to list, read, write and delete."
             ) from error
 
-    def past(self) -> list[PastRun]:
+    def run_history(self) -> list[CompletedRun]:
         """Return the committed runs of this series whose files are there."""
         there = {path for table in self._tables for path in self._lake.find(table)}
         return [
@@ -208,9 +208,9 @@ class FileRunWriter:
         return ManifestFile(path=target.path, rows=target.rows, bytes=size)
 
 
-def _past_run(manifest: Manifest) -> PastRun:
+def _past_run(manifest: Manifest) -> CompletedRun:
     began = manifest.selection.get(UPDATED_AFTER)
-    return PastRun(
+    return CompletedRun(
         manifest.run,
         began and datetime.fromisoformat(began),
         manifest.high_water_mark,

@@ -16,6 +16,7 @@ from airflow_provider_openesg.sql.statements import StatementSession
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from airflow_provider_openesg.sql.identity import DatabaseIdentity
     from airflow_provider_openesg.sql.stage import StagedTable
     from airflow_provider_openesg.tables.layout import Table
 
@@ -31,9 +32,13 @@ class AdbcDatabase(Database):
     """
 
     def __init__(
-        self, connect: Callable[[], adbc.Connection], name: str, schema: str | None, secrets: Sequence[str] = ()
+        self,
+        connect: Callable[[], adbc.Connection],
+        identity: DatabaseIdentity,
+        schema: str | None,
+        secrets: Sequence[str] = (),
     ) -> None:
-        super().__init__(name, schema)
+        super().__init__(identity, schema)
         self._connect = connect
         self._secrets = secrets
 

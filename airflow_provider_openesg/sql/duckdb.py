@@ -13,12 +13,13 @@ import pyarrow as pa
 from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_fixed
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.sql.session import RUN_ID, Database, TableFound
+from airflow_provider_openesg.sql.session import RUN_ID, Database, ExistingTable
 from airflow_provider_openesg.sql.statements import StatementSession, names, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from airflow_provider_openesg.sql.identity import DatabaseIdentity
     from airflow_provider_openesg.sql.stage import StagedTable
     from airflow_provider_openesg.tables.layout import Table
 
@@ -45,17 +46,17 @@ class DuckDBDatabase(Database):
     :param has_limit: the Connection has a ``memory_limit``, which then holds.
     """
 
-    way = "DuckDB, by Arrow"
+    description = "DuckDB, by Arrow"
 
     def __init__(
         self,
         connect: Callable[[], duckdb.DuckDBPyConnection],
-        name: str,
+        identity: DatabaseIdentity,
         schema: str | None,
         *,
         has_limit: bool = False,
     ) -> None:
-        super().__init__(name, schema)
+        super().__init__(identity, schema)
         self._connect = connect
         self._has_limit = has_limit
 
@@ -153,7 +154,7 @@ class DuckDBSession(StatementSession):
         """
         return [] if _in_reports(wanted) else super().constraints(wanted)
 
-    def found(self, wanted: Table) -> TableFound | None:
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
         """Look a table up. DuckDB compares names without case.
 
         Where no key has to be enforced, columns that take no null tell which it is.
@@ -174,7 +175,7 @@ class DuckDBSession(StatementSession):
         filled = {name for name, _, nullable, _ in columns if not nullable}
         if _in_reports(wanted) and not enforced:
             key = tuple(name for name in dict.fromkeys((RUN_ID.name, *wanted.key)) if name in filled)
-        return TableFound(
+        return ExistingTable(
             types={name: type_ for name, type_, _, _ in columns},
             required=frozenset(name for name, _, _, default in columns if name in filled and default is None),
             key=key,

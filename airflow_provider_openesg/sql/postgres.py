@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from airflow_provider_openesg.sql.adbc import AdbcDatabase, AdbcSession
 from airflow_provider_openesg.sql.locks import LOCK_WAIT, POSTGRES_LOCK, wait_for_lock
-from airflow_provider_openesg.sql.session import TableFound
+from airflow_provider_openesg.sql.session import ExistingTable
 from airflow_provider_openesg.sql.statements import literal, names, quoted
 from airflow_provider_openesg.sql.storable import without_nul
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class PostgresDatabase(AdbcDatabase):
     """A PostgreSQL database."""
 
-    way = "PostgreSQL, by ADBC (COPY)"
+    description = "PostgreSQL, by ADBC (COPY)"
 
     def session(self, connection: adbc.Connection) -> PostgresSession:
         """Speak PostgreSQL."""
@@ -76,7 +76,7 @@ class PostgresSession(AdbcSession):
         """Leave a name as it is: quoted names differ by case."""
         return name
 
-    def found(self, wanted: Table) -> TableFound | None:
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
         """Look a table, or a view, up."""
         here = f"n.nspname = {literal(self.schema)} AND c.relname = {literal(wanted.name)}"
         columns = self.execute(
@@ -89,7 +89,7 @@ class PostgresSession(AdbcSession):
         if not columns:
             return None
         key = sorted((place, name) for name, _, _, place in columns if place is not None)
-        return TableFound(
+        return ExistingTable(
             types={name: type_ for name, type_, _, _ in columns},
             required=frozenset(name for name, _, required, _ in columns if required),
             key=tuple(name for _, name in key),

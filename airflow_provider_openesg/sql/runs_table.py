@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from airflow_provider_openesg.runs import UPDATED_AFTER, PastRun, Run
+from airflow_provider_openesg.runs import UPDATED_AFTER, CompletedRun, Run
 from airflow_provider_openesg.sql.stage import StagedTable
 from airflow_provider_openesg.tables.layout import Table
 
@@ -28,7 +28,7 @@ def _text(name: str, description: str, *, nullable: bool = True) -> pa.Field:
     return pa.field(name, pa.string(), nullable, {"description": description})
 
 
-RUNS = Table(
+RUNS_TABLE = Table(
     "openesg_runs",
     pa.schema(
         [
@@ -52,25 +52,25 @@ RUNS = Table(
 )
 
 
-def past_runs(session: Session, series: str, tables: Sequence[Table]) -> list[PastRun]:
+def read_runs(session: Session, series: str, tables: Sequence[Table]) -> list[CompletedRun]:
     """Return the runs of a series that wrote all of these tables, where all are there and not empty."""
-    if session.found(RUNS) is None:
+    if session.existing_table(RUNS_TABLE) is None:
         return []
     for table in tables:
-        if session.found(table) is None or not session.select(table, [table.key[0]], limit=1):
+        if session.existing_table(table) is None or not session.select(table, [table.key[0]], limit=1):
             return []
     wrote: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     columns = ["run", "updated_after", "high_water_mark", "started_at", "committed_at", "table_name"]
-    for *of_run, table_name in session.select(RUNS, columns, series=series):
+    for *of_run, table_name in session.select(RUNS_TABLE, columns, series=series):
         wrote[tuple(of_run)].add(table_name)
     return [
-        PastRun(run, after and _moment(after), mark and _moment(mark), _moment(started_at), _moment(committed_at))
+        CompletedRun(run, after and _moment(after), mark and _moment(mark), _moment(started_at), _moment(committed_at))
         for (run, after, mark, started_at, committed_at), names in wrote.items()
         if names >= {table.name for table in tables}
     ]
 
 
-def remember(session: Session, run: Run, rows: Mapping[str, int], high_water_mark: datetime | None) -> None:
+def record_run(session: Session, run: Run, rows: Mapping[str, int], high_water_mark: datetime | None) -> None:
     """Note what a run wrote.
 
     :param rows: table to rows.
@@ -87,17 +87,17 @@ def remember(session: Session, run: Run, rows: Mapping[str, int], high_water_mar
         "committed_at": datetime.now(UTC).isoformat(),
     }
     notes = [{**note, "table_name": table, "row_count": count} for table, count in rows.items()]
-    staged = StagedTable(RUNS.name, RUNS.schema)
+    staged = StagedTable(RUNS_TABLE.name, RUNS_TABLE.schema)
     try:
-        staged.write(pa.RecordBatch.from_pylist(notes, RUNS.schema))
+        staged.write(pa.RecordBatch.from_pylist(notes, RUNS_TABLE.schema))
         staged.finish()
-        session.merge(RUNS, staged, None)
+        session.merge(RUNS_TABLE, staged, None)
     finally:
         staged.close()
 
 
-def forget(session: Session, tables: Sequence[Table]) -> None:
+def forget_tables(session: Session, tables: Sequence[Table]) -> None:
     """Take back what was noted of tables."""
-    if tables and session.found(RUNS) is not None:
+    if tables and session.existing_table(RUNS_TABLE) is not None:
         for table in tables:
-            session.clear(RUNS, "series", table_name=table.name)
+            session.clear(RUNS_TABLE, "series", table_name=table.name)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from airflow_provider_openesg.sql.identity import DatabaseIdentity
     from airflow_provider_openesg.sql.stage import StagedTable
     from airflow_provider_openesg.tables.layout import Table
 
@@ -23,7 +24,7 @@ RUN_ID = pa.field("run_id", pa.string(), nullable=False, metadata={"description"
 
 
 @dataclass(frozen=True, slots=True)
-class TableFound:
+class ExistingTable:
     """A table as the database holds it.
 
     :param types: column to type, as the database writes it.
@@ -42,11 +43,12 @@ class Database(ABC):
     :param schema: schema of the tables; ``None`` for the database's own.
     """
 
-    way: str
+    description: str
     """What it is and how rows get there, for people: ``PostgreSQL by ADBC``."""
 
-    def __init__(self, name: str, schema: str | None) -> None:
-        self.name = name
+    def __init__(self, identity: DatabaseIdentity, schema: str | None) -> None:
+        self.identity = identity
+        self.name = identity.name
         self.schema = schema
 
     @abstractmethod
@@ -86,10 +88,10 @@ class Session(ABC):
 
     @abstractmethod
     def type_of(self, field: pa.Field, *, in_key: bool) -> str:
-        """Return the database's type for a column, as :meth:`found` returns it."""
+        """Return the database's type for a column, as :meth:`existing_table` returns it."""
 
     @abstractmethod
-    def found(self, wanted: Table) -> TableFound | None:
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
         """Return the table that is there; a type that is as good as the one wanted by that one's name."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from airflow_provider_openesg.sql import locks
 from airflow_provider_openesg.sql.adbc import AdbcDatabase, AdbcSession
-from airflow_provider_openesg.sql.session import TableFound
+from airflow_provider_openesg.sql.session import ExistingTable
 from airflow_provider_openesg.sql.statements import literal
 from airflow_provider_openesg.sql.storable import as_text
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class SqliteDatabase(AdbcDatabase):
     """A SQLite file."""
 
-    way = "SQLite, by ADBC"
+    description = "SQLite, by ADBC"
 
     def session(self, connection: adbc.Connection) -> SqliteSession:
         """Speak SQLite."""
@@ -69,14 +69,14 @@ class SqliteSession(AdbcSession):
     def comment(self, what: str, text: str | None) -> None:
         """Leave none: SQLite has nowhere to put it."""
 
-    def found(self, wanted: Table) -> TableFound | None:
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
         """Look a table, or a view, up."""
         info = f"pragma_table_info({literal(wanted.name)})"
         columns = self.execute(f'SELECT lower(name), upper(type), "notnull", dflt_value, pk FROM {info}')
         if not columns:
             return None
         key = sorted((place, name) for name, _, _, _, place in columns if place)
-        return TableFound(
+        return ExistingTable(
             types={name: type_ for name, type_, _, _, _ in columns},
             required=frozenset(name for name, _, required, default, _ in columns if required and default is None),
             key=tuple(name for _, name in key),

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.sql.adbc import AdbcDatabase, AdbcSession
-from airflow_provider_openesg.sql.session import RUN_ID, TableFound
+from airflow_provider_openesg.sql.session import RUN_ID, ExistingTable
 from airflow_provider_openesg.sql.stage import StagedTable
 from airflow_provider_openesg.sql.storable import as_text
 
@@ -110,7 +110,7 @@ class WarehouseSession(AdbcSession):
         self.commit()
         super().add(wanted, field)
 
-    def found(self, wanted: Table) -> TableFound | None:
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
         """Look a table, or a view, up. Its key is what its columns tell: nobody enforces it."""
         columns = self.columns(wanted.name)
         if not columns:
@@ -118,7 +118,7 @@ class WarehouseSession(AdbcSession):
         types = {name: type_ for name, type_, _ in columns}
         required = frozenset(name for name, _, required in columns if required)
         run = [RUN_ID.name] if RUN_ID.name in required and RUN_ID.name not in wanted.key else []
-        return TableFound(types, required, (*run, *map(self.folded, wanted.key)))
+        return ExistingTable(types, required, (*run, *map(self.folded, wanted.key)))
 
     def probe(self, wanted: Table) -> None:
         """Write no rows; and stage one, as the driver has a way of its own for that."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
-from airflow_provider_openesg.sql.runs_table import RUNS, forget, past_runs, remember
+from airflow_provider_openesg.sql.runs_table import RUNS_TABLE, forget_tables, read_runs, record_run
 from airflow_provider_openesg.sql.session import RUN_ID
 from airflow_provider_openesg.sql.stage import StagedTable
 from airflow_provider_openesg.tables import TABLES
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from airflow_provider_openesg.runs import PastRun, Run
-    from airflow_provider_openesg.sql.session import Database, Session, TableFound
+    from airflow_provider_openesg.runs import CompletedRun, Run
+    from airflow_provider_openesg.sql.session import Database, ExistingTable, Session
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,9 @@ class SqlRunWriter:
         :raises OpenESGConfigError: where the database cannot be opened or written, or a table there is in the way.
         """
         with self._database.opened() as session:
-            log.info("Will load into %s, schema %s: %s", self._database.name, session.schema, self._database.way)
+            log.info(
+                "Will load into %s, schema %s: %s", self._database.name, session.schema, self._database.description
+            )
             try:
                 session.begin()
                 self._prepare(session)
@@ -77,12 +79,12 @@ class SqlRunWriter:
                     " delete rows."
                 ) from error
 
-    def past(self) -> Sequence[PastRun]:
+    def run_history(self) -> Sequence[CompletedRun]:
         """Return the runs of this series whose rows are there. From now on this one is to be found among them."""
         self._goes_on = True
         with self._database.opened() as session:
-            _missing(session, RUNS, session.found(RUNS))
-            return past_runs(session, self.run.series, self.wanted)
+            _missing(session, RUNS_TABLE, session.existing_table(RUNS_TABLE))
+            return read_runs(session, self.run.series, self.wanted)
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:
         """Stage a batch."""
@@ -109,10 +111,10 @@ class SqlRunWriter:
             for wanted in self.wanted:
                 self._fill(session, wanted)
             if self.write_mode == "replace":
-                forget(session, self.wanted)
+                forget_tables(session, self.wanted)
             if self._goes_on:
                 rows = {wanted.name: self._stage[wanted.name].rows for wanted in self.wanted}
-                remember(session, self.run, rows, high_water_mark)
+                record_run(session, self.run, rows, high_water_mark)
             session.commit()
             return {"database": self._database.name, "schema": session.schema}
 
@@ -126,10 +128,10 @@ class SqlRunWriter:
 
     def _prepare(self, session: Session) -> None:
         """Make all tables fit. Those in the way are found before any is changed: not every database takes that back."""
-        tables = [*self.wanted, RUNS] if self._goes_on else self.wanted
-        changes = [(wanted, _missing(session, wanted, session.found(wanted))) for wanted in tables]
+        tables = [*self.wanted, RUNS_TABLE] if self._goes_on else self.wanted
+        changes = [(wanted, _missing(session, wanted, session.existing_table(wanted))) for wanted in tables]
         # Before they are made: a database that commits new tables at once then commits this with them.
-        forget(session, [wanted for wanted, missing in changes if missing is None])
+        forget_tables(session, [wanted for wanted, missing in changes if missing is None])
         for wanted, missing in changes:
             if missing is None:
                 session.create(wanted)
@@ -160,7 +162,7 @@ class SqlRunWriter:
             )
 
 
-def _missing(session: Session, wanted: Table, found: TableFound | None) -> list[pa.Field] | None:
+def _missing(session: Session, wanted: Table, found: ExistingTable | None) -> list[pa.Field] | None:
     """Compare a table with what it shall be, and return the columns that it lacks; ``None`` where there is no table.
 
     :raises OpenESGConfigError: for a difference that cannot be made good without touching what is there.

@@ -175,7 +175,7 @@ class OpenESGTransferOperator(BaseOperator):
         """Find out from which time on changes are read, and say so."""
         after = read_updated_after(self.updated_after, last_run=True)
         if after == LAST_RUN:
-            after = seen_up_to(writer.past(), run.token)
+            after = seen_up_to(writer.run_history(), run.token)
             if after is None:
                 self.log.info("updated_after: no earlier run of this task for this selection is there: reading all")
         if after is not None:

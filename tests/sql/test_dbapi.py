@@ -19,6 +19,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.sql import locks
 from airflow_provider_openesg.sql.dbapi import DbApiDatabase
+from airflow_provider_openesg.sql.identity import DatabaseIdentity
 from airflow_provider_openesg.sql.writer import SqlRunWriter
 from airflow_provider_openesg.transfers.databases import database_of
 
@@ -71,7 +72,10 @@ def test_a_database_that_nobody_has_heard_of(write, pull, tmp_path):
     registry.impls["otherdb"] = lambda: OtherDialect
     path = tmp_path / "other.sqlite"
     for first in (0, 10):
-        write(DbApiDatabase(OtherHook(str(path)), "otherdb://here", None), pull(range(first, first + 20)))
+        write(
+            DbApiDatabase(OtherHook(str(path)), DatabaseIdentity.of_server("otherdb", "here"), None),
+            pull(range(first, first + 20)),
+        )
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM reports").fetchone() == (30,)
         assert connection.execute("SELECT count(*), sum(value_decimal) FROM field_values").fetchone() == (90, 135)
