@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _THREAD_MB = 128
-"""Memory that a thread of DuckDB needs (its documentation has 125 MB), beside a megabyte for each column: a row group
-is put together column by column, in blocks of 256 KiB."""
+"""Memory that a thread of DuckDB needs (125 MB in its documentation), plus a megabyte per column: a row group is built
+column by column, in blocks of 256 KiB."""
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
-"""What DuckDB shows sizes in."""
+"""Units in which DuckDB shows sizes."""
 
 LOCK_WAIT = 60.0
-"""Seconds to wait for another process to let go of the file: two tasks may well load into the same one."""
+"""Seconds to wait for the lock of the file: two tasks may load into the same file."""
 
 
 class DuckDBDatabase(Database):
@@ -41,9 +41,8 @@ class DuckDBDatabase(Database):
 
     DuckDB locks its file for a whole process, so the database is open only while it is checked and while it is loaded.
 
-    :param connect: opens the database, such as ``DuckDBHook.get_conn``.
-    :param name: its file, for messages and the result.
-    :param has_limit: the Connection has a ``memory_limit``, which then holds.
+    :param connect: function that opens the database, such as ``DuckDBHook.get_conn``
+    :param has_limit: whether the Connection has a ``memory_limit``, which is then kept
     """
 
     description = "DuckDB, by Arrow"
@@ -117,8 +116,8 @@ class DuckDBSession(StatementSession):
         ((self._catalog,),) = self.execute("SELECT current_database()")
 
     def begin(self) -> None:
-        """Begin; the file's lock keeps other loads away."""
-        self.execute("SET preserve_insertion_order = false")  # loads in parallel; rows are told apart by their key
+        """Begin. The lock of the file keeps other loads out."""
+        self.execute("SET preserve_insertion_order = false")  # loads in parallel; rows have keys
         self.execute("BEGIN TRANSACTION")
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {self._in_catalog()}")
 
@@ -132,11 +131,11 @@ class DuckDBSession(StatementSession):
 
     @contextmanager
     def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> Iterator[str]:
-        """Let DuckDB read the stage itself."""
+        """Register the staged rows as a view."""
         stage = f"openesg_stage_{rows.name}"
         self._connection.register(stage, rows.reader(columns))
         yield quoted(stage)
-        self._connection.unregister(stage)  # not after an error, which it would hide: the session ends with it
+        self._connection.unregister(stage)  # not after an error, which this would hide: the session ends with it
 
     def target(self, table: str) -> str:
         """Return a table's name."""
@@ -155,9 +154,9 @@ class DuckDBSession(StatementSession):
         return [] if _in_reports(wanted) else super().constraints(wanted)
 
     def existing_table(self, wanted: Table) -> ExistingTable | None:
-        """Look a table up. DuckDB compares names without case.
+        """Return the existing table. DuckDB compares names without case.
 
-        Where no key has to be enforced, columns that take no null tell which it is.
+        If no key is enforced, the columns with NOT NULL are the key.
         """
         here = "database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)"
         columns = self._connection.execute(

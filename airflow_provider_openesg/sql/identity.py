@@ -5,6 +5,7 @@ The names are those of Airflow's own hooks and of OpenLineage's naming specifica
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,13 @@ class DatabaseIdentity:
 
 
 def authority(host: str | None, port: Any, default_port: int | None) -> str:
-    """Return host and port as Airflow's hooks name them; no host, or the path of a socket, is this machine."""
+    """Return host and port as Airflow's hooks name them.
+
+    :return: empty if the host is a connection string by mistake, which may contain a password; ``localhost`` if it is
+        not given or the path of a socket
+    """
+    if re.search(r"[@=\s]", host or ""):
+        return ""
     host = "localhost" if not host or host.startswith("/") else host.lower()
     port = port or default_port
     return f"{host}:{port}" if port else host

@@ -1,7 +1,7 @@
-"""Which runs a database has seen: a table beside the others, written in the same transaction as they are.
+"""The run history of a database: a table that is written in the same transaction as the others.
 
-It is there once a task with ``updated_after="last_run"`` has written. What it says of a table is taken back when the
-table is made anew or replaced, by whichever task: nothing is left of what those runs wrote then.
+The first run with ``updated_after="last_run"`` creates it. The history of a table is cleared when any task creates or
+replaces the table, because the rows of the earlier runs are then gone.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ RUNS_TABLE = Table(
     pa.schema(
         [
             _text("run", "Name of the run.", nullable=False),
-            _text("table_name", "Table that it wrote.", nullable=False),
-            _text(
-                "series", "What goes on from one another: same task and selection; null: taken back, as the rows are."
-            ),
+            _text("table_name", "Table that the run wrote.", nullable=False),
+            _text("series", "Same task and selection; null: cleared, because the rows are gone."),
             _text("dag_id", "DAG of the task."),
             _text("task_id", "The task."),
-            _text("run_id", "Its DAG run."),
-            pa.field("row_count", pa.int64(), metadata={"description": "Rows that it wrote."}),
-            _text("updated_after", "It read what changed after this time (ISO 8601); null: everything."),
-            _text("high_water_mark", "Up to this time it has seen every change (ISO 8601); null: it saw none."),
-            _text("started_at", "When it began to read (ISO 8601)."),
-            _text("committed_at", "When it was written (ISO 8601)."),
+            _text("run_id", "DAG run of the task."),
+            pa.field("row_count", pa.int64(), metadata={"description": "Number of rows written."}),
+            _text("updated_after", "The run read changes after this time (ISO 8601); null: everything."),
+            _text(
+                "high_water_mark", "The run has read every change up to this time (ISO 8601); null: it read no record."
+            ),
+            _text("started_at", "Start of the run (ISO 8601)."),
+            _text("committed_at", "Time of the commit (ISO 8601)."),
         ],
-        {"description": "Runs with updated_after='last_run': how far each table is. Delete rows to read all again."},
+        {"description": "Runs with updated_after='last_run'. Delete rows to read everything again."},
     ),
     ("run", "table_name"),
 )
 
 
 def read_runs(session: Session, series: str, tables: Sequence[Table]) -> list[CompletedRun]:
-    """Return the runs of a series that wrote all of these tables, where all are there and not empty."""
+    """Return the runs of a series that wrote all of these tables, if all tables exist and have rows."""
     if session.existing_table(RUNS_TABLE) is None:
         return []
     for table in tables:
@@ -71,9 +71,9 @@ def read_runs(session: Session, series: str, tables: Sequence[Table]) -> list[Co
 
 
 def record_run(session: Session, run: Run, rows: Mapping[str, int], high_water_mark: datetime | None) -> None:
-    """Note what a run wrote.
+    """Add a run to the run history.
 
-    :param rows: table to rows.
+    :param rows: table to number of rows
     """
     note = {
         "run": run.token,
@@ -97,7 +97,7 @@ def record_run(session: Session, run: Run, rows: Mapping[str, int], high_water_m
 
 
 def forget_tables(session: Session, tables: Sequence[Table]) -> None:
-    """Take back what was noted of tables."""
+    """Clear the run history of tables."""
     if tables and session.existing_table(RUNS_TABLE) is not None:
         for table in tables:
             session.clear(RUNS_TABLE, "series", table_name=table.name)

@@ -28,11 +28,11 @@ class SqliteDatabase(AdbcDatabase):
     description = "SQLite, by ADBC"
 
     def session(self, connection: adbc.Connection) -> SqliteSession:
-        """Speak SQLite."""
+        """Return a session."""
         return SqliteSession(connection, self.name)
 
     def storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Turn what SQLite has no type for into text."""
+        """Convert values of types that SQLite does not have to text."""
         return as_text(batch)
 
 
@@ -55,11 +55,11 @@ class SqliteSession(AdbcSession):
     def __init__(self, connection: adbc.Connection, name: str) -> None:
         super().__init__(connection, name)
         self.execute(f"PRAGMA busy_timeout = {locks.FILE_WAIT * 1000:.0f}")
-        # The driver's own transactions begin without the lock, and fail where another process was quicker.
+        # The driver's own transactions begin without the lock, and fail if another process has it.
         connection.adbc_connection.set_autocommit(True)
 
     def begin(self) -> None:
-        """Begin, as the only one that writes."""
+        """Begin, with the lock for writing."""
         self.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -67,10 +67,10 @@ class SqliteSession(AdbcSession):
         self.execute("COMMIT")
 
     def comment(self, what: str, text: str | None) -> None:
-        """Leave none: SQLite has nowhere to put it."""
+        """Do nothing: SQLite has no comments."""
 
     def existing_table(self, wanted: Table) -> ExistingTable | None:
-        """Look a table, or a view, up."""
+        """Return the existing table or view."""
         info = f"pragma_table_info({literal(wanted.name)})"
         columns = self.execute(f'SELECT lower(name), upper(type), "notnull", dflt_value, pk FROM {info}')
         if not columns:

@@ -253,7 +253,7 @@ def _identity(connection: Connection, hook: DbApiHook | None = None) -> Database
         info = hook and hook.get_openlineage_database_info(connection)
     except Exception:  # OpenLineage's or AWS's provider is not installed, or the Connection is incomplete
         info = None
-    if info and connection.host:
+    if info and info.authority and re.fullmatch(r"[^@=\s]+", connection.host or ""):
         return DatabaseIdentity.of_server(info.scheme, info.authority, info.database)
     scheme = str(connection.conn_type)
     server = authority(connection.host, connection.port, _DEFAULT_PORTS.get(scheme))

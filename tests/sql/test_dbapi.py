@@ -105,7 +105,7 @@ def test_the_lock_of_mysql_is_waited_for_and_named(write, pull, mysql_database, 
         cursor = other.cursor()
         cursor.execute(f"SELECT GET_LOCK(MD5('{name}'), 0)")
         assert cursor.fetchall() == [(1,)]
-        with pytest.raises(OpenESGConfigError, match=r"another load into schema .* still goes on after 1 s"):
+        with pytest.raises(OpenESGConfigError, match=r"another load into schema .* is still running after 1 s"):
             write(database_of("warehouse", mysql_database.schema), [])
     write(database_of("warehouse", mysql_database.schema), pull(range(1)))
 
