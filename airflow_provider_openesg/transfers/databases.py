@@ -153,7 +153,7 @@ def _adbc_snowflake(hook: AdbcHook, connection: Connection, schema: str | None) 
 def _adbc_bigquery(hook: AdbcHook, connection: Connection, schema: str | None) -> Database:
     from airflow_provider_openesg.sql.bigquery import BigQueryDatabase
 
-    host, project = _warehouse_parts(hook, connection, "bigquery", "location", "project_id")
+    host, project = _warehouse_parts(hook, connection, "bigquery", "project_id", "project_id")
     schema = schema or hook.db_kwargs.get("adbc.bigquery.sql.dataset_id")
     identity = DatabaseIdentity.of_bigquery(project or host)
     return BigQueryDatabase(partial(_adbc_connection, hook), identity, schema, list(_secrets(connection)))
