@@ -6,5 +6,9 @@ is parsed.
 
 from __future__ import annotations
 
-WRITE_MODES = ("merge", "replace", "append")
-"""What happens to the rows that a database table already has."""
+from typing import Literal, get_args
+
+WriteMode = Literal["merge", "replace", "append"]
+"""How rows that already exist in a database table are treated."""
+
+WRITE_MODES: tuple[WriteMode, ...] = get_args(WriteMode)

@@ -1,4 +1,4 @@
-"""What databases have in common that take Arrow by ADBC."""
+"""Base classes of databases that are loaded by ADBC."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from airflow_provider_openesg.sql.statements import StatementSession
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from airflow_provider_openesg.sql.identity import DatabaseIdentity
     from airflow_provider_openesg.sql.stage import StagedTable
     from airflow_provider_openesg.tables.layout import Table
 
@@ -25,15 +26,18 @@ _STAGE = "openesg_stage"
 class AdbcDatabase(Database):
     """A database behind an ADBC driver.
 
-    :param connect: opens it, such as ``AdbcHook.get_conn``.
-    :param name: for messages and the result.
-    :param secrets: what no message may show; drivers quote what they were given.
+    :param connect: function that connects, such as ``AdbcHook.get_conn``
+    :param secrets: texts that messages must not show; drivers quote their options
     """
 
     def __init__(
-        self, connect: Callable[[], adbc.Connection], name: str, schema: str | None, secrets: Sequence[str] = ()
+        self,
+        connect: Callable[[], adbc.Connection],
+        identity: DatabaseIdentity,
+        schema: str | None,
+        secrets: Sequence[str] = (),
     ) -> None:
-        super().__init__(name, schema)
+        super().__init__(identity, schema)
         self._connect = connect
         self._secrets = secrets
 
@@ -46,14 +50,14 @@ class AdbcDatabase(Database):
             message = str(error).strip()
             for secret in self._secrets:
                 message = message.replace(secret, "***")
-            # Without the driver's own error: what it was given stands in there.
+            # Without the driver's own error, which contains its options.
             raise OpenESGConfigError(f"{self.name}: cannot be opened: {message}") from None
         with connection:
             yield self.session(connection)
 
     @abstractmethod
     def session(self, connection: adbc.Connection) -> AdbcSession:
-        """Speak to an open connection."""
+        """Return a session of an open connection."""
 
 
 class AdbcSession(StatementSession):
@@ -61,7 +65,7 @@ class AdbcSession(StatementSession):
 
     errors = (adbc.Error,)
     place: Mapping[str, str] = MappingProxyType({})
-    """Where ``adbc_ingest`` finds the tables."""
+    """Options of ``adbc_ingest`` that name the schema."""
 
     def __init__(self, connection: adbc.Connection, name: str) -> None:
         self.connection = connection
@@ -75,7 +79,7 @@ class AdbcSession(StatementSession):
 
     @contextmanager
     def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> Iterator[str]:
-        """Put the rows into a temporary table."""
+        """Load the rows into a temporary table."""
         fields = map(self.column, rows.schema_of(columns))
         self.execute(f"CREATE TEMPORARY TABLE {_STAGE} ({', '.join(fields)})")
         self._ingest(_STAGE, rows, columns, temporary=True)
@@ -83,7 +87,7 @@ class AdbcSession(StatementSession):
         self.execute(f"DROP TABLE {_STAGE}")
 
     def insert(self, wanted: Table, rows: StagedTable) -> int:
-        """Insert, straight from the stage."""
+        """Insert all staged rows."""
         self._ingest(wanted.name, rows, **self.place)
         return rows.rows
 

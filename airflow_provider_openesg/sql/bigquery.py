@@ -27,7 +27,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "`": "\\`", "\n": "\\n", "\r
 class BigQueryDatabase(WarehouseDatabase):
     """A project of BigQuery; its datasets are the schemas."""
 
-    way = "BigQuery, by ADBC"
+    description = "BigQuery, by ADBC"
 
     def session(self, connection: adbc.Connection) -> BigQuerySession:
         """Speak GoogleSQL."""

@@ -18,7 +18,7 @@ from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.sql import locks
 from airflow_provider_openesg.sql.dbapi_types import KNOWN, column_type, dialect_name, storable
 from airflow_provider_openesg.sql.locks import POSTGRES_LOCK, wait_for_lock
-from airflow_provider_openesg.sql.session import RUN_ID, Database, Session, TableFound, described
+from airflow_provider_openesg.sql.session import RUN_ID, Database, ExistingTable, Session, described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from sqlalchemy.types import TypeEngine
 
+    from airflow_provider_openesg.sql.identity import DatabaseIdentity
     from airflow_provider_openesg.sql.stage import StagedTable
     from airflow_provider_openesg.tables.layout import Table
 
@@ -50,8 +51,10 @@ class DbApiDatabase(Database):
     :raises OpenESGConfigError: where SQLAlchemy does not know the database, or its driver is not installed.
     """
 
-    def __init__(self, hook: DbApiHook, name: str, schema: str | None, secrets: Sequence[str] = ()) -> None:
-        super().__init__(name, schema)
+    def __init__(
+        self, hook: DbApiHook, identity: DatabaseIdentity, schema: str | None, secrets: Sequence[str] = ()
+    ) -> None:
+        super().__init__(identity, schema)
         self._secrets = secrets
         try:
             self._engine = hook.get_sqlalchemy_engine(
@@ -60,7 +63,7 @@ class DbApiDatabase(Database):
             )
         except Exception as error:
             raise self._unusable(error) from None
-        self.way = f"{self._engine.dialect.name} by {type(hook).__name__}, in batches of parameters"
+        self.description = f"{self._engine.dialect.name} by {type(hook).__name__}, in batches of parameters"
 
     def storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Put what the database cannot hold into what it can."""
@@ -140,7 +143,7 @@ class DbApiSession(Session):
         """Return the type of a column."""
         return self._compiled(column_type(self._dialect_name, field, in_key=in_key))
 
-    def found(self, wanted: Table) -> TableFound | None:
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
         """Look a table, or a view, up. Alembic knows which types are the same by another name."""
         inspector = sa.inspect(self._connection)
         schema = self._given_schema
@@ -155,7 +158,7 @@ class DbApiSession(Session):
             if not column["nullable"] and column.get("default") is None and column.get("autoincrement") is not True:
                 required.add(name)
         key = inspector.get_pk_constraint(wanted.name, schema).get("constrained_columns") or ()
-        return TableFound(types, frozenset(required), tuple(map(self.folded, key)))
+        return ExistingTable(types, frozenset(required), tuple(map(self.folded, key)))
 
     def create(self, wanted: Table) -> None:
         """Make a table, with comments where the database has any."""

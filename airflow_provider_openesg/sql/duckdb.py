@@ -13,26 +13,27 @@ import pyarrow as pa
 from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_fixed
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.sql.session import RUN_ID, Database, TableFound
+from airflow_provider_openesg.sql.session import RUN_ID, Database, ExistingTable
 from airflow_provider_openesg.sql.statements import StatementSession, names, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from airflow_provider_openesg.sql.identity import DatabaseIdentity
     from airflow_provider_openesg.sql.stage import StagedTable
     from airflow_provider_openesg.tables.layout import Table
 
 log = logging.getLogger(__name__)
 
 _THREAD_MB = 128
-"""Memory that a thread of DuckDB needs (its documentation has 125 MB), beside a megabyte for each column: a row group
-is put together column by column, in blocks of 256 KiB."""
+"""Memory that a thread of DuckDB needs (125 MB in its documentation), plus a megabyte per column: a row group is built
+column by column, in blocks of 256 KiB."""
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
-"""What DuckDB shows sizes in."""
+"""Units in which DuckDB shows sizes."""
 
 LOCK_WAIT = 60.0
-"""Seconds to wait for another process to let go of the file: two tasks may well load into the same one."""
+"""Seconds to wait for the lock of the file: two tasks may load into the same file."""
 
 
 class DuckDBDatabase(Database):
@@ -40,22 +41,21 @@ class DuckDBDatabase(Database):
 
     DuckDB locks its file for a whole process, so the database is open only while it is checked and while it is loaded.
 
-    :param connect: opens the database, such as ``DuckDBHook.get_conn``.
-    :param name: its file, for messages and the result.
-    :param has_limit: the Connection has a ``memory_limit``, which then holds.
+    :param connect: function that opens the database, such as ``DuckDBHook.get_conn``
+    :param has_limit: whether the Connection has a ``memory_limit``, which is then kept
     """
 
-    way = "DuckDB, by Arrow"
+    description = "DuckDB, by Arrow"
 
     def __init__(
         self,
         connect: Callable[[], duckdb.DuckDBPyConnection],
-        name: str,
+        identity: DatabaseIdentity,
         schema: str | None,
         *,
         has_limit: bool = False,
     ) -> None:
-        super().__init__(name, schema)
+        super().__init__(identity, schema)
         self._connect = connect
         self._has_limit = has_limit
 
@@ -116,8 +116,8 @@ class DuckDBSession(StatementSession):
         ((self._catalog,),) = self.execute("SELECT current_database()")
 
     def begin(self) -> None:
-        """Begin; the file's lock keeps other loads away."""
-        self.execute("SET preserve_insertion_order = false")  # loads in parallel; rows are told apart by their key
+        """Begin. The lock of the file keeps other loads out."""
+        self.execute("SET preserve_insertion_order = false")  # loads in parallel; rows have keys
         self.execute("BEGIN TRANSACTION")
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {self._in_catalog()}")
 
@@ -131,11 +131,11 @@ class DuckDBSession(StatementSession):
 
     @contextmanager
     def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> Iterator[str]:
-        """Let DuckDB read the stage itself."""
+        """Register the staged rows as a view."""
         stage = f"openesg_stage_{rows.name}"
         self._connection.register(stage, rows.reader(columns))
         yield quoted(stage)
-        self._connection.unregister(stage)  # not after an error, which it would hide: the session ends with it
+        self._connection.unregister(stage)  # not after an error, which this would hide: the session ends with it
 
     def target(self, table: str) -> str:
         """Return a table's name."""
@@ -153,10 +153,10 @@ class DuckDBSession(StatementSession):
         """
         return [] if _in_reports(wanted) else super().constraints(wanted)
 
-    def found(self, wanted: Table) -> TableFound | None:
-        """Look a table up. DuckDB compares names without case.
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
+        """Return the existing table. DuckDB compares names without case.
 
-        Where no key has to be enforced, columns that take no null tell which it is.
+        If no key is enforced, the columns with NOT NULL are the key.
         """
         here = "database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)"
         columns = self._connection.execute(
@@ -174,7 +174,7 @@ class DuckDBSession(StatementSession):
         filled = {name for name, _, nullable, _ in columns if not nullable}
         if _in_reports(wanted) and not enforced:
             key = tuple(name for name in dict.fromkeys((RUN_ID.name, *wanted.key)) if name in filled)
-        return TableFound(
+        return ExistingTable(
             types={name: type_ for name, type_, _, _ in columns},
             required=frozenset(name for name, _, _, default in columns if name in filled and default is None),
             key=key,

@@ -1,4 +1,4 @@
-"""Waiting until nobody else loads into the same tables."""
+"""Locks that keep two loads into the same tables apart."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOCK_WAIT = 600
-"""Seconds to wait for another load, and for locks that others hold on the tables."""
+"""Seconds to wait for another load, and for locks on the tables."""
 
 FILE_WAIT = 60
 """Seconds to wait for another process that writes into a SQLite file."""
 
 POSTGRES_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('airflow-provider-openesg'), hashtext({}))"
-"""Lock of PostgreSQL for loads into one schema; it ends with the transaction, also with one that was killed."""
+"""Lock of PostgreSQL for loads into one schema; it is released with the transaction, even if the process is killed."""
 
 
 def wait_for_lock(what: str, take: Callable[[], bool]) -> None:
-    """Try to take a lock until it is ours.
+    """Acquire a lock.
 
-    :param what: who has it otherwise, for the message.
-    :raises OpenESGConfigError: where it is not let go of in time.
+    :param what: name of the other holder, for messages
+    :param take: function that tries to acquire the lock and returns whether it has
+    :raises OpenESGConfigError: if the lock is not released within :data:`LOCK_WAIT`
     """
     waiting = Retrying(
         retry=retry_if_result(lambda taken: not taken),
         wait=wait_exponential(0.1, max=10),
         stop=stop_after_delay(LOCK_WAIT),
-        before_sleep=lambda _: log.info("Waiting: %s goes on.", what),
+        before_sleep=lambda _: log.info("Waiting: %s is running.", what),
     )
     try:
         waiting(take)
     except RetryError:
-        raise OpenESGConfigError(f"{what} still goes on after {LOCK_WAIT} s.") from None
+        raise OpenESGConfigError(f"{what} is still running after {LOCK_WAIT} s.") from None

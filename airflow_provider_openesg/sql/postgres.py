@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from airflow_provider_openesg.sql.adbc import AdbcDatabase, AdbcSession
 from airflow_provider_openesg.sql.locks import LOCK_WAIT, POSTGRES_LOCK, wait_for_lock
-from airflow_provider_openesg.sql.session import TableFound
+from airflow_provider_openesg.sql.session import ExistingTable
 from airflow_provider_openesg.sql.statements import literal, names, quoted
 from airflow_provider_openesg.sql.storable import without_nul
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 class PostgresDatabase(AdbcDatabase):
     """A PostgreSQL database."""
 
-    way = "PostgreSQL, by ADBC (COPY)"
+    description = "PostgreSQL, by ADBC (COPY)"
 
     def session(self, connection: adbc.Connection) -> PostgresSession:
-        """Speak PostgreSQL."""
+        """Return a session."""
         return PostgresSession(connection, self.name, self.schema)
 
     def storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -60,11 +60,11 @@ class PostgresSession(AdbcSession):
         self.place = {"db_schema_name": self.schema}
 
     def begin(self) -> None:
-        """Begin. The lock goes with the transaction, also with that of a load that was killed."""
+        """Begin. The lock is released with the transaction, even if the load is killed."""
         self.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}s'")
         lock = POSTGRES_LOCK.format(literal(self.schema))
         wait_for_lock(f"{self.name}: another load into schema {self.schema}", lambda: self.execute(lock) == [(True,)])
-        # Asked first: IF NOT EXISTS alone demands the right to create, whether it is there or not.
+        # CREATE SCHEMA IF NOT EXISTS requires the right to create even if the schema exists.
         if not self.execute(f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(self.schema)}"):
             self.execute(f"CREATE SCHEMA {quoted(self.schema)}")
 
@@ -73,11 +73,11 @@ class PostgresSession(AdbcSession):
         self.connection.commit()
 
     def folded(self, name: str) -> str:
-        """Leave a name as it is: quoted names differ by case."""
+        """Return the name unchanged: quoted names differ by case."""
         return name
 
-    def found(self, wanted: Table) -> TableFound | None:
-        """Look a table, or a view, up."""
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
+        """Return the existing table or view."""
         here = f"n.nspname = {literal(self.schema)} AND c.relname = {literal(wanted.name)}"
         columns = self.execute(
             "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull AND NOT a.atthasdef"
@@ -89,14 +89,14 @@ class PostgresSession(AdbcSession):
         if not columns:
             return None
         key = sorted((place, name) for name, _, _, place in columns if place is not None)
-        return TableFound(
+        return ExistingTable(
             types={name: type_ for name, type_, _, _ in columns},
             required=frozenset(name for name, _, required, _ in columns if required),
             key=tuple(name for _, name in key),
         )
 
     def constraints(self, wanted: Table) -> list[str]:
-        """Leave the key for after the first rows: an index is built faster than it grows."""
+        """Return no key: it is added after the first rows, which is faster."""
         self._without_key.add(wanted.name)
         return []
 
@@ -116,7 +116,7 @@ class PostgresSession(AdbcSession):
 
     @contextmanager
     def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> Iterator[str]:
-        """Let the planner know how many there are."""
+        """Load the rows into a temporary table and analyze it for the planner."""
         with super().queryable(rows, columns) as staged:
             self.execute(f"ANALYZE {staged}")
             yield staged

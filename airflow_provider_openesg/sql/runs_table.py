@@ -1,7 +1,7 @@
-"""Which runs a database has seen: a table beside the others, written in the same transaction as they are.
+"""The run history of a database: a table that is written in the same transaction as the others.
 
-It is there once a task with ``updated_after="last_run"`` has written. What it says of a table is taken back when the
-table is made anew or replaced, by whichever task: nothing is left of what those runs wrote then.
+The first run with ``updated_after="last_run"`` creates it. The history of a table is cleared when any task creates or
+replaces the table, because the rows of the earlier runs are then gone.
 """
 
 from __future__ import annotations
@@ -28,40 +28,40 @@ def _text(name: str, description: str, *, nullable: bool = True) -> pa.Field:
     return pa.field(name, pa.string(), nullable, {"description": description})
 
 
-RUNS = Table(
+RUNS_TABLE = Table(
     "openesg_runs",
     pa.schema(
         [
             _text("run", "Name of the run.", nullable=False),
-            _text("table_name", "Table that it wrote.", nullable=False),
-            _text(
-                "series", "What goes on from one another: same task and selection; null: taken back, as the rows are."
-            ),
+            _text("table_name", "Table that the run wrote.", nullable=False),
+            _text("series", "Same task and selection; null: cleared, because the rows are gone."),
             _text("dag_id", "DAG of the task."),
             _text("task_id", "The task."),
-            _text("run_id", "Its DAG run."),
-            pa.field("row_count", pa.int64(), metadata={"description": "Rows that it wrote."}),
-            _text("updated_after", "It read what changed after this time (ISO 8601); null: everything."),
-            _text("high_water_mark", "Up to this time it has seen every change (ISO 8601); null: it saw none."),
-            _text("started_at", "When it began to read (ISO 8601)."),
-            _text("committed_at", "When it was written (ISO 8601)."),
+            _text("run_id", "DAG run of the task."),
+            pa.field("row_count", pa.int64(), metadata={"description": "Number of rows written."}),
+            _text("updated_after", "The run read changes after this time (ISO 8601); null: everything."),
+            _text(
+                "high_water_mark", "The run has read every change up to this time (ISO 8601); null: it read no record."
+            ),
+            _text("started_at", "Start of the run (ISO 8601)."),
+            _text("committed_at", "Time of the commit (ISO 8601)."),
         ],
-        {"description": "Runs with updated_after='last_run': how far each table is. Delete rows to read all again."},
+        {"description": "Runs with updated_after='last_run'. Delete rows to read everything again."},
     ),
     ("run", "table_name"),
 )
 
 
-def past_runs(session: Session, series: str, tables: Sequence[Table]) -> list[CompletedRun]:
-    """Return the runs of a series that wrote all of these tables, where all are there and not empty."""
-    if session.found(RUNS) is None:
+def read_runs(session: Session, series: str, tables: Sequence[Table]) -> list[CompletedRun]:
+    """Return the runs of a series that wrote all of these tables, if all tables exist and have rows."""
+    if session.existing_table(RUNS_TABLE) is None:
         return []
     for table in tables:
-        if session.found(table) is None or not session.select(table, [table.key[0]], limit=1):
+        if session.existing_table(table) is None or not session.select(table, [table.key[0]], limit=1):
             return []
     wrote: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     columns = ["run", "updated_after", "high_water_mark", "started_at", "committed_at", "table_name"]
-    for *of_run, table_name in session.select(RUNS, columns, series=series):
+    for *of_run, table_name in session.select(RUNS_TABLE, columns, series=series):
         wrote[tuple(of_run)].add(table_name)
     return [
         CompletedRun(run, after and _moment(after), mark and _moment(mark), _moment(started_at), _moment(committed_at))
@@ -70,10 +70,10 @@ def past_runs(session: Session, series: str, tables: Sequence[Table]) -> list[Co
     ]
 
 
-def remember(session: Session, run: Run, rows: Mapping[str, int], high_water_mark: datetime | None) -> None:
-    """Note what a run wrote.
+def record_run(session: Session, run: Run, rows: Mapping[str, int], high_water_mark: datetime | None) -> None:
+    """Add a run to the run history.
 
-    :param rows: table to rows.
+    :param rows: table to number of rows
     """
     note = {
         "run": run.token,
@@ -87,17 +87,17 @@ def remember(session: Session, run: Run, rows: Mapping[str, int], high_water_mar
         "committed_at": datetime.now(UTC).isoformat(),
     }
     notes = [{**note, "table_name": table, "row_count": count} for table, count in rows.items()]
-    staged = StagedTable(RUNS.name, RUNS.schema)
+    staged = StagedTable(RUNS_TABLE.name, RUNS_TABLE.schema)
     try:
-        staged.write(pa.RecordBatch.from_pylist(notes, RUNS.schema))
+        staged.write(pa.RecordBatch.from_pylist(notes, RUNS_TABLE.schema))
         staged.finish()
-        session.merge(RUNS, staged, None)
+        session.merge(RUNS_TABLE, staged, None)
     finally:
         staged.close()
 
 
-def forget(session: Session, tables: Sequence[Table]) -> None:
-    """Take back what was noted of tables."""
-    if tables and session.found(RUNS) is not None:
+def forget_tables(session: Session, tables: Sequence[Table]) -> None:
+    """Clear the run history of tables."""
+    if tables and session.existing_table(RUNS_TABLE) is not None:
         for table in tables:
-            session.clear(RUNS, "series", table_name=table.name)
+            session.clear(RUNS_TABLE, "series", table_name=table.name)

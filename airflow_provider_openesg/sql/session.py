@@ -1,4 +1,4 @@
-"""What a database must be able to do for a load: the interface that each database module implements.
+"""The interface that each database module implements.
 
 A :class:`Database` is opened, and a :class:`Session` inspects, creates and loads tables in that database's SQL.
 """
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from airflow_provider_openesg.sql.identity import DatabaseIdentity
     from airflow_provider_openesg.sql.stage import StagedTable
     from airflow_provider_openesg.tables.layout import Table
 
-RUN_ID = pa.field("run_id", pa.string(), nullable=False, metadata={"description": "Run that the row came with."})
+RUN_ID = pa.field("run_id", pa.string(), nullable=False, metadata={"description": "Run that wrote the row."})
 """Column that ``append`` adds."""
 
 
 @dataclass(frozen=True, slots=True)
-class TableFound:
-    """A table as the database holds it.
+class ExistingTable:
+    """An existing table.
 
-    :param types: column to type, as the database writes it.
-    :param required: columns that take no null and fill in nothing themselves.
-    :param key: columns of the primary key, in order; empty where there is none.
+    :param types: column to type, as the database names it
+    :param required: columns with NOT NULL and without a default
+    :param key: columns of the primary key, in order; empty if the table has none
     """
 
     types: Mapping[str, str]
@@ -37,48 +38,50 @@ class TableFound:
 
 
 class Database(ABC):
-    """A database that can be opened, and the way into it.
+    """A database that can be opened.
 
-    :param schema: schema of the tables; ``None`` for the database's own.
+    :param identity: names of the database
+    :param schema: schema of the tables; ``None`` for the database's default schema
     """
 
-    way: str
-    """What it is and how rows get there, for people: ``PostgreSQL by ADBC``."""
+    description: str
+    """Database and load method for the log, such as ``PostgreSQL, by ADBC (COPY)``."""
 
-    def __init__(self, name: str, schema: str | None) -> None:
-        self.name = name
+    def __init__(self, identity: DatabaseIdentity, schema: str | None) -> None:
+        self.identity = identity
+        self.name = identity.name
         self.schema = schema
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[Session]:
-        """Open the database; what its session has not committed in the end is undone.
+        """Open the database. Changes that the session has not committed are rolled back.
 
-        :raises OpenESGConfigError: where it cannot be opened.
+        :raises OpenESGConfigError: if it cannot be opened
         """
 
     def storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the batch with what this database cannot hold put into what it can."""
+        """Return the batch with values that this database cannot store converted to values that it can."""
         return batch
 
 
 class Session(ABC):
-    """A connection to a database: one transaction, of which others see nothing until it is committed."""
+    """A connection to a database, with one transaction."""
 
     errors: tuple[type[Exception], ...]
-    """What the driver raises."""
+    """Exceptions of the driver."""
     longest_name: int | None = None
-    """Bytes that a table's or column's name may have."""
+    """Maximum length of a table or column name in bytes."""
 
     schema: str
-    """Schema of the tables, where the database has any."""
+    """Schema of the tables, if the database has schemas."""
 
     @abstractmethod
     def begin(self) -> None:
-        """Begin the transaction, wait until no other load goes on, and make the schema where it does not exist."""
+        """Begin the transaction, acquire the lock for loads, and create the schema if it does not exist."""
 
     @abstractmethod
     def commit(self) -> None:
-        """Let others see it."""
+        """Commit the transaction."""
 
     @abstractmethod
     def where(self, table: str) -> str:
@@ -86,34 +89,34 @@ class Session(ABC):
 
     @abstractmethod
     def type_of(self, field: pa.Field, *, in_key: bool) -> str:
-        """Return the database's type for a column, as :meth:`found` returns it."""
+        """Return the database's type for a column, as :meth:`existing_table` returns it."""
 
     @abstractmethod
-    def found(self, wanted: Table) -> TableFound | None:
-        """Return the table that is there; a type that is as good as the one wanted by that one's name."""
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
+        """Return the existing table. A type that is equivalent to the required one has that one's name."""
 
     @abstractmethod
     def create(self, wanted: Table) -> None:
-        """Make a table, with its primary key and comments."""
+        """Create a table, with its primary key and comments."""
 
     @abstractmethod
     def add(self, wanted: Table, field: pa.Field) -> None:
-        """Add a column to a table that is there."""
+        """Add a column to an existing table."""
 
     @abstractmethod
     def probe(self, wanted: Table) -> None:
-        """Insert, update and delete no rows: whether we may is for the database to say."""
+        """Insert, update and delete no rows, so that the database checks the rights."""
 
     @abstractmethod
     def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:
-        """Take away the rows that are there, all of them or those of a run.
+        """Delete all rows, or the rows of one run.
 
-        :param rows: what is inserted next; a database whose insert replaces rows may leave the ones that come again.
+        :param rows: rows that are inserted next; a database whose insert replaces rows may keep those
         """
 
     @abstractmethod
     def clear(self, wanted: Table, column: str, **equal: str) -> None:
-        """Empty a column, in all rows or in those with these values."""
+        """Set a column to null, in all rows or in those with these values."""
 
     @abstractmethod
     def select(
@@ -123,22 +126,22 @@ class Session(ABC):
 
     @abstractmethod
     def insert(self, wanted: Table, rows: StagedTable) -> int:
-        """Insert rows, and return how many there are now for them."""
+        """Insert rows, and return how many different rows the table has for them."""
 
     @abstractmethod
     def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
-        """Write rows by key, and return how many there are now for them.
+        """Write rows by key, and return how many different rows the table has for them.
 
-        :param owners: records whose rows are taken away before.
+        :param owners: records whose existing rows are deleted first
         """
 
     def folded(self, name: str) -> str:
-        """Return a name as this database compares it."""
+        """Return a name as this database compares names."""
         return name.lower()
 
 
 def described(item: pa.Field | pa.Schema) -> str | None:
-    """Return the comment of a column or table: description, and unit where there is one."""
+    """Return the comment of a column or table: its description and unit."""
     metadata = {key.decode(): value.decode() for key, value in (item.metadata or {}).items()}
     unit = f" [{metadata['unit']}]" if "unit" in metadata else ""
     return metadata["description"] + unit if "description" in metadata else None

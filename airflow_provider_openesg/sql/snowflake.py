@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class SnowflakeDatabase(WarehouseDatabase):
     """A Snowflake database."""
 
-    way = "Snowflake, by ADBC (COPY)"
+    description = "Snowflake, by ADBC (COPY)"
 
     def session(self, connection: adbc.Connection) -> SnowflakeSession:
         """Speak Snowflake's SQL."""

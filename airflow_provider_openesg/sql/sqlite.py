@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from airflow_provider_openesg.sql import locks
 from airflow_provider_openesg.sql.adbc import AdbcDatabase, AdbcSession
-from airflow_provider_openesg.sql.session import TableFound
+from airflow_provider_openesg.sql.session import ExistingTable
 from airflow_provider_openesg.sql.statements import literal
 from airflow_provider_openesg.sql.storable import as_text
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 class SqliteDatabase(AdbcDatabase):
     """A SQLite file."""
 
-    way = "SQLite, by ADBC"
+    description = "SQLite, by ADBC"
 
     def session(self, connection: adbc.Connection) -> SqliteSession:
-        """Speak SQLite."""
+        """Return a session."""
         return SqliteSession(connection, self.name)
 
     def storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Turn what SQLite has no type for into text."""
+        """Convert values of types that SQLite does not have to text."""
         return as_text(batch)
 
 
@@ -55,11 +55,11 @@ class SqliteSession(AdbcSession):
     def __init__(self, connection: adbc.Connection, name: str) -> None:
         super().__init__(connection, name)
         self.execute(f"PRAGMA busy_timeout = {locks.FILE_WAIT * 1000:.0f}")
-        # The driver's own transactions begin without the lock, and fail where another process was quicker.
+        # The driver's own transactions begin without the lock, and fail if another process has it.
         connection.adbc_connection.set_autocommit(True)
 
     def begin(self) -> None:
-        """Begin, as the only one that writes."""
+        """Begin, with the lock for writing."""
         self.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -67,16 +67,16 @@ class SqliteSession(AdbcSession):
         self.execute("COMMIT")
 
     def comment(self, what: str, text: str | None) -> None:
-        """Leave none: SQLite has nowhere to put it."""
+        """Do nothing: SQLite has no comments."""
 
-    def found(self, wanted: Table) -> TableFound | None:
-        """Look a table, or a view, up."""
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
+        """Return the existing table or view."""
         info = f"pragma_table_info({literal(wanted.name)})"
         columns = self.execute(f'SELECT lower(name), upper(type), "notnull", dflt_value, pk FROM {info}')
         if not columns:
             return None
         key = sorted((place, name) for name, _, _, _, place in columns if place)
-        return TableFound(
+        return ExistingTable(
             types={name: type_ for name, type_, _, _, _ in columns},
             required=frozenset(name for name, _, required, default, _ in columns if required and default is None),
             key=tuple(name for _, name in key),

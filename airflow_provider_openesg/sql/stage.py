@@ -1,4 +1,4 @@
-"""Batches on local disk until they are loaded."""
+"""Keep batches on local disk until they are loaded."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class StagedTable:
-    """One table's batches, in a file that has no name (it stands in ``TMPDIR``): whatever kills the process, nothing is
-    left of it.
+    """One table's batches in an unnamed file in ``TMPDIR``. The file ends with the process, even if it is killed.
 
-    :param name: for the log.
+    :param name: name of the table, for the log
     """
 
     def __init__(self, name: str, schema: pa.Schema) -> None:
@@ -34,46 +33,46 @@ class StagedTable:
         self._writer = pa.ipc.new_stream(self._file, schema, options=_COMPRESSED)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add a batch, of this table's columns."""
+        """Add a batch with this table's columns."""
         self._writer.write_batch(batch)
         self.rows += batch.num_rows
 
     def finish(self) -> None:
-        """End the file; nothing can be added any more."""
+        """Close the file for writing."""
         self._writer.close()
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Read from the start, one reader at a time; how far it is stands in the log.
+        """Yield the batches, with one reader at a time. Progress is logged.
 
-        :param columns: only these.
+        :param columns: names of the columns; all by default
         """
-        told, read = clock.monotonic(), 0
+        logged_at, read = clock.monotonic(), 0
         wanted = self.schema.names if columns is None else columns
-        # The others are not even unpacked.
+        # Other columns are not decompressed.
         only = pa.ipc.IpcReadOptions(included_fields=[self.schema.get_field_index(name) for name in wanted])
         self._file.seek(0)
         for batch in pa.ipc.open_stream(self._file, options=only):
             yield batch.select(wanted)
             read += batch.num_rows
-            if columns is None and clock.monotonic() - told >= INTERVAL:
-                told = clock.monotonic()
+            if columns is None and clock.monotonic() - logged_at >= INTERVAL:
+                logged_at = clock.monotonic()
                 log.info(
                     "%s into the database: %d of %d rows (%.0f%%)", self.name, read, self.rows, 100 * read / self.rows
                 )
 
     def schema_of(self, columns: Sequence[str] | None = None) -> pa.Schema:
-        """Return the columns, all or some."""
+        """Return the schema of all or some columns."""
         return self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
 
     def reader(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
-        """Read from the start, for what takes Arrow."""
+        """Return a reader of the batches."""
         return pa.RecordBatchReader.from_batches(self.schema_of(columns), self.batches(columns))
 
     def distinct(self, key: Sequence[str]) -> int:
-        """Count the different keys."""
+        """Return the number of different keys."""
         keys = pa.Table.from_batches(self.batches(key), self.schema_of(key))
         return int(keys.group_by(list(key)).aggregate([]).num_rows)
 
     def close(self) -> None:
-        """Let go of the disk."""
+        """Delete the file."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""What some databases cannot hold, put into what they can."""
+"""Convert values that some databases cannot store."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ log = logging.getLogger(__name__)
 
 
 def without_nul(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Put U+FFFD in place of U+0000 in texts; what was there goes to ``extra``, as JSON."""
+    """Replace U+0000 by U+FFFD in texts, and add the original texts to ``extra``, as JSON."""
     for place, field in enumerate(batch.schema):
         if not (pa.types.is_string(field.type) and _has_nul(batch.column(place))):
             continue
         texts = batch.column(place)
         hit = pc.fill_null(pc.match_substring(texts, "\0"), fill_value=False)
         log.warning(
-            "Column %s: %d texts hold U+0000, which PostgreSQL refuses. U+FFFD stands in its place; column %s has them"
-            " as they came.", field.name, pc.sum(hit).as_py(), EXTRA,
+            "Column %s: %d texts hold U+0000, which PostgreSQL refuses. U+FFFD replaces it; column %s has the"
+            " original texts.", field.name, pc.sum(hit).as_py(), EXTRA,
         )  # fmt: skip
         if EXTRA in batch.schema.names:
             at = batch.schema.get_field_index(EXTRA)
@@ -35,19 +35,19 @@ def without_nul(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _has_nul(texts: pa.StringArray) -> bool:
-    """Look at the bytes of all texts at once."""
+    """Return whether any text contains U+0000, by the bytes of all texts."""
     data = texts.buffers()[2]
     return data is not None and b"\0" in data.to_pybytes() and bool(pc.any(pc.match_substring(texts, "\0")).as_py())
 
 
 def _with(extra: str | None, name: str, text: str) -> str:
-    """Add a member to JSON, and leave the rest of it as it is."""
+    """Add a member to JSON, and leave the rest unchanged."""
     member = f"{json.dumps(name)}: {json.dumps(text)}}}"
     return "{" + member if extra is None or extra == "{}" else extra.rstrip()[:-1] + ", " + member
 
 
 def as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Turn decimals, days and times into text: ``1.500000000000``, ``2026-01-31 12:00:00.000000+00:00``."""
+    """Convert decimals, dates and times to text: ``1.500000000000``, ``2026-01-31 12:00:00.000000+00:00``."""
     for place, field in enumerate(batch.schema):
         column = batch.column(place)
         if pa.types.is_timestamp(field.type):
@@ -63,7 +63,7 @@ def as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def without_zone(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Turn times into those of UTC without saying so, for databases that cannot say it."""
+    """Convert times to UTC without a time zone."""
     for place, field in enumerate(batch.schema):
         if pa.types.is_timestamp(field.type):
             naive = pa.timestamp("us")

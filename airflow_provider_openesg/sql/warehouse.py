@@ -1,4 +1,4 @@
-"""What warehouses have in common that take Arrow by ADBC: Snowflake and BigQuery."""
+"""Base classes of Snowflake and BigQuery, which are loaded by ADBC."""
 
 # ruff: noqa: S608 - names are quoted, texts escaped
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.sql.adbc import AdbcDatabase, AdbcSession
-from airflow_provider_openesg.sql.session import RUN_ID, TableFound
+from airflow_provider_openesg.sql.session import RUN_ID, ExistingTable
 from airflow_provider_openesg.sql.stage import StagedTable
 from airflow_provider_openesg.sql.storable import as_text
 
@@ -30,7 +30,7 @@ class WarehouseDatabase(AdbcDatabase):
 
     @contextmanager
     def opened(self) -> Iterator[WarehouseSession]:
-        """Connect; leave no stage behind."""
+        """Connect, and drop the stages at the end."""
         with super().opened() as session:
             assert isinstance(session, WarehouseSession)
             try:
@@ -56,13 +56,13 @@ class WarehouseSession(AdbcSession):
         if not schema:
             raise OpenESGConfigError(f"{name}: schema: none given, and the Connection has none. Give one.")
         self.schema = schema
-        self._noted: list[str] = []
+        self._queued: list[str] = []
         self._stages: list[str] = []
         self._in_transaction = False
 
     @abstractmethod
     def has_schema(self) -> bool:
-        """Tell whether the schema is there."""
+        """Return whether the schema exists."""
 
     @abstractmethod
     def columns(self, table: str) -> list[tuple[Any, ...]]:
@@ -70,20 +70,20 @@ class WarehouseSession(AdbcSession):
 
     @abstractmethod
     def create_stage(self, stage: str, columns: str) -> None:
-        """Make a table that goes away by itself."""
+        """Create a table that the warehouse drops by itself."""
 
     def begin(self) -> None:
-        """Make the schema where it does not exist."""
+        """Create the schema if it does not exist."""
         if not self.has_schema():
             self.execute(f"CREATE SCHEMA {self.quoted(self.schema)}")
 
     def commit(self) -> None:
         """Change the rows, in one transaction."""
-        if self._noted:
+        if self._queued:
             self._in_transaction = True
-            self.transact(self._noted)
+            self.transact(self._queued)
             self._in_transaction = False
-        self._noted = []
+        self._queued = []
 
     def transact(self, statements: Sequence[str]) -> None:
         """Run statements in one transaction; one that fails ends with the connection."""
@@ -94,34 +94,34 @@ class WarehouseSession(AdbcSession):
         self.connection.adbc_connection.set_autocommit(True)
 
     def write(self, statement: str) -> None:
-        """Note a statement until the commit."""
-        self._noted.append(statement)
+        """Queue a statement until the commit."""
+        self._queued.append(statement)
 
     def comment(self, what: str, text: str | None) -> None:
         """Leave none: tables and columns are declared with theirs, as each of these statements takes a while."""
 
     def create(self, wanted: Table) -> None:
-        """Make a table; what was noted before is committed with it."""
+        """Create a table. Statements that are queued are committed with it."""
         self.commit()
         super().create(wanted)
 
     def add(self, wanted: Table, field: pa.Field) -> None:
-        """Add a column; what was noted before is committed with it."""
+        """Add a column. Statements that are queued are committed with it."""
         self.commit()
         super().add(wanted, field)
 
-    def found(self, wanted: Table) -> TableFound | None:
-        """Look a table, or a view, up. Its key is what its columns tell: nobody enforces it."""
+    def existing_table(self, wanted: Table) -> ExistingTable | None:
+        """Return the existing table or view. Its key is taken from its columns, as no key is enforced."""
         columns = self.columns(wanted.name)
         if not columns:
             return None
         types = {name: type_ for name, type_, _ in columns}
         required = frozenset(name for name, _, required in columns if required)
         run = [RUN_ID.name] if RUN_ID.name in required and RUN_ID.name not in wanted.key else []
-        return TableFound(types, required, (*run, *map(self.folded, wanted.key)))
+        return ExistingTable(types, required, (*run, *map(self.folded, wanted.key)))
 
     def probe(self, wanted: Table) -> None:
-        """Write no rows; and stage one, as the driver has a way of its own for that."""
+        """Write no rows, and stage one, because the driver needs other rights for that."""
         super().probe(wanted)
         if not self._stages:
             with closing(StagedTable(wanted.name, pa.schema([("id", pa.string())]))) as row:

@@ -1,4 +1,4 @@
-"""Write a run into a database: stage it, then load all tables in one transaction. The same for all databases."""
+"""Write a run into a database: stage it, then load all tables in one transaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
-from airflow_provider_openesg.sql.runs_table import RUNS, forget, past_runs, remember
+from airflow_provider_openesg.sql.runs_table import RUNS_TABLE, forget_tables, read_runs, record_run
 from airflow_provider_openesg.sql.session import RUN_ID
 from airflow_provider_openesg.sql.stage import StagedTable
 from airflow_provider_openesg.tables import TABLES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_openesg.runs import CompletedRun, Run
-    from airflow_provider_openesg.sql.session import Database, Session, TableFound
+    from airflow_provider_openesg.sql.session import Database, ExistingTable, Session
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 class SqlRunWriter:
     """A run into a database: staged while it is pulled, then loaded in one transaction.
 
-    :param tables: tidy tables to write.
-    :param write_mode: one of :data:`airflow_provider_openesg.writers.WRITE_MODES`.
+    :param tables: names of the tidy tables to write
+    :param write_mode: one of :data:`airflow_provider_openesg.sql.WRITE_MODES`
     """
 
     def __init__(self, database: Database, tables: Sequence[str], write_mode: str, run: Run) -> None:
@@ -50,20 +50,22 @@ class SqlRunWriter:
         self.pulls: Sequence[str] = [table for table in TABLES if table in self._stage]
 
     def expect(self, wanted: Table) -> None:
-        """Take one more table, to be written like the others."""
+        """Add a table to be written."""
         if self.write_mode == "append":
-            # Each run's rows stay apart.
+            # The key contains the run, so that runs do not overwrite each other.
             wanted = replace(wanted, schema=wanted.schema.append(RUN_ID), key=(RUN_ID.name, *wanted.key))
         self.wanted.append(wanted)
         self._staged(wanted.name, self._database.storable(pa.RecordBatch.from_pylist([], wanted.schema)).schema)
 
     def check(self) -> None:
-        """Make the tables fit, without committing it: whatever is in the way shows before anything is pulled.
+        """Create and alter the tables without a commit, so that errors show before any record is read.
 
-        :raises OpenESGConfigError: where the database cannot be opened or written, or a table there is in the way.
+        :raises OpenESGConfigError: if the database cannot be opened or written, or an existing table has another layout
         """
         with self._database.opened() as session:
-            log.info("Will load into %s, schema %s: %s", self._database.name, session.schema, self._database.way)
+            log.info(
+                "Will load into %s, schema %s: %s", self._database.name, session.schema, self._database.description
+            )
             try:
                 session.begin()
                 self._prepare(session)
@@ -78,11 +80,11 @@ class SqlRunWriter:
                 ) from error
 
     def run_history(self) -> Sequence[CompletedRun]:
-        """Return the runs of this series whose rows are there. From now on this one is to be found among them."""
+        """Return the runs of this series whose rows exist. The commit adds this run to them."""
         self._goes_on = True
         with self._database.opened() as session:
-            _missing(session, RUNS, session.found(RUNS))
-            return past_runs(session, self.run.series, self.wanted)
+            _missing(session, RUNS_TABLE, session.existing_table(RUNS_TABLE))
+            return read_runs(session, self.run.series, self.wanted)
 
     def write(self, table: str, batch: pa.RecordBatch) -> None:
         """Stage a batch."""
@@ -96,23 +98,23 @@ class SqlRunWriter:
     def commit(self, high_water_mark: datetime | None) -> dict[str, Any]:
         """Load the run.
 
-        :raises OpenESGContractError: where the platform sent two rows with one key.
+        :raises OpenESGContractError: if the platform sent two rows with the same key
         """
         for staged in self._stage.values():
             staged.finish()
         total = sum(self._stage[wanted.name].rows for wanted in self.wanted)
         log.info("Loading %d rows into %s", total, self._database.name)
         with self._database.opened() as session:
-            # Whatever ends the process before the commit leaves the tables as they were.
+            # A process that ends before the commit leaves the tables unchanged.
             session.begin()
             self._prepare(session)
             for wanted in self.wanted:
                 self._fill(session, wanted)
             if self.write_mode == "replace":
-                forget(session, self.wanted)
+                forget_tables(session, self.wanted)
             if self._goes_on:
                 rows = {wanted.name: self._stage[wanted.name].rows for wanted in self.wanted}
-                remember(session, self.run, rows, high_water_mark)
+                record_run(session, self.run, rows, high_water_mark)
             session.commit()
             return {"database": self._database.name, "schema": session.schema}
 
@@ -125,11 +127,11 @@ class SqlRunWriter:
         self._open.callback(self._stage[table].close)
 
     def _prepare(self, session: Session) -> None:
-        """Make all tables fit. Those in the way are found before any is changed: not every database takes that back."""
-        tables = [*self.wanted, RUNS] if self._goes_on else self.wanted
-        changes = [(wanted, _missing(session, wanted, session.found(wanted))) for wanted in tables]
-        # Before they are made: a database that commits new tables at once then commits this with them.
-        forget(session, [wanted for wanted, missing in changes if missing is None])
+        """Create or alter all tables. All are compared before any is changed: not every database can roll back DDL."""
+        tables = [*self.wanted, RUNS_TABLE] if self._goes_on else self.wanted
+        changes = [(wanted, _missing(session, wanted, session.existing_table(wanted))) for wanted in tables]
+        # Before the tables are created: a database that commits DDL at once commits this with it.
+        forget_tables(session, [wanted for wanted, missing in changes if missing is None])
         for wanted, missing in changes:
             if missing is None:
                 session.create(wanted)
@@ -142,7 +144,7 @@ class SqlRunWriter:
         try:
             if self.write_mode == "merge":
                 owners = self._stage[wanted.owner[0]] if wanted.owner else None
-                # What is written by key would take two rows with one key for one that changed.
+                # A merge would treat two rows with one key as one changed row.
                 written = rows.distinct(wanted.key) if owners is None else rows.rows
                 if written == rows.rows:
                     written = session.merge(wanted, rows, owners)
@@ -160,10 +162,10 @@ class SqlRunWriter:
             )
 
 
-def _missing(session: Session, wanted: Table, found: TableFound | None) -> list[pa.Field] | None:
-    """Compare a table with what it shall be, and return the columns that it lacks; ``None`` where there is no table.
+def _missing(session: Session, wanted: Table, found: ExistingTable | None) -> list[pa.Field] | None:
+    """Return the columns that an existing table lacks; ``None`` if the table does not exist.
 
-    :raises OpenESGConfigError: for a difference that cannot be made good without touching what is there.
+    :raises OpenESGConfigError: for a difference that adding columns cannot resolve
     """
     where = session.where(wanted.name)
     for name in (wanted.name, *wanted.schema.names):

@@ -1,4 +1,4 @@
-"""The database behind a Connection, and the fastest way into it."""
+"""Open the database of a Connection by its fastest driver."""
 
 from __future__ import annotations
 
@@ -12,13 +12,21 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.sql.identity import (
+    DatabaseIdentity,
+    authority,
+    postgres_identity,
+    read_conninfo,
+    read_uri,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from adbc_driver_manager import dbapi as adbc
     from airflow.providers.apache.arrow.hooks.adbc import AdbcHook
     from airflow.providers.common.compat.sdk import Connection
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
 
     from airflow_provider_openesg.sql.session import Database
 
@@ -28,21 +36,24 @@ _LOGS_IN = {"iam", "redshift", "redshift-serverless", "azure_conn_id"}
 _NOT_LIBPQ = _LOGS_IN | {
     "aws_conn_id", "cluster-identifier", "cursor", "sqlalchemy_query", "sqlalchemy_scheme", "workgroup-name",
 }  # fmt: skip
-"""Those that its hook does not hand on."""
+"""Extra fields that its hook does not pass on to libpq."""
+
+
+_DEFAULT_PORTS = {"mysql": 3306, "postgres": 5432}
+"""Ports that Airflow's hooks name in lineage if a Connection has none."""
 
 
 def database_of(conn_id: str, schema: str | None) -> Database:
     """Return the database of a Connection.
 
-    :raises OpenESGConfigError: where it is no SQL database, or what it needs is not installed.
+    :raises OpenESGConfigError: if it is no SQL database, or if something it needs is not installed
     """
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
-        raise OpenESGConfigError(f"sql_conn_id {conn_id!r}: no such Connection is there ({error}).") from error
-    find = {"adbc": _adbc, "duckdb": _duckdb, "postgres": _postgres, "sqlite": _sqlite}
+        raise OpenESGConfigError(f"sql_conn_id {conn_id!r}: this Connection does not exist ({error}).") from error
     try:
-        return find.get(str(connection.conn_type), _other)(connection, schema)
+        return _OPENERS.get(str(connection.conn_type), _other)(connection, schema)
     except OpenESGConfigError as error:
         raise OpenESGConfigError(f"sql_conn_id {conn_id!r}: {error}") from None
 
@@ -55,12 +66,13 @@ def _duckdb(connection: Connection, schema: str | None) -> Database:
     except ModuleNotFoundError as error:
         raise _not_installed("DuckDB", error.name, "duckdb") from None
     hook = DuckDBHook(duckdb_conn_id=connection.conn_id)
-    # What stands behind the question mark of a MotherDuck database is its token.
+    # The query of a MotherDuck database holds its token.
     database = hook.get_database().partition("?")[0]
     if database == IN_MEMORY_DATABASE or hook.read_only:
         what = "is read-only" if hook.read_only else "is an in-memory database, which would end with the task"
         raise OpenESGConfigError(f"{what}. Give the path of a file in the Connection's host.")
-    return DuckDBDatabase(hook.get_conn, database, schema, has_limit="memory_limit" in (hook.settings or {}))
+    identity = DatabaseIdentity.of_file("duckdb", database)
+    return DuckDBDatabase(hook.get_conn, identity, schema, has_limit="memory_limit" in (hook.settings or {}))
 
 
 def _postgres(connection: Connection, schema: str | None) -> Database:
@@ -74,59 +86,77 @@ def _postgres(connection: Connection, schema: str | None) -> Database:
 
     options = {name: value for name, value in extra.items() if name not in _NOT_LIBPQ}
     dsn = _dsn(connection, options)
-    return PostgresDatabase(lambda: dbapi.connect(dsn), _url(connection), schema, list(_secrets(connection)))
+    return PostgresDatabase(lambda: dbapi.connect(dsn), _identity(connection), schema, list(_secrets(connection)))
 
 
 def _sqlite(connection: Connection, schema: str | None) -> Database:
     path, _, options = (connection.host or "").partition("?")
     _check_sqlite(path, schema)
     if not _installed("adbc_driver_sqlite"):
-        return _other(connection, None, path)
+        return _other(connection, None, DatabaseIdentity.of_file("sqlite", path))
     from adbc_driver_sqlite import dbapi
 
     from airflow_provider_openesg.sql.sqlite import SqliteDatabase
 
     options = options or "&".join(f"{name}={value}" for name, value in connection.extra_dejson.items())
     uri = f"file:{quote(path)}?{options}"
-    return SqliteDatabase(lambda: dbapi.connect(uri), path, None)
+    return SqliteDatabase(lambda: dbapi.connect(uri), DatabaseIdentity.of_file("sqlite", path), None)
 
 
 def _adbc(connection: Connection, schema: str | None) -> Database:
     try:
         from airflow.providers.apache.arrow.hooks.adbc import AdbcHook
 
-        from airflow_provider_openesg.sql.bigquery import BigQueryDatabase
-        from airflow_provider_openesg.sql.postgres import PostgresDatabase
-        from airflow_provider_openesg.sql.snowflake import SnowflakeDatabase
-        from airflow_provider_openesg.sql.sqlite import SqliteDatabase
+        import airflow_provider_openesg.sql.adbc  # noqa: F401 - needs the driver manager
     except ModuleNotFoundError as error:
         raise _not_installed("A Connection of type adbc", error.name, "adbc") from None
     hook = AdbcHook(adbc_conn_id=connection.conn_id)
     if hook.driver.startswith("adbc_driver_") and not _installed(hook.driver):
         raise OpenESGConfigError(f"driver {hook.driver} is not installed: pip install {hook.driver.replace('_', '-')}.")
     dialect = hook.driver.removeprefix("adbc_driver_") if hook.dialect_name == "default" else hook.dialect_name
-    connect, secrets = partial(_adbc_connection, hook), list(_secrets(connection))
-    # The hook's own URI carries all of extra, which drivers refuse.
+    # The hook's own URI contains all extra fields, which drivers refuse.
     hook.uri = connection.host or ""
-    if dialect == "postgresql":
-        if "://" not in hook.uri:
-            hook.uri = _dsn(connection, {})
-        return PostgresDatabase(connect, _url(connection, hook.db_kwargs["uri"]), schema, secrets)
-    if dialect == "sqlite":
-        path = str(hook.db_kwargs["uri"]).removeprefix("file:").partition("?")[0]
-        _check_sqlite(path, schema)
-        return SqliteDatabase(connect, path, None, secrets)
-    options = {"username": connection.login, "password": connection.password, **hook.db_kwargs}
-    hook.db_kwargs = {name: value for name, value in options.items() if value}
-    if dialect == "snowflake":
-        return SnowflakeDatabase(connect, _warehouse(hook, "snowflake", "account", "db"), schema, secrets)
-    if dialect == "bigquery":
-        schema = schema or hook.db_kwargs.get("adbc.bigquery.sql.dataset_id")
-        return BigQueryDatabase(connect, _warehouse(hook, "bigquery", "project_id"), schema, secrets)
-    raise OpenESGConfigError(
-        f"extra field dialect: {dialect!r} given; allowed: postgresql, sqlite, snowflake, bigquery. For other databases"
-        " give a Connection of their own type."
-    )
+    if dialect not in _ADBC_OPENERS:
+        raise OpenESGConfigError(
+            f"extra field dialect: {dialect!r} given; allowed: {', '.join(_ADBC_OPENERS)}. For other databases"
+            " give a Connection of the database's own type."
+        )
+    return _ADBC_OPENERS[dialect](hook, connection, schema)
+
+
+def _adbc_postgres(hook: AdbcHook, connection: Connection, schema: str | None) -> Database:
+    from airflow_provider_openesg.sql.postgres import PostgresDatabase
+
+    if "://" not in hook.uri:
+        hook.uri = _dsn(connection, {})
+    identity = postgres_identity(str(hook.db_kwargs["uri"]))
+    return PostgresDatabase(partial(_adbc_connection, hook), identity, schema, list(_secrets(connection)))
+
+
+def _adbc_sqlite(hook: AdbcHook, connection: Connection, schema: str | None) -> Database:
+    from airflow_provider_openesg.sql.sqlite import SqliteDatabase
+
+    path = str(hook.db_kwargs["uri"]).removeprefix("file:").partition("?")[0]
+    _check_sqlite(path, schema)
+    identity = DatabaseIdentity.of_file("sqlite", path)
+    return SqliteDatabase(partial(_adbc_connection, hook), identity, None, list(_secrets(connection)))
+
+
+def _adbc_snowflake(hook: AdbcHook, connection: Connection, schema: str | None) -> Database:
+    from airflow_provider_openesg.sql.snowflake import SnowflakeDatabase
+
+    account, database = _warehouse_parts(hook, connection, "snowflake", "account", "db")
+    identity = DatabaseIdentity.of_server("snowflake", account or "", database)
+    return SnowflakeDatabase(partial(_adbc_connection, hook), identity, schema, list(_secrets(connection)))
+
+
+def _adbc_bigquery(hook: AdbcHook, connection: Connection, schema: str | None) -> Database:
+    from airflow_provider_openesg.sql.bigquery import BigQueryDatabase
+
+    host, project = _warehouse_parts(hook, connection, "bigquery", "project_id", "project_id")
+    schema = schema or hook.db_kwargs.get("adbc.bigquery.sql.dataset_id")
+    identity = DatabaseIdentity.of_bigquery(project or host)
+    return BigQueryDatabase(partial(_adbc_connection, hook), identity, schema, list(_secrets(connection)))
 
 
 def _adbc_connection(hook: AdbcHook) -> adbc.Connection:
@@ -134,20 +164,27 @@ def _adbc_connection(hook: AdbcHook) -> adbc.Connection:
         return hook.get_conn()
     from adbc_driver_manager import dbapi
 
-    # A path, or a name that the driver manager knows: the hook takes nothing but Python packages.
+    # A path, or a name that the driver manager knows: the hook accepts only Python packages.
     return dbapi.connect(
         hook.driver, entrypoint=hook.entrypoint, db_kwargs=hook.db_kwargs, conn_kwargs=hook.conn_kwargs
     )
 
 
-def _warehouse(hook: AdbcHook, dialect: str, *parts: str) -> str:
-    """Name a warehouse by its URI, or by the driver's options."""
-    options = [hook.db_kwargs.get(f"adbc.{dialect}.sql.{part}") for part in parts]
-    place = hook.db_kwargs.get("uri") or "/".join(filter(None, options))
-    return f"{dialect}://{place.rpartition('://')[2].rpartition('@')[2].partition('?')[0]}"
+def _warehouse_parts(
+    hook: AdbcHook, connection: Connection, dialect: str, server: str, database: str
+) -> tuple[str | None, str | None]:
+    """Add the Connection's user to the driver's options, and return server and database, by URI or by options."""
+    options = {"username": connection.login, "password": connection.password, **hook.db_kwargs}
+    hook.db_kwargs = {name: value for name, value in options.items() if value}
+    if uri := str(hook.db_kwargs.get("uri") or ""):
+        fields = read_uri(uri if "://" in uri else f"{dialect}://{uri}")
+        # The schema may follow the database.
+        return fields.get("host"), fields.get("dbname", "").partition("/")[0] or None
+    server, database = (f"adbc.{dialect}.sql.{option}" for option in (server, database))
+    return hook.db_kwargs.get(server), hook.db_kwargs.get(database)
 
 
-def _other(connection: Connection, schema: str | None, name: str | None = None) -> Database:
+def _other(connection: Connection, schema: str | None, identity: DatabaseIdentity | None = None) -> Database:
     try:
         from airflow.providers.common.sql.hooks.sql import DbApiHook
 
@@ -166,7 +203,7 @@ def _other(connection: Connection, schema: str | None, name: str | None = None) 
         )
     from airflow_provider_openesg.sql.dbapi import DbApiDatabase
 
-    return DbApiDatabase(hook, name or _url(connection), schema, list(_secrets(connection)))
+    return DbApiDatabase(hook, identity or _identity(connection, hook), schema, list(_secrets(connection)))
 
 
 def _check_sqlite(path: str, schema: str | None) -> None:
@@ -190,7 +227,7 @@ def _not_installed(what: str, module: str | None, extra: str | None) -> OpenESGC
 
 
 def _dsn(connection: Connection, options: Mapping[str, Any]) -> str:
-    """Write a connection string as libpq takes it; what the Connection says goes before what we would rather have."""
+    """Return a connection string for libpq. Fields of the Connection override our defaults."""
     given = {
         "fallback_application_name": "airflow-provider-openesg",
         "connect_timeout": 30,
@@ -210,29 +247,50 @@ def _dsn(connection: Connection, options: Mapping[str, Any]) -> str:
     return " ".join(f"{name}='{text}'" for name, text in escaped.items())
 
 
-def _url(connection: Connection, uri: str = "") -> str:
-    """Name a database without its user."""
-    scheme, there, rest = uri.partition("://")
-    if there:
-        # Not by urlsplit: what is wrong with a URI is often that its password was not quoted.
-        return f"{scheme.replace('postgresql', 'postgres')}://{rest.rpartition('@')[2].partition('?')[0]}"
-    port = f":{connection.port}" if connection.port else ""
-    # MySQL's databases are its schemas, and have their place there.
-    database = f"/{connection.schema or ''}" if connection.conn_type != "mysql" else ""
-    return f"{connection.conn_type}://{connection.host or ''}{port}{database}"
+def _identity(connection: Connection, hook: DbApiHook | None = None) -> DatabaseIdentity:
+    """Return the identity of a database by its hook's OpenLineage method, or by the same formula."""
+    try:
+        info = hook and hook.get_openlineage_database_info(connection)
+    except Exception:  # OpenLineage's or AWS's provider is not installed, or the Connection is incomplete
+        info = None
+    if info and info.authority and re.fullmatch(r"[^@=\s]+", connection.host or ""):
+        return DatabaseIdentity.of_server(info.scheme, info.authority, info.database)
+    scheme = str(connection.conn_type)
+    server = authority(connection.host, connection.port, _DEFAULT_PORTS.get(scheme))
+    # A schema of MySQL is a database.
+    return DatabaseIdentity.of_server(scheme, server, None if scheme == "mysql" else connection.schema)
 
 
 def _secrets(connection: Connection) -> Iterator[str]:
-    """Name what no message may show, as it is and as it stands in a URL."""
+    """Yield what messages must not show: passwords and tokens, also percent-encoded and in pieces."""
     kwargs = connection.extra_dejson.get("db_kwargs") or {}
-    uris = [str(text) for text in (connection.host, kwargs.get("uri")) if text and "@" in str(text)]
-    in_uris = [uri.rpartition("://")[2].rpartition("@")[0].partition(":")[2] for uri in uris]
-    for secret in (connection.password, kwargs.get("password"), *in_uris):
-        if secret:
-            # Drivers quote it in pieces where they take it apart by mistake.
-            yield from (
-                secret,
-                quote(secret, safe=""),
-                *(piece for piece in re.split(r"\W+", secret) if len(piece) > 3),
-            )
+    uris = [str(uri) for uri in (connection.host, kwargs.get("uri")) if uri and re.search("[@=]", str(uri))]
+    # Of a connection string that cannot be read, everything is secret.
+    in_uris = [(read_conninfo(uri) or {"password": uri}).get("password") for uri in uris]
+    for secret in filter(None, (connection.password, kwargs.get("password"), *in_uris)):
+        yield from (secret, quote(secret, safe=""))
+        # A driver that misreads a password quotes pieces of it.
+        yield from (piece for piece in re.split(r"\W+", secret) if len(piece) > 3)
     yield from (str(kwargs[name]) for name in kwargs if re.search("token|secret|credentials|private_key", name))
+
+
+_OPENERS: Mapping[str, Callable[[Connection, str | None], Database]] = {
+    "adbc": _adbc,
+    "duckdb": _duckdb,
+    "postgres": _postgres,
+    "sqlite": _sqlite,
+}
+"""Connection type to the function that opens it. Every other type goes through its ``DbApiHook`` and SQLAlchemy.
+
+To add a database: write a module in ``airflow_provider_openesg/sql/`` with a :class:`~.sql.session.Database` and its
+:class:`~.sql.session.Session` (``StatementSession`` or ``AdbcSession`` have most of it), and register a function here,
+or in :data:`_ADBC_OPENERS` if it is reached by ADBC. A database with a ``DbApiHook`` needs no code.
+"""
+
+_ADBC_OPENERS: Mapping[str, Callable[[AdbcHook, Connection, str | None], Database]] = {
+    "postgresql": _adbc_postgres,
+    "sqlite": _adbc_sqlite,
+    "snowflake": _adbc_snowflake,
+    "bigquery": _adbc_bigquery,
+}
+"""Dialect of an ``adbc`` Connection to the function that opens it."""

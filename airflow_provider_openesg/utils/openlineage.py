@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_openesg.hooks.openesg import OpenESGHook
+    from airflow_provider_openesg.sql.identity import DatabaseIdentity
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +48,10 @@ class Place:
         return cls(namespace + directory, namespace, directory.lstrip("/"))
 
     @classmethod
-    def in_database(cls, database: str, schema: str | None, table: str) -> Place:
-        """Return the place of a table in a database.
-
-        :param database: its URL, without user and password; of one that is a file, ``duckdb:///path/of.duckdb``.
-        """
-        parts = urlsplit(database)
+    def in_database(cls, database: DatabaseIdentity, schema: str | None, table: str) -> Place:
+        """Return the location of a table in a database."""
         names = [name for name in (schema, table) if name]
-        if not parts.netloc:
-            return cls("/".join([database, *names]), database, ".".join(names))
-        names = [name for name in parts.path.split("/") if name] + names
-        namespace = f"{parts.scheme}://{parts.netloc}"
-        return cls("/".join([namespace, *names]), namespace, ".".join(names))
+        return cls("/".join([database.uri, *names]), database.namespace, ".".join([*database.parts, *names]))
 
 
 @dataclass(slots=True)

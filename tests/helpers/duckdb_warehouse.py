@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DuckDBWarehouse(WarehouseDatabase):
-    way = "DuckDB in place of a warehouse, by ADBC"
+    description = "DuckDB in place of a warehouse, by ADBC"
 
     def session(self, connection: adbc.Connection) -> DuckDBWarehouseSession:
         return DuckDBWarehouseSession(connection, self.name, self.schema or "main")

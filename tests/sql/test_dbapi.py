@@ -19,6 +19,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.sql import locks
 from airflow_provider_openesg.sql.dbapi import DbApiDatabase
+from airflow_provider_openesg.sql.identity import DatabaseIdentity
 from airflow_provider_openesg.sql.writer import SqlRunWriter
 from airflow_provider_openesg.transfers.databases import database_of
 
@@ -71,7 +72,10 @@ def test_a_database_that_nobody_has_heard_of(write, pull, tmp_path):
     registry.impls["otherdb"] = lambda: OtherDialect
     path = tmp_path / "other.sqlite"
     for first in (0, 10):
-        write(DbApiDatabase(OtherHook(str(path)), "otherdb://here", None), pull(range(first, first + 20)))
+        write(
+            DbApiDatabase(OtherHook(str(path)), DatabaseIdentity.of_server("otherdb", "here"), None),
+            pull(range(first, first + 20)),
+        )
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM reports").fetchone() == (30,)
         assert connection.execute("SELECT count(*), sum(value_decimal) FROM field_values").fetchone() == (90, 135)
@@ -101,7 +105,7 @@ def test_the_lock_of_mysql_is_waited_for_and_named(write, pull, mysql_database, 
         cursor = other.cursor()
         cursor.execute(f"SELECT GET_LOCK(MD5('{name}'), 0)")
         assert cursor.fetchall() == [(1,)]
-        with pytest.raises(OpenESGConfigError, match=r"another load into schema .* still goes on after 1 s"):
+        with pytest.raises(OpenESGConfigError, match=r"another load into schema .* is still running after 1 s"):
             write(database_of("warehouse", mysql_database.schema), [])
     write(database_of("warehouse", mysql_database.schema), pull(range(1)))
 

@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.sql import duckdb as writer_module
 from airflow_provider_openesg.sql.duckdb import DuckDBDatabase, DuckDBSession
+from airflow_provider_openesg.sql.identity import DatabaseIdentity
 from airflow_provider_openesg.sql.writer import SqlRunWriter
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.schemas import SCHEMAS
@@ -28,7 +29,9 @@ def write(database, make_run):
     def load(
         batches, mode="merge", tables=("report_templates", "reports", "field_values"), schema=None, run=None, there=None
     ):
-        there = there or DuckDBDatabase(lambda: duckdb.connect(database), database, schema)
+        there = there or DuckDBDatabase(
+            lambda: duckdb.connect(database), DatabaseIdentity.of_file("duckdb", database), schema
+        )
         writer = SqlRunWriter(there, tables, mode, run or make_run())
         with closing(writer):
             writer.check()
@@ -106,7 +109,7 @@ def test_a_database_that_cannot_be_opened_is_named(make_run, tmp_path):
     garbage = tmp_path / "garbage.duckdb"
     garbage.write_text("not a database " * 1000)
     for path in (missing, str(garbage)):
-        there = DuckDBDatabase(lambda path=path: duckdb.connect(path), path, None)
+        there = DuckDBDatabase(lambda path=path: duckdb.connect(path), DatabaseIdentity.of_file("duckdb", path), None)
         writer = SqlRunWriter(there, ["reports"], "merge", make_run())
         with closing(writer), pytest.raises(OpenESGConfigError, match=rf"{path}: cannot be opened"):
             writer.check()
@@ -169,7 +172,9 @@ def test_a_memory_limit_of_the_connection_holds(write, pull, limits, connected):
 
 
 def test_a_small_machines_limit_is_not_raised(write, pull, limits, database):
-    small = DuckDBDatabase(lambda: duckdb.connect(database, config={"memory_limit": "100MiB"}), database, None)
+    limit = {"memory_limit": "100MiB"}
+    identity = DatabaseIdentity.of_file("duckdb", database)
+    small = DuckDBDatabase(lambda: duckdb.connect(database, config=limit), identity, None)
     write(pull(range(3)), tables=["field_values"], there=small)
     assert limits == [('"field_values"', "100.0 MiB")]
 

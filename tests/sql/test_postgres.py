@@ -154,7 +154,7 @@ def test_a_load_that_goes_on_is_waited_for_and_named(write, database, pull, monk
     with psycopg.connect(**postgres_arguments(database)) as other:
         assert other.execute(lock).fetchone() == (True,)
         with pytest.raises(
-            OpenESGConfigError, match=f"another load into schema {database.schema} still goes on after 1 s"
+            OpenESGConfigError, match=f"another load into schema {database.schema} is still running after 1 s"
         ):
             write([])
         assert "Waiting: " in caplog.text

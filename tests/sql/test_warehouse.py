@@ -21,6 +21,7 @@ from sqlglot import exp
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.sql import snowflake
 from airflow_provider_openesg.sql.bigquery import BigQueryDatabase, BigQuerySession
+from airflow_provider_openesg.sql.identity import DatabaseIdentity
 from airflow_provider_openesg.sql.snowflake import SnowflakeDatabase, SnowflakeSession
 from airflow_provider_openesg.sql.stage import StagedTable
 from airflow_provider_openesg.sql.writer import SqlRunWriter
@@ -118,7 +119,7 @@ def test_names_and_secrets(monkeypatch, tmp_path):
     (tmp_path / "adbc_driver_snowflake.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     for fields, name in (
-        ('"host": "u:geheim@acme/esg/public?warehouse=w"', "snowflake://acme/esg/public"),
+        ('"host": "u:geheim@acme/esg/public?warehouse=w"', "snowflake://acme/esg"),
         ('"login": "u", "password": "geheim"', "snowflake://acme/esg"),
     ):
         kwargs = '{"adbc.snowflake.sql.account": "acme", "adbc.snowflake.sql.db": "esg"}'
@@ -187,14 +188,14 @@ def told(request, rows):
     recorder = Recorder()
     session = make(recorder, "warehouse", "esg")
     session.begin()
-    store = database(lambda: None, "warehouse", "esg").storable
+    store = database(lambda: None, DatabaseIdentity.of_server("warehouse", "acme"), "esg").storable
     value = {"id": "1", "report_id": "1", "value_decimal": Decimal("1.5")}
     for wanted, batch in (
         (tidy("reports"), rows("reports", [{"id": "1"}])),
         (tidy("field_values"), rows("field_values", [value])),
         (WIDE, pa.RecordBatch.from_pylist([{"id": "1", "select": Decimal(2)}], WIDE.schema)),
     ):
-        assert session.found(wanted) is None
+        assert session.existing_table(wanted) is None
         session.create(wanted)
         session.probe(wanted)
         session.add(wanted, WIDE.schema.field("select"))
@@ -254,7 +255,7 @@ def test_no_table_is_dropped_in_a_transaction_that_failed(monkeypatch, rows):
             raise adbc.OperationalError("lost", status_code=adbc._lib.AdbcStatusCode.IO)
 
     monkeypatch.setattr(recorder, "execute", execute)
-    warehouse = SnowflakeDatabase(lambda: recorder, "snowflake://acme", "esg")
+    warehouse = SnowflakeDatabase(lambda: recorder, DatabaseIdentity.of_server("snowflake", "acme"), "esg")
     with closing(StagedTable("reports", tidy("reports").schema)) as staged:
         staged.write(rows("reports", [{"id": "1"}]))
         staged.finish()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_openesg.sql.identity import DatabaseIdentity
 from airflow_provider_openesg.utils.openlineage import Place
 
 if TYPE_CHECKING:
@@ -34,14 +35,30 @@ def test_places_in_storage(path, place):
 @pytest.mark.parametrize(
     ("database", "schema", "place"),
     [
-        ("postgres://h:5432/dwh", "esg", ("postgres://h:5432/dwh/esg/reports", "postgres://h:5432", "dwh.esg.reports")),
-        ("postgres://h/esg", "esg", ("postgres://h/esg/esg/reports", "postgres://h", "esg.esg.reports")),
-        ("mysql://h:3306/", "esg", ("mysql://h:3306/esg/reports", "mysql://h:3306", "esg.reports")),
-        ("duckdb:///d/e.duckdb", "main", ("duckdb:///d/e.duckdb/main/reports", "duckdb:///d/e.duckdb", "main.reports")),
-        ("sqlite:///d/e.db", None, ("sqlite:///d/e.db/reports", "sqlite:///d/e.db", "reports")),
+        (
+            DatabaseIdentity.of_server("postgres", "h:5432", "esg"),
+            "esg",
+            ("postgres://h:5432/esg/esg/reports", "postgres://h:5432", "esg.esg.reports"),
+        ),
+        (
+            DatabaseIdentity.of_server("mysql", "h:3306"),
+            "esg",
+            ("mysql://h:3306/esg/reports", "mysql://h:3306", "esg.reports"),
+        ),
+        (
+            DatabaseIdentity.of_file("duckdb", "/d/e.duckdb"),
+            "main",
+            ("duckdb:///d/e.duckdb/main/reports", "duckdb:///d/e.duckdb", "main.reports"),
+        ),
+        (
+            DatabaseIdentity.of_file("sqlite", "/d/e.db"),
+            None,
+            ("sqlite:///d/e.db/reports", "sqlite:///d/e.db", "reports"),
+        ),
+        (DatabaseIdentity.of_bigquery("acme"), "esg", ("bigquery://acme/esg/reports", "bigquery", "acme.esg.reports")),
     ],
 )
-def test_places_in_databases(database, schema, place):
+def test_locations_in_databases(database, schema, place):
     assert Place.in_database(database, schema, "reports") == Place(*place)
 
 

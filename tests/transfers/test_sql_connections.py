@@ -123,8 +123,8 @@ def test_what_is_not_installed(connect, openesg_connection, sandbox, monkeypatch
 
 
 def test_an_unknown_connection(openesg_connection, sandbox):
-    refused("sql_conn_id 'nowhere': no such Connection is there", sandbox, sql_conn_id="nowhere")
-    refused("sql_conn_id None: no such Connection is there", sandbox, sql_conn_id=None)
+    refused("sql_conn_id 'nowhere': this Connection does not exist", sandbox, sql_conn_id="nowhere")
+    refused("sql_conn_id None: this Connection does not exist", sandbox, sql_conn_id=None)
 
 
 @pytest.mark.parametrize("schema", [5, "dwh.esg"])
