@@ -184,7 +184,7 @@ def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_shape(shape: Any, *, tables: Any = None) -> None:
-    """Check ``shape``, alone and together with ``tables``: the tables of ``wide`` come from the template.
+    """Check ``shape``, also together with ``tables``: the tables of ``wide`` come from the template.
 
     :raises OpenESGConfigError: if the shape is not known, or if ``tables`` is given with ``wide``.
     """

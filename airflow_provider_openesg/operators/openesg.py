@@ -25,7 +25,7 @@ MAX_RESULT_BYTES = 1024 * 1024
 
 
 class OpenESGOperator(BaseOperator):
-    """Send one request of the API that has no operator of its own, and return the JSON of the response.
+    """Send one request of the API that has no dedicated operator, and return the JSON of the response.
 
     :param path: path below the Connection's API path, such as ``reports/17``. (templated)
     :param method: ``GET`` (default), ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.

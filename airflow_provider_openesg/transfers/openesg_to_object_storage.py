@@ -33,7 +33,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
 
     Files are in ``{path}/{table}/``. They are committed when the manifest of the run,
     ``{path}/_openesg/runs/{run}.json``, names them; read it with
-    :func:`airflow_provider_openesg.lake.manifest.read_manifest`. A retry replaces the files of its own run only.
+    :func:`airflow_provider_openesg.lake.manifest.read_manifest`. A retry replaces only the files of its run.
 
     :param path: local path or URL of a folder: ``/data/esg``, ``s3://bucket/esg``. (templated)
     :param tables: names in :data:`airflow_provider_openesg.tables.TABLES`; ``None``: all. Not with ``shape="wide"``.

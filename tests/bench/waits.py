@@ -72,7 +72,7 @@ async def measured(waits: int, reports: int) -> tuple[list[float], list[float], 
         async for _ in OpenESGReportTrigger(**common, **chosen, deadline=deadline).run():
             pass
 
-    gc.freeze()  # a full collection of Airflow's own modules takes 100 ms, whoever sets it off
+    gc.freeze()  # a full collection of Airflow's own modules takes 100 ms
     if MEMORY:
         tracemalloc.start()
     tasks = []

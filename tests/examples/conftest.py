@@ -1,4 +1,4 @@
-"""An Airflow for the examples, and a way to run one by ``dag.test()`` in a process of its own."""
+"""An Airflow for the examples, and a function that runs one by ``dag.test()`` in a separate process."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def run_example(start_example: Callable[..., subprocess.Popen[str]]) -> Callable
 
 
 class Database:
-    """A PostgreSQL database of one's own.
+    """A separate PostgreSQL database.
 
     :param server: fields of a Connection to its server.
     """

@@ -1,4 +1,4 @@
-"""Databases to load into: a Connection for Airflow, and beside it a driver of its own that looks at what came."""
+"""Databases to load into: a Connection for Airflow, and a separate driver that reads the rows back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_MYSQL = (
 
 @dataclass
 class DatabaseUnderTest:
-    """A database, or schema, of one's own.
+    """A separate database or schema.
 
     :param missing: module that is to be taken as not installed.
     """
@@ -86,7 +86,7 @@ def _rows(cursor: Any, sql: str) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def database_under_test(way: str, directory: Path, postgres: dict[str, Any]) -> Iterator[DatabaseUnderTest]:
-    """Make a database of one's own, and drop it."""
+    """Create a separate database, and drop it."""
     schema = f"esg_{secrets.token_hex(4)}"
     if "duckdb" in way:
         path = str(directory / "esg.duckdb")
@@ -129,7 +129,7 @@ def database_under_test(way: str, directory: Path, postgres: dict[str, Any]) -> 
 
 
 def mysql_is_there() -> bool:
-    """Tell whether there is a MySQL or MariaDB to test with."""
+    """Return whether there is a MySQL or MariaDB to test with."""
     try:
         socket.create_connection(MYSQL, timeout=1).close()
     except OSError:

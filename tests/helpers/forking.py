@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def serve(attempt: Callable[[dict[str, Any]], None], prepare: Callable[[], Any] = lambda: None) -> None:
-    """Read tasks, one JSON object per line, and try each in a process of its own.
+    """Read tasks, one JSON object per line, and run each in a separate process.
 
     ``kill_after`` seconds (or null) are the try's own. Answers with ``seconds`` and ``status``: 0 done, 1 failed, -9
     killed.

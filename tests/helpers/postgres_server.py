@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def postgres_server() -> Iterator[dict[str, Any]]:
-    """Give the fields of a Connection to a server, as a user who may do everything."""
+    """Yield the fields of a Connection to a server, with a superuser."""
     try:
         socket.create_connection(("127.0.0.1", 5432), timeout=1).close()
     except OSError:

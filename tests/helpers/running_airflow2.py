@@ -1,4 +1,4 @@
-"""Scheduler and triggerer of Airflow 2, on a home and a SQLite database of one's own.
+"""Scheduler and triggerer of Airflow 2, with a separate home and SQLite database.
 
 with RunningAirflow2(home, dag_file, environment) as airflow:
     airflow.wait_for(lambda: airflow.query("SELECT state FROM dag_run") == [("success",)], what="the run")

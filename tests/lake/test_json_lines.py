@@ -34,7 +34,7 @@ VALUES = {
     "d": st.dates(),
     "t": st.datetimes(timezones=st.just(UTC)),
     "m": st.decimals(-LARGE, LARGE, places=12) | st.decimals(-1, 1, places=12) | st.integers(-99, LARGE).map(Decimal),
-    # The json module writes the exponents of others in a form of its own.
+    # The json module writes the exponents of others in another form.
     "f": st.just(0.0) | st.floats(0.001, 1e15) | st.floats(-1e15, -0.001),
 }
 ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, values in VALUES.items()}))

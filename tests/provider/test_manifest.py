@@ -137,7 +137,7 @@ print(sorted(new - set(sys.stdlib_module_names)))
 
 @pytest.mark.airflow
 class TestCommands:
-    """``airflow providers …`` in a home of its own."""
+    """``airflow providers …`` in a separate home."""
 
     def test_list(self, tmp_path: Path):
         (row,) = [row for row in providers(tmp_path, "list") if row["package_name"] == NAME]
@@ -174,7 +174,7 @@ class TestCommands:
 
 def providers(home: Path, *arguments: str) -> list[dict]:
     output = fresh_python("-m", "airflow", "providers", *arguments, "--output", "json", AIRFLOW_HOME=str(home))
-    return json.loads(output.strip().splitlines()[-1])  # warnings may stand before it
+    return json.loads(output.strip().splitlines()[-1])  # warnings may be before it
 
 
 def fresh_python(*arguments: str, **environment: str) -> str:

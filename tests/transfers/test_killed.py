@@ -68,7 +68,7 @@ def lake(request, tmp_path, monkeypatch):
         yield Lake(str(tmp_path / "esg"))
         return
     with S3Server() as s3:
-        # A Connection of this test alone: Airflow keeps what it has once opened, for as long as the process lives.
+        # A Connection only for this test: Airflow keeps an opened file system until the process ends.
         monkeypatch.setenv("AIRFLOW_CONN_KILLED", s3.connection())
         yield Lake("s3://killed@lake/esg")
 

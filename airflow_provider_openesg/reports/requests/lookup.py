@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_SINGLE_LOOKUPS = 20
-"""Number of identifiers up to which each has a lookup of its own. For more, reading the whole list is cheaper."""
+"""Number of identifiers up to which each is looked up separately. For more, reading the whole list is cheaper."""
 
 
 class ExistingRequest(NamedTuple):

@@ -92,7 +92,7 @@ class Sender:
     def send(self, rows: Sequence[RequestRow]) -> SendResult:
         """Send all rows.
 
-        The first row is sent alone and looked up before the second. If the platform did not show requests by their
+        Only the first row is sent, and looked up before the second. If the platform did not show requests by their
         keys, every retry would send them again. The same lookup shows whether another task is sending these rows.
 
         :raises OpenESGApiError: if the platform rejects the client, or does not respond.

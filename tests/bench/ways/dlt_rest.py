@@ -1,4 +1,4 @@
-"""dlt's rest_api source; runs in an environment of its own (see ``pull.py``)."""
+"""dlt's rest_api source; runs in a separate environment (see ``pull.py``)."""
 
 from __future__ import annotations
 

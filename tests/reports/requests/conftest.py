@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def rows() -> Callable[..., list[dict[str, Any]]]:
-    """Make rows, each with a contact of its own; overrides go into all of them."""
+    """Make rows, each with its own contact. Overrides apply to all of them."""
 
     def make(count: int, **overrides: Any) -> list[dict[str, Any]]:
         return [

@@ -1,4 +1,4 @@
-"""Requests through the hook, with the sandbox: no e-mail is sent twice, whatever fails."""
+"""Requests through the hook, with the sandbox: no e-mail is sent twice, with any failure."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_a_platform_that_stays_down(sandbox, ask, connect, rows, written_to):
     with pytest.raises(OpenESGApiError) as caught:
         ask(rows(200))
     assert caught.value.status == 503
-    # One row alone, three times; never the other 198.
+    # Only one row, three times; never the other 198.
     assert sandbox.state()["calls"][POST] == 1 + 3
     sandbox.clear_faults()
     ask(rows(40), retried=True)
@@ -226,7 +226,7 @@ def test_what_is_not_about_a_row_ends_it_at_once(sandbox, ask, rows):
 
 
 class TestUntraceable:
-    """A platform that does not show what it was asked would be asked anew by every retry."""
+    """If the platform does not show a request, every retry would send it again."""
 
     def test_a_list_without_the_key(self, sandbox, ask, rows):
         sandbox.fault(
@@ -299,7 +299,7 @@ class TestLock:
 
 
 class TestTwoMachines:
-    """Machines have no lock in common: each has a directory of its own here."""
+    """Machines have no common lock: here each has its own directory."""
 
     @pytest.fixture
     def machine(self, ask, tmp_path):

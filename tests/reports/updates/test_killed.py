@@ -26,7 +26,7 @@ def entries(path):
 
 
 def fill_in_a_child(report_id, path, killed_at):
-    """Fill the report in a process of its own, which is killed when its call number ``killed_at`` has its answer."""
+    """Update the report in a separate process, which is killed after the response to its request number ``killed_at``."""
     pid = os.fork()
     if pid:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

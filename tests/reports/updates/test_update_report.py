@@ -95,7 +95,7 @@ def test_what_belongs_to_a_value(report_id, shown, sent):
     assert shown(report_id, "measurement") == {energy: 2}
     assert shown(report_id, "comment") == {energy: "read off the meter"}
     assert update(report_id, given).written == []
-    # A part alone; the others stay.
+    # Only one part; the others are kept.
     update(report_id, [{"field_key": energy, "measurement": "Estimation"}])
     assert (shown(report_id), shown(report_id, "measurement")) == ({energy: "12.5"}, {energy: 1})
     assert sent() == {PATCH: 2}
