@@ -22,7 +22,7 @@ test: $(READY) ## all tests (ARGS="tests/tables -x" for some)
 
 coverage: $(READY) ## all tests, with line and branch coverage (build/coverage/index.html)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
+	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report= $(ARGS)"
 	@$(BIN)/coverage html --quiet --directory build/coverage
 	@$(BIN)/coverage report
 
