@@ -1,4 +1,4 @@
-"""Talk to a sandbox as a stranger would: with plain requests."""
+"""Fixtures that access a sandbox with `requests` only, without the provider's client."""
 
 from __future__ import annotations
 

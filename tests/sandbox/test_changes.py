@@ -1,4 +1,4 @@
-"""What changes: the clock, rows that come and go, reports asked for and written to."""
+"""Changes over time: clock, inserted and removed reports, report requests and written values."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_removed_report_leaves_its_request(sandbox, api):
 def test_triggers_shift_rows_between_pages(sandbox, api):
     sandbox.trigger("insert", after=2, position="start")
     pages = [[row["id"] for row in api.get(f"reports?limit=10&offset={10 * n}").json()["items"]] for n in range(4)]
-    # The third page shows a row that the second one had: all moved by one.
+    # The third page repeats a row of the second page, because the insertion moved all rows by one.
     assert pages[2][0] == pages[1][-1]
     assert not set(pages[0]) & set(pages[1])
     assert not set(pages[2]) & set(pages[3])

@@ -1,4 +1,4 @@
-"""What the sandbox serves: shapes, plausibility, determinism, order, laziness."""
+"""Data of the sandbox: schema, plausibility, determinism, order and lazy generation."""
 
 from __future__ import annotations
 

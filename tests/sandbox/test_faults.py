@@ -1,4 +1,4 @@
-"""Every fault, as a client sees it on the wire."""
+"""Effect of every fault on a client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import requests
 
 
 def raw_answer(sandbox, path: str, token: str) -> bytes:
-    """Send a GET by hand and read until the connection ends; a reset raises."""
+    """Send a GET request over a socket and read until the connection is closed. A reset raises an error."""
     parts = urlsplit(sandbox.base_url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: {token}\r\nConnection: close\r\n\r\n"
@@ -142,7 +142,7 @@ def test_delay_comes_before_the_answer_and_before_other_faults(sandbox, api):
 def test_drip_comes_piece_by_piece(sandbox, api):
     whole = api.get("organizations?limit=20").content
     sandbox.fault("drip", path="organizations$", pieces=4, seconds=0.3)
-    # No pause is as long as this timeout; all together are.
+    # Each pause is shorter than the timeout, but their sum is longer.
     answer = api.get("organizations?limit=20", timeout=1, stream=True)
     pieces = []
     while piece := answer.raw.read1(65536):
@@ -192,7 +192,7 @@ def test_a_fault_that_makes_no_sense_is_refused(sandbox):
 
 
 def test_control_is_not_for_other_origins(sandbox):
-    # DNS rebinding: a page of another name whose address was pointed here.
+    # DNS rebinding: another host name resolves to the loopback address.
     parts = urlsplit(sandbox.base_url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
     connection.request("GET", "/sandbox/state", headers={"Host": "evil.example"})

@@ -1,4 +1,4 @@
-"""The token endpoint behaves as RFC 6749 and django-oauth-toolkit say."""
+"""The token endpoint behaves like RFC 6749 and django-oauth-toolkit."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_forty_clients_at_once(sandbox, fetch_token):
             f"{sandbox.base_url}/api/v1/reports/1010", headers=headers, timeout=60
         ).status_code
 
-    # So that they meet.
+    # Make the requests overlap.
     sandbox.fault("delay", seconds=0.5)
     with ThreadPoolExecutor(40) as pool:
         assert set(pool.map(call, range(40))) == {(200, 200)}

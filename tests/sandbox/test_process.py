@@ -1,4 +1,4 @@
-"""The process: what it prints, that it ends with its parent and on a signal, what it says when it cannot start."""
+"""The process: output, exit with its parent or on a signal, and errors at the start."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ time.sleep(60)
 
 
 def gone(pid: int) -> bool:
-    """Wait until a process that is not our child has ended."""
+    """Wait until a process that is not a child process has ended, and return whether it has."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
@@ -96,7 +96,7 @@ def test_it_listens_on_loopback_only(sandbox):
 
 @pytest.mark.parametrize("started_from", ["main", "thread"])
 def test_it_ends_when_its_parent_is_killed(started_from):
-    """Also when a thread started it: it must outlive that thread, not the process."""
+    """The sandbox exits with its parent process, but not with the thread that started it."""
     command = [sys.executable, "-c", PARENT, started_from]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         pid, base_url = parent.stdout.readline().split()
@@ -148,7 +148,7 @@ def test_wrong_arguments(arguments):
 
 
 def test_the_extra_is_not_installed(tmp_path):
-    """As a machine without Django: its name is found nowhere."""
+    """Simulate a machine without Django."""
     code = (
         "import importlib.util, runpy, sys\n"
         "find = importlib.util.find_spec\n"

@@ -1,4 +1,4 @@
-"""The writing side, as a platform checks it: 422 with place and reason, 409 for what is closed, all or nothing."""
+"""Validation of write requests: 422 with location and message, 409 for closed reports, no partial changes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ DAY = 86400
 
 @pytest.fixture
 def fields(api):
-    """Field types of the template vsme by the end of their keys."""
+    """Field types of the template vsme by key without prefix."""
     sections = api.rows("report-templates/1/sections")
     return {each["key"].removeprefix("esg.vsme."): each for section in sections for each in section["field_types"]}
 
 
 @pytest.fixture
 def requested(api):
-    """A report that nobody has begun."""
+    """ID of a report that is not started."""
     return next(row["id"] for row in api.rows("reports?status=requested&report_template=vsme"))
 
 
@@ -108,7 +108,7 @@ def test_submitted_once_and_only_when_it_is_complete(sandbox, api, api_of):
     submitted = api.post(f"reports/{report_id}/submit").json()
     assert (submitted["status"], submitted["progress"]) == ("submitted", 100)
     assert submitted["submitted_at"]
-    # What the provider wrote and nothing that the seed would make up, now and later.
+    # The report contains only the written values, also after the clock is advanced.
     assert [value["value"] for value in submitted["field_values"]] == list(texts.values())
     sandbox.turn_clock(60 * DAY)
     assert api_of(sandbox).get(f"reports/{report_id}").json() == submitted
