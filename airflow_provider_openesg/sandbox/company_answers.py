@@ -82,7 +82,7 @@ def _size(company: Organization, year: int, draw: random.Random) -> dict[str, An
 
 
 def _environment(size: Mapping[str, Any], draw: random.Random) -> dict[str, Any]:
-    """Return energy, emissions, water and waste figures that are consistent with each other and with the company size."""
+    """Return energy, emissions, water and waste figures that are consistent with each other and the company size."""
     employees, turnover = size["b1.employees_headcount"], size["b1.turnover"]
     electricity, fuels = employees * draw.uniform(2, 14), employees * draw.uniform(3, 22)
     green, bio = draw.uniform(0.2, 1), draw.uniform(0, 0.1)
