@@ -1,5 +1,5 @@
-"""A small openESG platform for demos, tests and everybody without credentials.
+"""A small openESG platform for demos, tests and users without credentials.
 
-``python -m airflow_provider_openesg.sandbox`` serves it, on the stack that the vendor's API shows signs of (Django,
-django-oauth-toolkit, django-ninja). Needs the extra ``sandbox``.
+Start it with ``python -m airflow_provider_openesg.sandbox``. It uses the frameworks that the vendor's API
+probably uses: Django, django-oauth-toolkit and django-ninja. It needs the extra ``sandbox``.
 """

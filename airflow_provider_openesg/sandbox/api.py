@@ -1,6 +1,6 @@
 """The REST API, v1: organizations, report templates, report requests, reports."""
 
-# ninja reads annotations when it runs, and passes every view the request.
+# django-ninja evaluates annotations at runtime and passes the request to every view.
 # ruff: noqa: ARG001, TC001, TC002, TC003
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from airflow_provider_openesg.sandbox.oauth import scopes_of
 from airflow_provider_openesg.sandbox.report_requests import create_request
 from airflow_provider_openesg.sandbox.report_updates import attach, change_report, submit
 from airflow_provider_openesg.sandbox.reports import seconds
-from airflow_provider_openesg.sandbox.state import World
+from airflow_provider_openesg.sandbox.state import PlatformState
 from airflow_provider_openesg.sandbox.templates import TEMPLATES
 
 ERRORS = {401: schemas.Detail, 403: schemas.Detail, 404: schemas.Detail}
@@ -32,44 +32,47 @@ JSON = "application/json; charset=utf-8"
 Limit: int = Query(100, ge=1)  # type: ignore[type-arg]
 Offset: int = Query(0, ge=0)  # type: ignore[type-arg]
 FILE: UploadedFile = File(...)  # type: ignore[type-arg]
-# Not in the OpenAPI schema: whether there is such a filter is an option.
+# Not in the OpenAPI schema, because the filter only works if the option `updated_after` is set.
 UpdatedAfter: AwareDatetime | None = Query(None, include_in_schema=False)  # type: ignore[type-arg]
 Found = TypeVar("Found")
 
 
 def authorise(request: HttpRequest) -> list[str] | None:
-    """Check the bearer token: 401 without a valid one, 403 where its scope does not allow the method."""
+    """Return the scopes of the bearer token, or ``None`` (401) if it is not valid.
+
+    :raises HttpError: 403 if the scopes do not allow the method.
+    """
     scopes = scopes_of(request)
     if scopes is not None and ("read" if request.method in ("GET", "HEAD", "OPTIONS") else "write") not in scopes:
         raise HttpError(403, "You do not have permission to perform this action.")
     return scopes
 
 
-def media_view(world: World) -> Callable[..., HttpResponse]:
-    """Return the view that hands out attachments, to whom the API would."""
+def media_view(platform: PlatformState) -> Callable[..., HttpResponse]:
+    """Return the view that serves attachments. It requires a valid token, like the API."""
 
     def media(request: HttpRequest, value_id: int, name: str) -> HttpResponse:
         if scopes_of(request) is None:
             return HttpResponse(status=401)
-        content = world.files.get(value_id)
+        content = platform.files.get(value_id)
         return HttpResponse(content or b"", status=404 if content is None else 200, content_type="application/pdf")
 
     return media
 
 
-def build_api(world: World) -> NinjaAPI:
-    """Return the API over ``world``."""
+def build_api(platform: PlatformState) -> NinjaAPI:
+    """Return the API that serves ``platform``."""
     api = NinjaAPI(title="openESG", version="1.0.0", auth=authorise, urls_namespace="api-1")
-    encoder = Encoder(world)
+    encoder = Encoder(platform)
 
     def moment(updated_after: datetime | None) -> int | None:
-        return seconds(updated_after) if updated_after and world.options.updated_after else None
+        return seconds(updated_after) if updated_after and platform.options.updated_after else None
 
     def page(request: HttpRequest, find: Callable[[], list[Any]], limit: int, offset: int, encode: Any) -> HttpResponse:
-        """Encode a page in the envelope of the options."""
-        options = world.options
+        """Encode a page in the envelope that the options select."""
+        options = platform.options
         size = min(limit, options.page_cap or limit)
-        with world.lock:
+        with platform.lock:
             ids = find()
             rows = [msgspec.Raw(encode(each)) for each in ids[offset : offset + size]]
         if options.envelope == "bare":
@@ -82,11 +85,11 @@ def build_api(world: World) -> NinjaAPI:
 
     @api.get("organizations", response={200: schemas.Organizations, **ERRORS}, tags=["organizations"])
     def list_organizations(request: HttpRequest, limit: int = Limit, offset: int = Offset) -> HttpResponse:
-        return page(request, lambda: list(_found(world.shown_organizations())), limit, offset, encoder.organization)
+        return page(request, lambda: list(_found(platform.shown_organizations())), limit, offset, encoder.organization)
 
     @api.get("organizations/{organization_id}", response={200: schemas.Organization, **ERRORS}, tags=["organizations"])
     def get_organization(request: HttpRequest, organization_id: int) -> HttpResponse:
-        return _record(encoder.organization(organization_id) if world.options.organizations else None)
+        return _record(encoder.organization(organization_id) if platform.options.organizations else None)
 
     @api.get("report-templates", response={200: schemas.ReportTemplates, **ERRORS}, tags=["report-templates"])
     def list_report_templates(
@@ -124,7 +127,7 @@ def build_api(world: World) -> NinjaAPI:
             status=status,
             updated_after=moment(updated_after),
         )
-        return page(request, lambda: world.find_requests(filters), limit, offset, encoder.request)
+        return page(request, lambda: platform.find_requests(filters), limit, offset, encoder.request)
 
     @api.get("report-requests/{request_id}", response={200: schemas.ReportRequest, **ERRORS}, tags=["report-requests"])
     def get_report_request(request: HttpRequest, request_id: int) -> HttpResponse:
@@ -132,8 +135,8 @@ def build_api(world: World) -> NinjaAPI:
 
     @api.post("report-requests", response={201: schemas.CreatedReportRequest, **ERRORS}, tags=["report-requests"])
     def create_report_request(request: HttpRequest, body: schemas.NewReportRequest) -> HttpResponse:
-        created, registered = create_request(world, body)
-        codes = random.Random(f"code/{created.id}")  # noqa: S311 - made up, nothing secret
+        created, registered = create_request(platform, body)
+        codes = random.Random(f"code/{created.id}")  # noqa: S311 - generated data, not a secret
         answer = {
             "report_request": msgspec.Raw(_found(encoder.request(created.id))),
             "report_request_code": f"{codes.randrange(16**8):08x}",
@@ -161,7 +164,7 @@ def build_api(world: World) -> NinjaAPI:
             status=status,
             updated_after=moment(updated_after),
         )
-        return page(request, lambda: world.find_reports(filters), limit, offset, encoder.list_report)
+        return page(request, lambda: platform.find_reports(filters), limit, offset, encoder.list_report)
 
     @api.get("reports/{report_id}", response={200: schemas.Report, **ERRORS}, tags=["reports"])
     def get_report(request: HttpRequest, report_id: int) -> HttpResponse:
@@ -169,7 +172,7 @@ def build_api(world: World) -> NinjaAPI:
 
     @api.patch("reports/{report_id}", response={200: schemas.Report, **ERRORS}, tags=["reports"])
     def update_report(request: HttpRequest, report_id: int, body: schemas.ReportChange) -> HttpResponse:
-        change_report(world, _found(world.report(report_id)), body)
+        change_report(platform, _found(platform.report(report_id)), body)
         return _record(encoder.report(report_id))
 
     @api.post(
@@ -178,11 +181,11 @@ def build_api(world: World) -> NinjaAPI:
         tags=["reports"],
     )
     def attach_file(request: HttpRequest, report_id: int, value_id: int, file: UploadedFile = FILE) -> HttpResponse:
-        return _json(attach(world, _found(world.report(report_id)), value_id, file.name or "", file.read()))
+        return _json(attach(platform, _found(platform.report(report_id)), value_id, file.name or "", file.read()))
 
     @api.post("reports/{report_id}/submit", response={200: schemas.Report, **ERRORS}, tags=["reports"])
     def submit_report(request: HttpRequest, report_id: int) -> HttpResponse:
-        submit(world, _found(world.report(report_id)))
+        submit(platform, _found(platform.report(report_id)))
         return _record(encoder.report(report_id))
 
     return api

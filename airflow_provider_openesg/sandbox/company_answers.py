@@ -1,4 +1,4 @@
-"""What a made-up company answers, by field of :mod:`airflow_provider_openesg.sandbox.vsme`: numbers fit together."""
+"""Generate consistent answers of a company, by field of :mod:`airflow_provider_openesg.sandbox.vsme`."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ SHORT_TEXTS = {
     "conduct.contact": ("nachhaltigkeit@lieferant.example", "Einkauf, Tel. +49 30 1234567"),
 }
 YES_SHARE = {"c7.incidents_own_workforce": 0.01, "c7.incidents_value_chain": 0.02, "c8.excluded_from_benchmarks": 0.03}
-"""How often a question is answered with yes, where that is not two thirds."""
+"""Share of "yes" answers by question. The default is 0.66."""
 
 
 def facts_of(company: Organization, year: int, draw: random.Random) -> dict[str, Any]:
-    """Return a company's answers for a year by field; a list of such for a section that is answered several times."""
+    """Return a company's answers for a year by field. A multi-instance section has a list of answers by field."""
     money = _size(company, year, draw)
     return {**money, **_environment(money, draw), **_people(money, company, draw), **_lists(money, company, draw)}
 
@@ -82,7 +82,7 @@ def _size(company: Organization, year: int, draw: random.Random) -> dict[str, An
 
 
 def _environment(size: Mapping[str, Any], draw: random.Random) -> dict[str, Any]:
-    """Energy is the sum of its parts, emissions follow from it, water and waste from the company's size."""
+    """Return energy, emissions, water and waste figures that are consistent with each other and the company size."""
     employees, turnover = size["b1.employees_headcount"], size["b1.turnover"]
     electricity, fuels = employees * draw.uniform(2, 14), employees * draw.uniform(3, 22)
     green, bio = draw.uniform(0.2, 1), draw.uniform(0, 0.1)
@@ -222,7 +222,7 @@ def _lists(size: Mapping[str, Any], company: Organization, draw: random.Random) 
 
 
 def answer(fact: str, datatype: str, draw: random.Random) -> Any:
-    """Return an answer to a question that follows from nothing else; ``None`` where the company leaves it open."""
+    """Return a random answer to a question without a computed answer, or ``None`` if the company does not answer it."""
     if datatype == "boolean":
         return draw.random() < YES_SHARE.get(fact, 0.66)
     if fact in SHORT_TEXTS:

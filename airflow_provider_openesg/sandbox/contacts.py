@@ -1,4 +1,4 @@
-"""Who the platform knows: organizations by VAT id and name, people by e-mail address."""
+"""Index of organizations by VAT ID and name, and of users by e-mail address."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.sandbox.organizations import Organization
 
 
-class Directory:
-    """Organizations and people, found at once however many there are.
+class Contacts:
+    """Organizations and users, indexed for fast lookup.
 
-    :param organizations: those at the start, by id, each with the person who answers for it.
+    :param organizations: initial organizations by ID, each with its contact person.
     """
 
     def __init__(self, organizations: dict[int, Organization]) -> None:
@@ -26,11 +26,11 @@ class Directory:
         self._last_user = max((user["id"] for user in self._users.values()), default=0)
 
     def find_organization(self, vat_id: str, name: str) -> Organization | None:
-        """Return a company by its VAT id, else by its name (assumed)."""
+        """Return an organization by VAT ID, or by name if no VAT ID matches. This order is an assumption."""
         return (self._by_vat_id.get(vat_id) if vat_id else None) or self._by_name.get(name)
 
     def add_organization(self, organization: Organization) -> Organization:
-        """Make a company known."""
+        """Add an organization and return it."""
         self.organizations[organization.id] = organization
         self._by_name.setdefault(organization.record["name"], organization)
         if organization.record["vat_id"]:
@@ -38,11 +38,11 @@ class Directory:
         return organization
 
     def find_user(self, email: str) -> dict[str, Any] | None:
-        """Return a person by e-mail address, in any case."""
+        """Return a user by e-mail address. Upper and lower case are equal."""
         return self._users.get(email.lower())
 
     def add_user(self, email: str, first_name: str, last_name: str) -> dict[str, Any]:
-        """Make a person known."""
+        """Add a user and return it."""
         self._last_user += 1
         user = {"id": self._last_user, "email": email, "first_name": first_name, "last_name": last_name}
         self._users[email.lower()] = user

@@ -1,6 +1,9 @@
-"""The control API below ``/sandbox/``: counters, clock, faults, options. On loopback only, and not counted."""
+"""The control API below ``/sandbox/``: counters, clock, faults and options.
 
-# ninja reads annotations when it runs, and passes every view the request.
+It is available on loopback only, and its requests are not counted.
+"""
+
+# django-ninja evaluates annotations at runtime and passes the request to every view.
 # ruff: noqa: ARG001, TC001, TC002
 
 from __future__ import annotations
@@ -18,14 +21,14 @@ from pydantic import ConfigDict, Field
 from airflow_provider_openesg.sandbox import oauth
 from airflow_provider_openesg.sandbox.faults import Fault, Faults
 from airflow_provider_openesg.sandbox.reports import iso, values_of
-from airflow_provider_openesg.sandbox.request_log import Traffic
-from airflow_provider_openesg.sandbox.state import World
+from airflow_provider_openesg.sandbox.request_log import RequestLog
+from airflow_provider_openesg.sandbox.state import PlatformState
 
 Position = Literal["start", "middle", "end"]
 
 
 class ClockTurn(Schema):
-    """How far the clock is turned."""
+    """Number of seconds by which the clock is advanced."""
 
     seconds: float = Field(ge=0, le=10**10)
 
@@ -47,39 +50,39 @@ class OptionChange(Schema):
 
 
 class Revocation(Schema):
-    """Whose tokens are revoked: all where both are null."""
+    """Tokens to revoke: all tokens if both fields are null."""
 
     client_id: str | None = None
     token: str | None = None
 
 
 class Client(Schema):
-    """A client."""
+    """An OAuth 2.0 client."""
 
     client_id: str
 
 
 class Insertion(Schema):
-    """Where a report is inserted, and how many seconds after its last change."""
+    """Position of the inserted report, and seconds between its last change and the insertion."""
 
     position: Position = "end"
     late: int = Field(0, ge=0)
 
 
 class Removal(Schema):
-    """Which report is removed."""
+    """The report to remove."""
 
     report_id: int
 
 
 class Withdrawal(Schema):
-    """Which request is withdrawn."""
+    """The report request to withdraw."""
 
     request_id: int
 
 
 class Trigger(Schema):
-    """What happens once a list was asked for often enough."""
+    """Action to run after a number of requests to a path."""
 
     action: Literal["insert", "remove"]
     path: str = "/api/v1/reports$"
@@ -89,7 +92,7 @@ class Trigger(Schema):
 
 
 def check_local(request: HttpRequest) -> bool:
-    """Let this machine in, by address and by the host name it used (a web page elsewhere cannot point its own here)."""
+    """Return whether client address and ``Host`` header are loopback. The header check prevents DNS rebinding."""
     host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
     return _is_loopback(request.META["REMOTE_ADDR"]) and (host == "localhost" or _is_loopback(host))
 
@@ -101,44 +104,44 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def build_control(world: World, clients: oauth.Clients, faults: Faults, traffic: Traffic) -> NinjaAPI:
+def build_control(platform: PlatformState, clients: oauth.Clients, faults: Faults, request_log: RequestLog) -> NinjaAPI:
     """Return the control API."""
     control = NinjaAPI(title="openESG sandbox: control", auth=check_local, urls_namespace="sandbox")
 
     @control.get("state")
     def state(request: HttpRequest) -> dict[str, Any]:
-        with world.lock:
+        with platform.lock:
             return {
-                **traffic.report(),
-                "now": iso(world.now),
-                "options": asdict(world.options),
-                "emails": world.outbox(),
+                **request_log.report(),
+                "now": iso(platform.now),
+                "options": asdict(platform.options),
+                "emails": platform.outbox(),
                 "faults": faults.report(),
-                "reports": len(world.report_ids),
-                "report_requests": len(world.request_ids),
-                "organizations": len(world.organizations),
-                "reports_made": world.made(),
+                "reports": len(platform.report_ids),
+                "report_requests": len(platform.request_ids),
+                "organizations": len(platform.organizations),
+                "reports_made": platform.generated_count(),
             }
 
     @control.post("reset")
     def reset(request: HttpRequest) -> dict[str, Any]:
         faults.clear()
-        world.reset()
+        platform.reset()
         clients.reset()
-        oauth.set_token_lifetime(world.options.token_lifetime)
-        traffic.reset()
-        return {"now": iso(world.now)}
+        oauth.set_token_lifetime(platform.options.token_lifetime)
+        request_log.reset()
+        return {"now": iso(platform.now)}
 
     @control.post("clock")
     def clock(request: HttpRequest, body: ClockTurn) -> dict[str, Any]:
         clients.age(body.seconds)
-        return {"now": world.turn_clock(body.seconds)}
+        return {"now": platform.turn_clock(body.seconds)}
 
     @control.post("options")
     def options(request: HttpRequest, body: OptionChange) -> dict[str, Any]:
-        world.set_options(body.dict(exclude_unset=True))
-        oauth.set_token_lifetime(world.options.token_lifetime)
-        return asdict(world.options)
+        platform.set_options(body.dict(exclude_unset=True))
+        oauth.set_token_lifetime(platform.options.token_lifetime)
+        return asdict(platform.options)
 
     @control.post("faults")
     def add_fault(request: HttpRequest, body: Fault) -> dict[str, Any]:
@@ -157,34 +160,34 @@ def build_control(world: World, clients: oauth.Clients, faults: Faults, traffic:
     def rotate(request: HttpRequest, body: Client) -> dict[str, Any]:
         secret = clients.rotate(body.client_id)
         if secret is None:
-            raise HttpError(404, f"There is no client {body.client_id!r}.")
+            raise HttpError(404, f"Client {body.client_id!r} does not exist.")
         return {"client_id": body.client_id, "client_secret": secret}
 
     @control.post("reports/insert")
     def insert(request: HttpRequest, body: Insertion) -> dict[str, Any]:
-        return _shown(world, world.insert_report(body.position, body.late).id)
+        return _shown(platform, platform.insert_report(body.position, body.late).id)
 
     @control.post("reports/remove")
     def remove(request: HttpRequest, body: Removal) -> dict[str, Any]:
-        if not world.remove_report(body.report_id):
-            raise HttpError(404, f"There is no report {body.report_id}.")
+        if not platform.remove_report(body.report_id):
+            raise HttpError(404, f"Report {body.report_id} does not exist.")
         return {}
 
     @control.post("requests/withdraw")
     def withdraw(request: HttpRequest, body: Withdrawal) -> dict[str, Any]:
-        if not world.withdraw_request(body.request_id):
-            raise HttpError(404, f"There is no request {body.request_id}.")
+        if not platform.withdraw_request(body.request_id):
+            raise HttpError(404, f"Report request {body.request_id} does not exist.")
         return {}
 
     @control.post("triggers")
     def trigger(request: HttpRequest, body: Trigger) -> dict[str, Any]:
-        def act() -> None:
+        def run() -> None:
             if body.action == "insert":
-                world.insert_report(body.position)
+                platform.insert_report(body.position)
             else:
-                world.remove_report(body.report_id or _at(world.report_ids, body.position))
+                platform.remove_report(body.report_id or _at(platform.report_ids, body.position))
 
-        traffic.add_trigger(body.path, body.after, act)
+        request_log.add_trigger(body.path, body.after, run)
         return {}
 
     return control
@@ -194,7 +197,7 @@ def _at(ids: list[int], position: Position) -> int:
     return ids[{"start": 0, "middle": len(ids) // 2, "end": -1}[position]]
 
 
-def _shown(world: World, report_id: int) -> dict[str, Any]:
-    report = world.report(report_id)
+def _shown(platform: PlatformState, report_id: int) -> dict[str, Any]:
+    report = platform.report(report_id)
     assert report is not None
-    return report.record(world.now) | {"field_values": values_of(report, 100)}
+    return report.record(platform.now) | {"field_values": values_of(report, 100)}

@@ -1,4 +1,4 @@
-"""Records to JSON bytes in the shape of the options, quickly: what is dear (field values) is encoded once."""
+"""Encode records as JSON in the format that the options select. Encoded field values are cached."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from airflow_provider_openesg.sandbox.reports import Report, values_of
 from airflow_provider_openesg.sandbox.templates import TEMPLATES, Section
 
 if TYPE_CHECKING:
-    from airflow_provider_openesg.sandbox.state import World
+    from airflow_provider_openesg.sandbox.state import PlatformState
 
 CACHED_REPORTS = 1000
 _encode = msgspec.json.Encoder().encode
 
 
 class Encoder:
-    """Encodes the records of a world.
+    """Encoder for the records of the platform.
 
-    :param world: read at every call, options and clock included.
+    :param platform: state of the platform, including options and clock; read at every call.
     """
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, platform: PlatformState) -> None:
+        self._platform = platform
         self._values: OrderedDict[Any, bytes] = OrderedDict()
 
     def organization(self, organization_id: int) -> bytes | None:
-        """Encode an organization; ``None`` (as of all others) where there is no such one."""
-        organization = self._world.organizations.get(organization_id)
+        """Encode an organization. Like the other methods, return ``None`` if the record does not exist."""
+        organization = self._platform.organizations.get(organization_id)
         return _encode(organization.record) if organization else None
 
     def template(self, template_id: int) -> bytes | None:
@@ -42,47 +42,47 @@ class Encoder:
 
     def request(self, request_id: int) -> bytes | None:
         """Encode a report request."""
-        with self._world.lock:
-            request = self._world.request(request_id)
+        with self._platform.lock:
+            request = self._platform.request(request_id)
             if request is None:
                 return None
-            record = request.record(self._world.now)
-        if self._world.options.references == "nested":
+            record = request.record(self._platform.now)
+        if self._platform.options.references == "nested":
             record["report_template"] = request.report.template.record
             record["report"] = request.report_id and {
                 "id": request.report_id,
-                "status": request.report.stage(self._world.now).status,
+                "status": request.report.stage(self._platform.now).status,
             }
-        return _encode(self._organization_as_asked(record))
+        return _encode(self._organization_reference(record))
 
     def list_report(self, report_id: int) -> bytes | None:
         """Encode a report as a row of a list."""
-        return self.report(report_id, with_values=self._world.options.list_field_values)
+        return self.report(report_id, with_values=self._platform.options.list_field_values)
 
     def report(self, report_id: int, *, with_values: bool = True) -> bytes | None:
         """Encode a report."""
-        with self._world.lock:
-            report = self._world.report(report_id)
+        with self._platform.lock:
+            report = self._platform.report(report_id)
             if report is None:
                 return None
-            record = report.record(self._world.now)
+            record = report.record(self._platform.now)
             if with_values:
                 record["field_values"] = msgspec.Raw(self._field_values(report))
-        if self._world.options.references == "nested":
+        if self._platform.options.references == "nested":
             record["template"] = report.template.record
             record["report_request"] = report.request_id and {"id": report.request_id}
-        return _encode(self._organization_as_asked(record))
+        return _encode(self._organization_reference(record))
 
-    def _organization_as_asked(self, record: dict[str, Any]) -> dict[str, Any]:
-        if self._world.options.references == "ids" and record["organization"]:
+    def _organization_reference(self, record: dict[str, Any]) -> dict[str, Any]:
+        if self._platform.options.references == "ids" and record["organization"]:
             record["organization"] = record["organization"]["id"]
         return record
 
     def _field_values(self, report: Report) -> bytes:
-        references, progress = self._world.options.references, report.progress(self._world.now)
+        references, progress = self._platform.options.references, report.progress(self._platform.now)
         key = (report.id, progress, references)
-        # What was written is forgotten by a reset; what the seed gives stays true.
-        seeded = not report.edits and not report.asked
+        # Only values from the seed are cached, because a reset does not change them.
+        seeded = not report.edits and not report.from_request
         if key in self._values and seeded:
             return self._values[key]
         values = values_of(report, progress)

@@ -1,6 +1,6 @@
-"""Faults on demand: what goes wrong on a wire, for calls that match."""
+"""Faults that can be set for matching requests, such as errors, delays and broken responses."""
 
-# pydantic reads annotations when it runs.
+# pydantic evaluates annotations at runtime.
 # ruff: noqa: TC003
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import field_validator
 from waitress.channel import ClientDisconnected, HTTPChannel
 
 Environ = dict[str, Any]
-Answer = tuple[str, list[tuple[str, str]], bytes]
+Response = tuple[str, list[tuple[str, str]], bytes]
 """Status line, headers, body."""
 
 PIECE = 64 * 1024
@@ -40,24 +40,28 @@ Kind = Literal[
 
 
 class Fault(Schema):
-    """What happens to matching calls.
+    """A fault for matching requests.
 
-    ``answer``: the given status, headers and body instead of the platform's own (429, 401, 503, HTML, a redirect, …).
-    ``reset``: the connection is reset; with ``carried_out`` after the call was carried out, else before.
-    ``hang``: no answer until faults are cleared or the client leaves. ``delay``: ``seconds`` later, then as always.
-    ``drip``: the body in ``pieces`` with ``seconds`` between them.
-    ``truncate``: ``share_sent`` of the body, then the connection ends short of the announced length.
-    ``cut_json``: ``share_sent`` of the body with the length to match, so that only the JSON is broken.
-    ``big``: ``size`` bytes of valid JSON. ``repeat_page``: every page is the first. ``short_page``: ``rows``
-    fewer than asked for. ``next_origin``: links in the answer point to ``host``.
+    ``answer``: send the given status, headers and body instead of the platform's response.
+    ``reset``: reset the connection; with ``carried_out`` after the request was processed, otherwise before.
+    ``hang``: send no response until the faults are cleared or the client disconnects.
+    ``delay``: wait ``seconds``, then respond normally.
+    ``drip``: send the body in ``pieces`` with a pause of ``seconds`` before each.
+    ``truncate``: send ``share_sent`` of the body, then close the connection before ``Content-Length`` is reached.
+    ``cut_json``: send ``share_sent`` of the body with a matching ``Content-Length``, so that only the JSON is invalid.
+    ``big``: send ``size`` bytes of valid JSON. ``repeat_page``: every page is the first page.
+    ``short_page``: a page has ``rows`` fewer rows than requested.
+    ``next_origin``: links in the response point to ``host``.
     """
 
     kind: Kind
-    path: str = Field("/", description="regular expression, searched in the path")
+    path: str = Field("/", description="regular expression to search for in the path")
     method: str | None = None
-    times: int | None = Field(None, ge=1, description="calls it strikes; null: all")
-    after: int = Field(0, ge=0, description="matching calls that pass first")
-    share: float = Field(1.0, ge=0, le=1, description="of the matching calls, drawn by the seed")
+    times: int | None = Field(None, ge=1, description="maximum number of requests with the fault; null: no limit")
+    after: int = Field(0, ge=0, description="number of matching requests without the fault at the start")
+    share: float = Field(
+        1.0, ge=0, le=1, description="share of matching requests with the fault, selected at random by the seed"
+    )
     status: int = Field(500, ge=100, le=599)
     headers: dict[str, str] = Field(default_factory=dict)
     body: str = '{"detail": "Fault of the sandbox"}'
@@ -80,9 +84,9 @@ class Fault(Schema):
 
 
 class Faults:
-    """The faults that are set, in the order in which they were.
+    """The active faults, in the order in which they were set.
 
-    :param seed: of the draws for ``share``.
+    :param seed: seed of the random selection for ``share``
     """
 
     def __init__(self, seed: int) -> None:
@@ -95,40 +99,40 @@ class Faults:
         """Set a fault and return its id."""
         with self._lock:
             self._count += 1
-            self._set.append(_Set(self._count, fault, random.Random(f"{self._seed}/{self._count}")))  # noqa: S311 - nothing secret
+            self._set.append(_Set(self._count, fault, random.Random(f"{self._seed}/{self._count}")))  # noqa: S311 - not a secret
             return self._count
 
     def clear(self) -> None:
-        """Take all away and let hanging answers end."""
+        """Remove all faults and end hanging requests."""
         with self._lock:
             self._set, self._count = [], 0
 
     def report(self) -> list[dict[str, Any]]:
-        """Return what is set, and how often each matched and struck."""
+        """Return the active faults, and how often each matched and was applied."""
         with self._lock:
             return [
                 {
                     "id": each.id,
                     "matched": each.matched,
-                    "struck": each.struck,
+                    "struck": each.applied,
                     **each.fault.dict(exclude_defaults=True),
                 }
                 for each in self._set
             ]
 
-    def strike(self, method: str, path: str) -> list[Fault]:
-        """Return the faults that strike this call: delays, and the first other one."""
-        struck: list[Fault] = []
+    def apply(self, method: str, path: str) -> list[Fault]:
+        """Return and count the faults to apply to this request: delays, and the first fault of another kind."""
+        applied: list[Fault] = []
         with self._lock:
             for each in self._set:
-                if each.strikes(method, path):
-                    struck.append(each.fault)
+                if each.applies(method, path):
+                    applied.append(each.fault)
                     if each.fault.kind != "delay":
                         break
-        return struck
+        return applied
 
     def hang(self, fault: Fault, environ: Environ) -> None:
-        """Wait until the fault is cleared or the client leaves, then end the connection without an answer."""
+        """Wait until the fault is cleared or the client disconnects, then close the connection without a response."""
         channel = channel_of(environ)
         while channel.connected and any(each.fault is fault for each in self._set):
             time.sleep(0.05)
@@ -136,38 +140,38 @@ class Faults:
 
 
 class _Set:
-    """A fault that is set, and how often it matched."""
+    """An active fault, and how often it matched and was applied."""
 
     def __init__(self, number: int, fault: Fault, draw: random.Random) -> None:
         self.id, self.fault, self._draw = number, fault, draw
-        self.matched = self.struck = 0
+        self.matched = self.applied = 0
 
-    def strikes(self, method: str, path: str) -> bool:
+    def applies(self, method: str, path: str) -> bool:
         fault = self.fault
         if fault.method not in (None, method) or not re.search(fault.path, path):
             return False
         self.matched += 1
-        if self.matched <= fault.after or (fault.times is not None and self.struck >= fault.times):
+        if self.matched <= fault.after or (fault.times is not None and self.applied >= fault.times):
             return False
         if self._draw.random() >= fault.share:
             return False
-        self.struck += 1
+        self.applied += 1
         return True
 
 
 def channel_of(environ: Environ) -> HTTPChannel:
-    """Return waitress's connection of a call."""
+    """Return the waitress connection of a request."""
     return environ["waitress.client_disconnected"].__self__
 
 
 def reset(environ: Environ) -> None:
-    """End the connection by RST, with nothing more sent."""
+    """Reset the connection (TCP RST) without sending more data."""
     channel_of(environ).socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raise ClientDisconnected
 
 
 def change_query(fault: Fault, query: str) -> str:
-    """Return the query that a platform with this fault would act on."""
+    """Return the query string, changed as the fault requires."""
     if fault.kind == "repeat_page":
         return re.sub(r"(^|&)offset=\d+", r"\1offset=0", query)
     if fault.kind == "short_page":
@@ -176,10 +180,10 @@ def change_query(fault: Fault, query: str) -> str:
 
 
 def body_of(fault: Fault, body: bytes) -> tuple[int, Iterable[bytes]]:
-    """Return the announced length and the pieces of a spoiled body."""
+    """Return the ``Content-Length`` and the pieces of the body, changed as the fault requires."""
     cut = body[: int(len(body) * fault.share_sent)]
     if fault.kind == "truncate":
-        return len(body), _then_gone(cut)
+        return len(body), _then_disconnect(cut)
     if fault.kind == "cut_json":
         return len(cut), [cut]
     if fault.kind == "drip":
@@ -189,7 +193,7 @@ def body_of(fault: Fault, body: bytes) -> tuple[int, Iterable[bytes]]:
     return len(body), [body]
 
 
-def _then_gone(body: bytes) -> Iterator[bytes]:
+def _then_disconnect(body: bytes) -> Iterator[bytes]:
     yield body
     raise ClientDisconnected
 

@@ -1,4 +1,4 @@
-"""OAuth 2.0 clients and tokens, by django-oauth-toolkit on a database in memory that ends with the process."""
+"""OAuth 2.0 clients and tokens, implemented with django-oauth-toolkit and an in-memory database."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from oauth2_provider.views import TokenView
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
-# SQLite in memory, shared between threads, locks whole tables and does not wait: one use at a time.
+# A shared in-memory SQLite database locks whole tables without waiting, so access is serialized.
 _DATABASE = threading.RLock()
-# Looking a token up costs more than all the rest of a call: until it expires, or tokens change, it stays known.
+# Cache of valid tokens: a token lookup takes longer than the rest of a request. It is cleared when tokens change.
 _VALID: dict[str, tuple[datetime, list[str]]] = {}
 
 
 def client_id(number: int) -> str:
-    """Return the ID of the ``number``-th client, counted from 1."""
+    """Return the ID of client ``number``. Numbers start at 1."""
     return f"sandbox-client-{number}"
 
 
 def client_secret(seed: int, number: int) -> str:
-    """Return the secret of the ``number``-th client: the same for equal seeds."""
+    """Return the secret of client ``number``. Equal seeds produce equal secrets."""
     return hashlib.sha256(f"openesg-sandbox/{seed}/{number}".encode()).hexdigest()[:48]
 
 
 class Clients:
-    """The clients that may fetch tokens.
+    """OAuth 2.0 clients that can request tokens.
 
-    :param count: how many.
-    :param seed: their secrets follow from it.
+    :param count: number of clients
+    :param seed: seed of the client secrets
     """
 
     def __init__(self, count: int, seed: int) -> None:
@@ -53,7 +53,7 @@ class Clients:
                 Application.objects.create(
                     client_id=name,
                     client_secret=secret,
-                    # The slow hash of the default would cost every token request a third of a second.
+                    # The default hash would take 0.3 seconds for each token request.
                     hash_client_secret=False,
                     client_type=Application.CLIENT_CONFIDENTIAL,
                     authorization_grant_type=Application.GRANT_CLIENT_CREDENTIALS,
@@ -61,7 +61,7 @@ class Clients:
                 )
 
     def reset(self) -> None:
-        """Give every client its first secret back and revoke all tokens."""
+        """Restore the initial secret of every client and revoke all tokens."""
         with _DATABASE:
             AccessToken.objects.all().delete()
             _VALID.clear()
@@ -69,14 +69,14 @@ class Clients:
                 Application.objects.filter(client_id=name).update(client_secret=secret)
 
     def rotate(self, name: str) -> str | None:
-        """Give a client a new secret and return it; ``None`` where there is no such client."""
+        """Set a new secret for a client and return it. Return ``None`` if the client does not exist."""
         secret = secrets.token_hex(24)
         with _DATABASE:
-            known = Application.objects.filter(client_id=name).update(client_secret=secret)
-        return secret if known else None
+            updated = Application.objects.filter(client_id=name).update(client_secret=secret)
+        return secret if updated else None
 
     def revoke(self, name: str | None = None, token: str | None = None) -> int:
-        """Revoke the tokens of a client, or one token, or all; return how many."""
+        """Revoke the tokens of a client, one token, or all tokens, and return their number."""
         with _DATABASE:
             tokens = AccessToken.objects.all()
             if name is not None:
@@ -89,25 +89,25 @@ class Clients:
         return count
 
     def age(self, seconds: float) -> None:
-        """Let ``seconds`` pass for every token there is."""
+        """Move the expiry of all tokens ``seconds`` earlier."""
         with _DATABASE:
             AccessToken.objects.update(expires=F("expires") - timedelta(seconds=seconds))
             _VALID.clear()
 
 
 def set_token_lifetime(seconds: int) -> None:
-    """Set how long tokens issued from now on are valid."""
+    """Set the lifetime of new tokens."""
     oauth2_settings.ACCESS_TOKEN_EXPIRE_SECONDS = seconds
 
 
 def token_view(request: HttpRequest) -> HttpResponse:
-    """Serve ``POST /o/token/``."""
+    """Handle ``POST /o/token/``."""
     with _DATABASE:
         return _TOKEN_VIEW(request)
 
 
 def scopes_of(request: HttpRequest) -> list[str] | None:
-    """Return the scopes of the request's bearer token; ``None`` without a valid one."""
+    """Return the scopes of the request's bearer token, or ``None`` if it is missing or not valid."""
     authorization = request.headers.get("Authorization", "")
     expires, scopes = _VALID.get(authorization, (None, None))
     if expires is not None and expires > timezone.now():

@@ -1,4 +1,4 @@
-"""Made-up companies and people, by seed."""
+"""Generate companies and people from a seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LEGAL_FORMS = [
     "ug-co-kg",
     "natural_person",
 ]
-"""Known: the platform's list (page *CSV upload*)."""
+"""Legal forms from the platform's documentation (page *CSV upload*)."""
 
 ENDINGS = {
     "gmbh": "GmbH",
@@ -48,7 +48,7 @@ ENDINGS = {
     "partg": "PartG",
     "stiftung-co-kg": "Stiftung & Co. KG",
 }
-"""Legal forms that the made-up German companies have, and their display names."""
+"""Legal forms of the generated German companies, with display names."""
 
 ABROAD = (
     ("AT", "gmbh", "GmbH", "ATU{:08d}", ("Linz", "Graz", "Wels", "Dornbirn")),
@@ -188,7 +188,7 @@ FIRST_NAMES = [
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """A company and the person who answers for it."""
+    """A company and its contact person."""
 
     id: int
     record: dict[str, Any]
@@ -199,9 +199,9 @@ class Organization:
 
 
 def make_organizations(count: int, seed: int) -> dict[int, Organization]:
-    """Return ``count`` companies by id; equal seeds give equal companies."""
+    """Return ``count`` companies by ID. Equal seeds produce equal companies."""
     names = [(name, trade) for name in NAMES for trade in TRADES]
-    draw = random.Random(f"{seed}/organizations")  # noqa: S311 - nothing secret
+    draw = random.Random(f"{seed}/organizations")  # noqa: S311 - not a secret
     draw.shuffle(names)
     return {number: _organization(number, *names[number % len(names)], draw) for number in range(1, count + 1)}
 
@@ -231,7 +231,7 @@ def _organization(number: int, name: str, trade: tuple[str, str, str], draw: ran
         "scoped_external_data": {"debtor_number": f"{draw.randrange(10**6):06d}"} if draw.random() < 0.3 else None,
     }
     if number % 60 == 7:
-        # A field that no document names: users must not lose it.
+        # An undocumented field, to test that clients keep unknown fields.
         record["employee_size_class"] = "50-249"
     first, last = draw.choice(FIRST_NAMES), draw.choice(NAMES[:38])
     user = {"id": number, "email": f"{_ascii(first)}.{_ascii(last)}@{host}", "first_name": first, "last_name": last}

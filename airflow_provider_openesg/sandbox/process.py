@@ -22,17 +22,19 @@ READY = "AIRFLOW_CONN_OPENESG_DEFAULT="
 
 
 class SandboxProcess:
-    """A running sandbox that ends with this process, whatever ends it. Use it in a ``with`` statement.
+    """A sandbox in a child process, for use in a ``with`` statement.
 
-    :param reports: how many reports it holds at the start.
-    :param seed: equal seeds give equal data, client IDs and secrets.
-    :param port: on loopback; 0 takes a free one.
-    :param clients: how many OAuth 2.0 clients it knows (see :attr:`clients`).
-    :param token_lifetime: seconds that an access token is valid.
-    :param tls_cert: PEM file; with ``tls_key``, :attr:`base_url` is https.
-    :param tls_key: PEM file.
-    :param start_timeout: seconds to wait for the ready line.
-    :raises RuntimeError: when the sandbox does not start, with what it said.
+    The sandbox exits when the parent process ends, even if the parent is killed.
+
+    :param reports: number of reports at the start; default 200
+    :param seed: seed of the data, client IDs and secrets; default 1
+    :param port: port on loopback; 0 (default) selects a free port
+    :param clients: number of OAuth 2.0 clients (see :attr:`clients`); default 1
+    :param token_lifetime: lifetime of access tokens in seconds; default 3600
+    :param tls_cert: PEM file with a certificate; with ``tls_key``, :attr:`base_url` uses https
+    :param tls_key: PEM file with the private key of the certificate
+    :param start_timeout: seconds to wait for the ready line; default 60
+    :raises RuntimeError: if the sandbox does not start; the message contains its error output
     """
 
     base_url: str
@@ -61,7 +63,7 @@ class SandboxProcess:
             self._command += [f"--tls-cert={tls_cert}", f"--tls-key={tls_key}"]
         self._start_timeout = start_timeout
         self._process: subprocess.Popen[bytes] | None = None
-        # The control API is on loopback: a proxy of the environment must not see it.
+        # The control API is on loopback, so proxies from the environment must not be used.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def __enter__(self) -> Self:
@@ -73,24 +75,24 @@ class SandboxProcess:
         self.stop()
 
     def start(self) -> Self:
-        """Start it and wait until it serves."""
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the child writes
+        """Start the sandbox and wait until it accepts requests."""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - stays open while the child process writes
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors
         )
         try:
             self._read_greeting(self._read_until_ready())
         except (TimeoutError, EOFError) as error:
-            said = self.errors().strip() or "nothing"
+            output_text = self.errors().strip() or "nothing"
             self.stop()
-            raise RuntimeError(f"The sandbox did not start ({error}). It said: {said}") from None
+            raise RuntimeError(f"The sandbox did not start ({error}). Its error output: {output_text}") from None
         except BaseException:
             self.stop()
             raise
         return self
 
     def errors(self) -> str:
-        """What the server wrote to stderr: tracebacks, where it failed."""
+        """Return the server's stderr output, including tracebacks."""
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace")
 
@@ -98,16 +100,16 @@ class SandboxProcess:
         assert self._process is not None
         assert self._process.stdout is not None
         output: IO[bytes] = self._process.stdout
-        deadline, said = time.monotonic() + self._start_timeout, b""
+        deadline, output_text = time.monotonic() + self._start_timeout, b""
         while True:
             readable, _, _ = select.select([output], [], [], max(0.0, deadline - time.monotonic()))
             if not readable:
                 raise TimeoutError(f"no ready line within {self._start_timeout:g} s")
             piece = os.read(output.fileno(), 65536)
             if not piece:
-                raise EOFError(f"it ended with code {self._process.wait()}")
-            said += piece
-            lines = said.decode().splitlines(keepends=True)
+                raise EOFError(f"it exited with code {self._process.wait()}")
+            output_text += piece
+            lines = output_text.decode().splitlines(keepends=True)
             if any(line.startswith(READY) and line.endswith("\n") for line in lines):
                 return [line.rstrip("\n") for line in lines]
 
@@ -122,12 +124,12 @@ class SandboxProcess:
 
     @property
     def pid(self) -> int:
-        """Process id of the server."""
+        """Process ID of the server."""
         assert self._process is not None, "not started"
         return self._process.pid
 
     def stop(self) -> None:
-        """Stop it at once. Stopping twice does nothing."""
+        """Stop the sandbox immediately. If it is already stopped, do nothing."""
         if self._process is None:
             return
         self._process.terminate()
@@ -142,33 +144,35 @@ class SandboxProcess:
         self._process = None
 
     def control(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Call the control API: GET without a body, else POST.
+        """Send a request to the control API and return its JSON response.
 
-        :raises RuntimeError: with the sandbox's answer, where it refuses.
+        The method is GET if there is no body, otherwise POST.
+
+        :raises RuntimeError: if the response is an error; the message contains it
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310 - our own http(s) URL
             self.control_url + path, data=data, headers={"Content-Type": "application/json"}
         )
         try:
-            with self._opener.open(request, timeout=30) as answer:
-                return json.load(answer)
+            with self._opener.open(request, timeout=30) as response:
+                return json.load(response)
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"sandbox {path}: {error.code} {error.read().decode(errors='replace')}") from None
 
     def state(self) -> dict[str, Any]:
-        """Counters, log of calls, e-mails, clock and options since the last reset."""
-        answer: dict[str, Any] = self.control("state")
-        return answer
+        """Return counters, request log, e-mails, clock and options since the last reset."""
+        response: dict[str, Any] = self.control("state")
+        return response
 
     def reset(self) -> None:
-        """Back to the start: data, clock, options, faults, counters; all tokens and hanging answers end."""
+        """Restore the initial state: remove all changes, faults and tokens, and end hanging requests."""
         self.control("reset", {})
 
     def turn_clock(self, seconds: float) -> str:
-        """Advance the clock (reports move on, tokens age) and return the new time, ISO 8601."""
-        answer: dict[str, str] = self.control("clock", {"seconds": seconds})
-        return answer["now"]
+        """Advance the clock and return the new time in ISO 8601. Reports change status and tokens age accordingly."""
+        response: dict[str, str] = self.control("clock", {"seconds": seconds})
+        return response["now"]
 
     def fault(
         self,
@@ -181,50 +185,53 @@ class SandboxProcess:
         share: float = 1.0,
         **details: Any,
     ) -> int:
-        """Set a fault and return its id. Kinds and details: :class:`airflow_provider_openesg.sandbox.faults.Fault`.
+        """Set a fault and return its ID.
 
-        :param path: regular expression, searched in the path of the call.
-        :param times: calls it strikes; ``None``: all.
-        :param after: matching calls that it lets pass first.
-        :param share: of the matching calls, drawn by the seed.
+        :class:`airflow_provider_openesg.sandbox.faults.Fault` describes kinds and details.
+
+        :param path: regular expression to search for in the path of the request
+        :param times: maximum number of requests with the fault; ``None`` (default): no limit
+        :param after: number of matching requests without the fault at the start; default 0
+        :param share: share of matching requests with the fault, selected at random by the seed; default 1.0
         """
         body = {"kind": kind, "path": path, "method": method, "times": times, "after": after, "share": share} | details
-        answer: dict[str, int] = self.control("faults", body)
-        return answer["id"]
+        response: dict[str, int] = self.control("faults", body)
+        return response["id"]
 
     def clear_faults(self) -> None:
-        """Take all faults away; hanging answers end."""
+        """Remove all faults and end hanging requests."""
         self.control("faults/clear", {})
 
     def options(self, **changes: Any) -> dict[str, Any]:
         """Change options (see :class:`airflow_provider_openesg.sandbox.state.Options`) and return all of them."""
-        answer: dict[str, Any] = self.control("options", changes)
-        return answer
+        response: dict[str, Any] = self.control("options", changes)
+        return response
 
     def revoke_tokens(self, client_id: str | None = None, token: str | None = None) -> int:
-        """Revoke all tokens, those of one client, or one; return how many."""
-        answer: dict[str, int] = self.control("tokens/revoke", {"client_id": client_id, "token": token})
-        return answer["revoked"]
+        """Revoke all tokens, the tokens of one client, or one token, and return their number."""
+        response: dict[str, int] = self.control("tokens/revoke", {"client_id": client_id, "token": token})
+        return response["revoked"]
 
     def rotate_secret(self, client_id: str | None = None) -> str:
-        """Give a client (the first where None) a new secret and return it. Tokens it has stay valid."""
-        answer: dict[str, str] = self.control("clients/rotate", {"client_id": client_id or self.client_id})
-        return answer["client_secret"]
+        """Set a new secret for a client (default: the first client) and return it. Existing tokens stay valid."""
+        response: dict[str, str] = self.control("clients/rotate", {"client_id": client_id or self.client_id})
+        return response["client_secret"]
 
     def insert_report(self, position: str = "end", late: int = 0) -> dict[str, Any]:
-        """Insert a submitted report, by its id at the ``start``, ``middle`` or ``end`` of the others; return it.
+        """Insert a submitted report and return it.
 
-        :param late: seconds from its last change until it is shown: its ``updated_at`` lies that far back.
+        :param position: position of its ID in the order of report IDs: ``start``, ``middle`` or ``end``
+        :param late: seconds by which ``updated_at`` is earlier than the insertion; default 0
         """
-        answer: dict[str, Any] = self.control("reports/insert", {"position": position, "late": late})
-        return answer
+        response: dict[str, Any] = self.control("reports/insert", {"position": position, "late": late})
+        return response
 
     def remove_report(self, report_id: int) -> None:
         """Remove a report."""
         self.control("reports/remove", {"report_id": report_id})
 
     def withdraw_request(self, request_id: int) -> None:
-        """Withdraw a request, and its report with it."""
+        """Withdraw a report request and its report."""
         self.control("requests/withdraw", {"request_id": request_id})
 
     def trigger(
@@ -236,10 +243,12 @@ class SandboxProcess:
         position: str = "end",
         report_id: int | None = None,
     ) -> None:
-        """Insert or remove a report once the ``after``-th further call of ``path`` is answered (before it is sent).
+        """Insert or remove a report during the next request number ``after`` to ``path``, before its response is sent.
 
-        :param action: ``insert`` or ``remove``.
-        :param position: of the report to insert, or to remove where ``report_id`` is None.
+        :param action: ``insert`` or ``remove``
+        :param path: regular expression to search for in the path of the request
+        :param after: number of matching requests, including the one that runs the action; default 1
+        :param position: position of the report to insert, or to remove if ``report_id`` is ``None``
         """
         body = {"action": action, "path": path, "after": after, "position": position, "report_id": report_id}
         self.control("triggers", body)

@@ -1,4 +1,4 @@
-"""What a requestor writes to the platform: new report requests."""
+"""Create report requests, as a requestor does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ninja.errors import HttpError, ValidationError
 from airflow_provider_openesg.reports.requests.columns import COUNTRIES
 from airflow_provider_openesg.sandbox.organizations import ENDINGS, LEGAL_FORMS, Organization
 from airflow_provider_openesg.sandbox.reports import DAY, seconds
-from airflow_provider_openesg.sandbox.state import Request, World, template_by
+from airflow_provider_openesg.sandbox.state import PlatformState, Request, template_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,38 +20,39 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.sandbox.schemas import NewReportRequest
 
 
-def create_request(world: World, body: NewReportRequest) -> tuple[Request, bool]:
-    """Create organization, contact, report and request, and write the contact an e-mail unless told not to.
+def create_request(platform: PlatformState, body: NewReportRequest) -> tuple[Request, bool]:
+    """Create organization, contact, report and report request, and e-mail the contact unless the body disables it.
 
-    :return: the request, and whether the contact was registered already.
-    :raises ValidationError: 422 for a template, legal form, country or time zone that does not exist.
-    :raises HttpError: 409 for a request that another stands for, where the platform refuses that.
+    :return: the report request, and whether the contact was already registered
+    :raises ValidationError: if a template, legal form, country or time zone does not exist (422)
+    :raises HttpError: if the option ``unique_requests`` is set and the same report request exists (409)
     """
     template = template_by(body.report_template)
     by_name = {name.lower(): form for form, name in ENDINGS.items()}
     form = by_name.get(body.organization_legal_form.lower(), body.organization_legal_form)
-    faults = [
+    errors = [
         (name, f"{value!r} is not known")
-        for name, value, known in (
+        for name, value, valid in (
             ("report_template", body.report_template, template is not None),
             ("organization_legal_form", form, form in LEGAL_FORMS),
             ("organization_country", body.organization_country, body.organization_country in COUNTRIES),
             ("user_timezone", body.user_timezone, body.user_timezone in _timezones()),
         )
-        if not known
+        if not valid
     ]
-    if template is None or faults:
-        raise refusal(*((("body", name), message) for name, message in faults))
-    with world.lock:
+    if template is None or errors:
+        raise refusal(*((("body", name), message) for name, message in errors))
+    with platform.lock:
         key = (template.id, body.customer_identifier, body.reason)
-        if world.options.unique_requests and body.customer_identifier and key in world.request_keys:
+        if platform.options.unique_requests and body.customer_identifier and key in platform.request_keys:
             raise HttpError(409, "There is a report request with this customer_identifier, report_template and reason.")
-        world.request_keys.add(key)
-        known = world.directory.find_user(body.user_email)
-        request = world.add_request(
+        platform.request_keys.add(key)
+        existing_user = platform.contacts.find_user(body.user_email)
+        request = platform.add_request(
             created=seconds(datetime.combine(body.creation_date, time(), UTC)) if body.creation_date else None,
-            organization=_organization(world, body, form),
-            user=known or world.directory.add_user(body.user_email, body.user_first_name, body.user_last_name),
+            organization=_organization(platform, body, form),
+            user=existing_user
+            or platform.contacts.add_user(body.user_email, body.user_first_name, body.user_last_name),
             template=template,
             customer_identifier=body.customer_identifier,
             reason=body.reason,
@@ -59,10 +60,10 @@ def create_request(world: World, body: NewReportRequest) -> tuple[Request, bool]
             submission_date=body.submission_date and body.submission_date.isoformat(),
         )
         if body.provider_notification != "no_notification":
-            # The risk check takes the platform a day.
+            # The risk check takes one day.
             later = DAY if body.provider_notification == "after_esg_risk_check" else 0
-            world.write_email(body.user_email, request.id, later=later)
-    return request, known is not None
+            platform.write_email(body.user_email, request.id, later=later)
+    return request, existing_user is not None
 
 
 @cache
@@ -70,11 +71,11 @@ def _timezones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 
 
-def _organization(world: World, body: NewReportRequest, form: str) -> Organization:
-    known = world.directory.find_organization(body.organization_vat_id, body.organization_name)
-    if known is not None:
-        return known
-    number = len(world.organizations) + 1
+def _organization(platform: PlatformState, body: NewReportRequest, form: str) -> Organization:
+    existing = platform.contacts.find_organization(body.organization_vat_id, body.organization_name)
+    if existing is not None:
+        return existing
+    number = len(platform.organizations) + 1
     record = {
         "id": number,
         "name": body.organization_name,
@@ -86,11 +87,11 @@ def _organization(world: World, body: NewReportRequest, form: str) -> Organizati
         "scoped_external_data": body.scoped_external_data,
     }
     trade = ("", "96.09", "Other personal service activities")
-    return world.directory.add_organization(
+    return platform.contacts.add_organization(
         Organization(number, record, {}, trade, body.organization_city, body.organization_country)
     )
 
 
-def refusal(*faults: tuple[Sequence[str | int], str]) -> ValidationError:
-    """Return a 422 as django-ninja reports it: where in the body, and what is wrong."""
-    return ValidationError([{"type": "value_error", "loc": ["body", *loc], "msg": message} for loc, message in faults])
+def refusal(*errors: tuple[Sequence[str | int], str]) -> ValidationError:
+    """Return a 422 error in django-ninja's format, from paths in the body and messages."""
+    return ValidationError([{"type": "value_error", "loc": ["body", *loc], "msg": message} for loc, message in errors])

@@ -1,4 +1,4 @@
-"""What a provider writes to the platform: field values of a report, files that prove them, its submission."""
+"""Write field values, attach files and submit reports, as a provider does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_provider_openesg.sandbox.schemas import FieldValueChange, ReportChange
-    from airflow_provider_openesg.sandbox.state import World
+    from airflow_provider_openesg.sandbox.state import PlatformState
     from airflow_provider_openesg.sandbox.templates import FieldType, Section
 
 CLOSED = frozenset({"accepted", "declined", "withdrawn"})
@@ -35,23 +35,23 @@ _FORMS = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - it becomes part of a 422
-    """Why a change cannot be made: the name of its part, and what is wrong with it."""
+class InvalidChange(Exception):  # noqa: N818 - it is converted to a 422 response
+    """A change that is not valid, with the name of its field and a message."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
         self.name = name
 
 
-def change_report(world: World, report: Report, body: ReportChange) -> None:
-    """Write field values: found by id, else by field type and instance, added where the instance is new.
+def change_report(platform: PlatformState, report: Report, body: ReportChange) -> None:
+    """Write field values. Find a value by ID, or by field type and instance; add it if the report does not have it.
 
-    :raises HttpError: 409 where the report is closed.
-    :raises ValidationError: 422 for values or field types that the report does not take; then nothing is written.
+    :raises HttpError: if the report is closed (409)
+    :raises ValidationError: if a value or field type is not valid (422); no change is written
     """
-    with world.lock:
-        _raise_if_closed(world, report)
-        values = _all_values(world, report)
+    with platform.lock:
+        _raise_if_closed(platform, report)
+        values = _all_values(platform, report)
         edits, faults = {}, []
         for number, change in enumerate(body.field_values):
             try:
@@ -59,22 +59,22 @@ def change_report(world: World, report: Report, body: ReportChange) -> None:
                 _, field_type = report.template.field_types[value["field_type"]]
                 value |= _checked(field_type, change)
                 edits[value["id"]] = value
-            except Refused as refused:
+            except InvalidChange as refused:
                 faults.append((("body", "field_values", number, refused.name), str(refused)))
         if faults:
             raise refusal(*faults)
-        world.edit_report(report, edits)
+        platform.edit_report(report, edits)
 
 
-def attach(world: World, report: Report, value_id: int, name: str, content: bytes) -> dict[str, Any]:
-    """Put a file to a field value, in place of the one that is there, and return the value.
+def attach(platform: PlatformState, report: Report, value_id: int, name: str, content: bytes) -> dict[str, Any]:
+    """Attach a file to a field value, replacing an existing file, and return the value.
 
-    :raises HttpError: 404 for a value that the report does not have, 409 where it is closed.
-    :raises ValidationError: 422 for a file that is empty or too large, or a field that takes none.
+    :raises HttpError: if the report does not have the value (404) or is closed (409)
+    :raises ValidationError: if the file is empty or too large, or the field does not allow files (422)
     """
-    with world.lock:
-        _raise_if_closed(world, report)
-        value = next((dict(each) for each in _all_values(world, report) if each["id"] == value_id), None)
+    with platform.lock:
+        _raise_if_closed(platform, report)
+        value = next((dict(each) for each in _all_values(platform, report) if each["id"] == value_id), None)
         if value is None:
             raise HttpError(404, "Not Found")
         _, field_type = report.template.field_types[value["field_type"]]
@@ -83,36 +83,36 @@ def attach(world: World, report: Report, value_id: int, name: str, content: byte
         if not content or len(content) > MAX_FILE_BYTES:
             raise refusal((("file",), f"a file of 1 to {MAX_FILE_BYTES} bytes"))
         value["attachment"] = {"name": name, "url": f"/media/{value_id}/{name}", "size": len(content)}
-        world.files[value_id] = content
-        world.edit_report(report, {value_id: value})
+        platform.files[value_id] = content
+        platform.edit_report(report, {value_id: value})
         return value
 
 
-def submit(world: World, report: Report) -> None:
+def submit(platform: PlatformState, report: Report) -> None:
     """Submit a report.
 
-    :raises HttpError: 409 where it is closed or submitted already.
-    :raises ValidationError: 422 where required values are missing or values are not valid.
+    :raises HttpError: if the report is closed or already submitted (409)
+    :raises ValidationError: if a required value is missing or a value is not valid (422)
     """
-    with world.lock:
-        _raise_if_closed(world, report)
-        if report.stage(world.now).status == "submitted":
+    with platform.lock:
+        _raise_if_closed(platform, report)
+        if report.stage(platform.now).status == "submitted":
             raise HttpError(409, "The report is submitted already.")
-        missing = [(("field_values", key), message) for key, message in _missing(world, report)]
+        missing = [(("field_values", key), message) for key, message in _missing(platform, report)]
         if missing:
             raise refusal(*missing)
-        world.submit_report(report)
+        platform.submit_report(report)
 
 
-def _raise_if_closed(world: World, report: Report) -> None:
-    status = report.stage(world.now).status
+def _raise_if_closed(platform: PlatformState, report: Report) -> None:
+    status = report.stage(platform.now).status
     if status in CLOSED:
         raise HttpError(409, f"The report is {status}.")
 
 
-def _all_values(world: World, report: Report) -> list[dict[str, Any]]:
-    """Copies, so that a change that is refused leaves no trace."""
-    values = {value["id"]: dict(value) for value in answers_of(report, report.progress(world.now))}
+def _all_values(platform: PlatformState, report: Report) -> list[dict[str, Any]]:
+    """Return copies of all field values, so that a rejected change does not modify the report."""
+    values = {value["id"]: dict(value) for value in answers_of(report, report.progress(platform.now))}
     return list((values | {number: dict(value) for number, value in report.edits.items()}).values())
 
 
@@ -128,27 +128,27 @@ def _checked(field_type: FieldType, change: FieldValueChange) -> dict[str, Any]:
         written["value_complex"] = None
     measurement = written.get("measurement")
     if measurement is not None and measurement not in [each["id"] for each in field_type.record["measurements"]]:
-        raise Refused("measurement", f"{measurement} is not one of field type {field_type.key}")
+        raise InvalidChange("measurement", f"{measurement} is not one of field type {field_type.key}")
     if written.get("comment") and not field_type.is_commentable:
-        raise Refused("comment", f"field type {field_type.key} takes no comment")
+        raise InvalidChange("comment", f"field type {field_type.key} takes no comment")
     return written | {"valid": True}
 
 
 def _check_value(field_type: FieldType, text: str) -> None:
     pattern, form = _FORMS.get(field_type.datatype, (r"(?s:.*)", ""))
     if not re.fullmatch(pattern, text):
-        raise Refused("value", f"{text!r} is not {form}")
+        raise InvalidChange("value", f"{text!r} is not {form}")
     if field_type.datatype in ("decimal", "integer"):
         low, high = field_type.record["min"], field_type.record["max"]
         if (low is not None and Decimal(text) < Decimal(low)) or (high is not None and Decimal(text) > Decimal(high)):
-            raise Refused("value", f"{text} is not within {low} and {high}")
+            raise InvalidChange("value", f"{text} is not within {low} and {high}")
     if field_type.datatype == "daterange":
         try:
             start, end = map(date.fromisoformat, text.split(" - "))
         except ValueError:
-            raise Refused("value", f"{text!r} is not {form}") from None
+            raise InvalidChange("value", f"{text!r} is not {form}") from None
         if start > end:
-            raise Refused("value", f"{text!r} ends before it begins")
+            raise InvalidChange("value", f"{text!r} ends before it begins")
 
 
 def _find(report: Report, values: list[dict[str, Any]], change: FieldValueChange) -> dict[str, Any]:
@@ -157,13 +157,13 @@ def _find(report: Report, values: list[dict[str, Any]], change: FieldValueChange
         if value["id"] == change.id or (change.id is None and (value["field_type"], value["instance_id"]) == wanted):
             return value
     if change.id is not None:
-        raise Refused("id", f"the report has no field value {change.id}")
+        raise InvalidChange("id", f"the report has no field value {change.id}")
     if change.field_type not in report.template.field_types:
-        raise Refused("field_type", f"the report's template has no field type {change.field_type}")
+        raise InvalidChange("field_type", f"the report's template has no field type {change.field_type}")
     section, field_type = report.template.field_types[change.field_type]
     if section.multi_instance == (change.instance_id is None):
         needs = "needs one" if section.multi_instance else "has none"
-        raise Refused("instance_id", f"section {section.key} {needs}")
+        raise InvalidChange("instance_id", f"section {section.key} {needs}")
     value = _new_value(report, values, section, field_type) | {"instance_id": change.instance_id}
     values.append(value)
     return value
@@ -173,7 +173,7 @@ def _new_value(
     report: Report, values: Sequence[dict[str, Any]], section: Section, field_type: FieldType
 ) -> dict[str, Any]:
     return {
-        # Above the ids of all answers that the seed gives.
+        # Higher than the IDs of all values that the seed generates.
         "id": max([report.id * VALUE_IDS + VALUE_IDS // 2, *(value["id"] for value in values)]) + 1,
         "organization": report.organization and report.organization.id,
         "value": None,
@@ -189,11 +189,11 @@ def _new_value(
     }
 
 
-def _missing(world: World, report: Report) -> Iterator[tuple[str, str]]:
-    """Name what a submission lacks. Of a section answered several times, what its instances lack."""
+def _missing(platform: PlatformState, report: Report) -> Iterator[tuple[str, str]]:
+    """Yield the keys and errors that prevent submission. A multi-instance section is checked for each instance."""
     values = {
         (value["field_type"], value["instance_id"]): value
-        for value in values_of(report, report.progress(world.now))
+        for value in values_of(report, report.progress(platform.now))
         if value["value"]
     }
     keys = {report.template.field_types[number][1].key: value["value"] for (number, _), value in values.items()}

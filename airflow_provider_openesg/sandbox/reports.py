@@ -1,4 +1,4 @@
-"""Reports and report requests, each made when it is first asked for, from the seed and its number alone."""
+"""Generate reports and their field values from the seed and the report ID."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from airflow_provider_openesg.sandbox.organizations import Organization
 from airflow_provider_openesg.sandbox.templates import TEMPLATES, FieldType, Section, Template
 
 EPOCH = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-"""The sandbox's clock at the start. It stands still until it is turned; each write ticks it by a second."""
+"""Initial time of the sandbox clock. Time does not pass by itself; each write advances the clock by one second."""
 
 DAY = 86400
 YEAR = 2025
 VALUE_IDS = 1000
-"""Ids of a report's values: its own id times this, and their number."""
+"""ID of a field value: report ID times this constant, plus the number of the value."""
 
 MALFORMED = ("k. A.", "ca. 1200", "siehe Anhang", "n/a", "1,2,3", "zwölf")
 PERSONAL_MESSAGE = "Bitte beantworten Sie unseren Fragebogen bis zum Quartalsende."
@@ -25,7 +25,7 @@ PERSONAL_MESSAGE = "Bitte beantworten Sie unseren Fragebogen bis zum Quartalsend
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where a report stands at a time. Seconds count from :data:`EPOCH`."""
+    """Status and progress of a report from a time on, in seconds since :data:`EPOCH`."""
 
     at: int
     status: str
@@ -34,10 +34,10 @@ class Stage:
 
 @dataclass(slots=True)
 class Report:
-    """A report without its values; ``edits`` and ``touched`` are what was written to it since the start.
+    """A report without its seeded values. ``edits`` stores changed values, ``touched`` the time of the last change.
 
-    :param answered: percent of the questions that the seed answers, once that does not grow any more.
-    :param asked: made by a request since the start, so that not the seed alone says what is in it.
+    :param answered: percentage of questions answered by the seed, fixed at submission; ``None`` if it still grows
+    :param from_request: whether the report was created by a report request after the start
     """
 
     id: int
@@ -53,22 +53,22 @@ class Report:
     edits: dict[int, dict[str, Any]] = field(default_factory=dict)
     touched: int | None = None
     answered: int | None = None
-    asked: bool = False
+    from_request: bool = False
 
     def stage(self, now: int) -> Stage:
-        """Return where it stands now."""
+        """Return the stage at time ``now``."""
         return next((stage for stage in reversed(self.stages) if stage.at <= now), self.stages[0])
 
     def progress(self, now: int) -> int:
-        """Return the percent of its questions that the seed has answered by now."""
+        """Return the percentage of questions that the seed has answered at time ``now``."""
         return self.stage(now).progress if self.answered is None else self.answered
 
     def updated_at(self, now: int) -> int:
-        """Return when it last changed."""
+        """Return the time of the last change."""
         return max(self.stage(now).at, -(2**40) if self.touched is None else self.touched)
 
     def record(self, now: int) -> dict[str, Any]:
-        """Return it as the platform sends it, with ``organization`` nested and without its field values."""
+        """Return the record in the platform's format, with nested ``organization`` and without field values."""
         stage = self.stage(now)
         return {
             "id": self.id,
@@ -90,12 +90,12 @@ class Report:
 
 
 def iso(seconds: float) -> str:
-    """Return a time of the sandbox as the platform writes it."""
+    """Return a sandbox time in the platform's format (ISO 8601)."""
     return (EPOCH + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
 def seconds(time: datetime) -> int:
-    """Return a time as the sandbox counts it."""
+    """Return a time in seconds since :data:`EPOCH`."""
     return int((time - EPOCH).total_seconds())
 
 
@@ -106,30 +106,30 @@ def make_report(
     seed: str,
     stages: tuple[Stage, ...] = (),
 ) -> Report:
-    """Return the report that this id has under this seed.
+    """Generate the report with this ID from the seed.
 
-    :param stages: its course, where that is not left to the seed.
+    :param stages: stages of the report; generated from the seed by default
     """
-    draw = random.Random(f"{seed}/report/{report_id}")  # noqa: S311 - nothing secret
+    draw = random.Random(f"{seed}/report/{report_id}")  # noqa: S311 - not a secret
     organization = organizations[draw.randrange(1, len(organizations) + 1)]
-    known = draw.random() > 0.01
+    has_organization = draw.random() > 0.01
     template = TEMPLATES[1 if draw.random() < 0.85 else 2]
     return Report(
         id=report_id,
         template=template,
-        organization=organization if known else None,
-        user=organization.user if known else None,
+        organization=organization if has_organization else None,
+        user=organization.user if has_organization else None,
         request_id=request_id if draw.random() > 0.02 else None,
         customer_identifier=f"K-{10000 + organization.id}" if draw.random() > 0.03 else None,
         reason=draw.choice((None, "Kreditprüfung 2025", "Lieferantenbewertung", "Portfolio ESG review")),
-        stages=stages or _course(draw),
+        stages=stages or _seeded_stages(draw),
         extra={"esg_risk_class": draw.choice("ABC")} if draw.random() < 0.03 else {},
         seed=seed,
     )
 
 
-def _course(draw: random.Random) -> tuple[Stage, ...]:
-    """Two thirds are submitted at the clock's start, one in twenty is declined, the rest move on as it is turned."""
+def _seeded_stages(draw: random.Random) -> tuple[Stage, ...]:
+    """Return stages: about 67 % of reports start as submitted, 5 % are declined, and the others change later."""
     kind = draw.random()
     ahead = draw.randrange(600, 10 * DAY)
     if kind < 0.67:
@@ -139,47 +139,47 @@ def _course(draw: random.Random) -> tuple[Stage, ...]:
     else:
         end = ahead
     open_for = draw.randrange(2 * DAY, 40 * DAY)
-    # Of those still open, about half have been begun.
-    begun = end - (draw.randrange(DAY, open_for) if kind < 0.86 else draw.randrange(300, ahead + 1))
-    created = min(begun, 0) - draw.randrange(DAY, 30 * DAY)
+    # About half of the open reports are in progress at the start.
+    started = end - (draw.randrange(DAY, open_for) if kind < 0.86 else draw.randrange(300, ahead + 1))
+    created = min(started, 0) - draw.randrange(DAY, 30 * DAY)
     if 0.67 <= kind < 0.72:
         return Stage(created, "requested", 0), Stage(end, "declined", 0)
     share = draw.randrange(15, 90)
-    return Stage(created, "requested", 0), Stage(begun, "in_progress", share), Stage(end, "submitted", 100)
+    return Stage(created, "requested", 0), Stage(started, "in_progress", share), Stage(end, "submitted", 100)
 
 
-def course_of_request(report_id: int, seed: str, created: int, now: int) -> tuple[Stage, ...]:
-    """Return the course of a report that was asked for: most are begun within days and submitted within weeks.
+def stages_of_request(report_id: int, seed: str, created: int, now: int) -> tuple[Stage, ...]:
+    """Return the stages of a requested report. Most are started within days and submitted within weeks.
 
-    One in twenty is declined, one in ten never answered.
+    5 % are declined and 10 % are never started.
     """
-    draw = random.Random(f"{seed}/course/{report_id}")  # noqa: S311 - nothing secret
-    kind, begun = draw.random(), now + draw.randrange(2 * DAY, 12 * DAY)
-    submitted = begun + draw.randrange(DAY, 25 * DAY)
-    asked = Stage(created, "requested", 0)
+    draw = random.Random(f"{seed}/course/{report_id}")  # noqa: S311 - not a secret
+    kind, started = draw.random(), now + draw.randrange(2 * DAY, 12 * DAY)
+    submitted = started + draw.randrange(DAY, 25 * DAY)
+    requested = Stage(created, "requested", 0)
     if kind < 0.05:
-        return asked, Stage(begun, "declined", 0)
+        return requested, Stage(started, "declined", 0)
     if kind < 0.15:
-        return (asked,)
-    return asked, Stage(begun, "in_progress", draw.randrange(15, 90)), Stage(submitted, "submitted", 100)
+        return (requested,)
+    return requested, Stage(started, "in_progress", draw.randrange(15, 90)), Stage(submitted, "submitted", 100)
 
 
 def values_of(report: Report, progress: int) -> list[dict[str, Any]]:
-    """Return a report's field values with the edits written to it. A report not begun has none."""
+    """Return a report's field values, including edits. The seed adds no values until the report is started."""
     values = answers_of(report, progress) if progress else []
     by_id = {value["id"]: value for value in values} | report.edits
     return list(by_id.values())
 
 
 def answers_of(report: Report, progress: int) -> list[dict[str, Any]]:
-    """Return what the provider answers, the same whenever it is asked.
+    """Generate the provider's field values. Equal arguments produce equal values.
 
-    :param progress: percent of the questions that are answered so far, from the first on.
+    :param progress: percentage of questions that have an answer, starting with the first question
     """
-    draw = random.Random(f"{report.seed}/values/{report.id}")  # noqa: S311 - nothing secret
+    draw = random.Random(f"{report.seed}/values/{report.id}")  # noqa: S311 - not a secret
     company = report.organization
     facts = facts_of(company or UNKNOWN, YEAR, draw)
-    asked: list[tuple[Section, FieldType, int | None, Any]] = []
+    questions: list[tuple[Section, FieldType, int | None, Any]] = []
     basic_only = facts["b1.module_option"] == "Basic Module only"
     for section in report.template.sections:
         name = section.key.rpartition(".")[2]
@@ -189,14 +189,14 @@ def answers_of(report: Report, progress: int) -> list[dict[str, Any]]:
         for number, instance in enumerate(instances, 1):
             for each in section.field_types:
                 if instance is None:
-                    asked.append((section, each, None, facts.get(each.fact)))
+                    questions.append((section, each, None, facts.get(each.fact)))
                 else:
-                    asked.append((section, each, number, instance.get(each.fact.rpartition(".")[2])))
-    answered = len(asked) * progress // 100
+                    questions.append((section, each, number, instance.get(each.fact.rpartition(".")[2])))
+    answered = len(questions) * progress // 100
     owner = company.id if company else None
     return [
         _value(report.id * VALUE_IDS + number, owner, *question, number <= answered, draw)
-        for number, question in enumerate(asked, 1)
+        for number, question in enumerate(questions, 1)
     ]
 
 
@@ -210,18 +210,18 @@ def _value(
     answered: bool,
     draw: random.Random,
 ) -> dict[str, Any]:
-    luck = draw.random()
-    # Drawn whether shown or not: the answers to come do not depend on those given so far.
+    chance = draw.random()
+    # Always draw an answer, so that later answers do not depend on the progress.
     given = answer(field_type.fact, field_type.datatype, draw) if fact is None else fact
-    value, valid = _text(given, luck) if answered else (None, True)
-    if luck < 0.04 and not field_type.required:
-        value, valid = ("" if luck < 0.01 and answered else None), True
+    value, valid = _text(given, chance) if answered else (None, True)
+    if chance < 0.04 and not field_type.required:
+        value, valid = ("" if chance < 0.01 and answered else None), True
     value_complex = None
     if value and field_type.datatype == "eu_economic_activity":
         code, _, name = value.partition(" | ")
         value_complex = {"code": code, "name": name}
     attachment = None
-    if value and (field_type.attachment == "required" or (field_type.attachment == "optional" and luck < 0.2)):
+    if value and (field_type.attachment == "required" or (field_type.attachment == "optional" and chance < 0.2)):
         name = f"{field_type.key.rpartition('.')[2]}.pdf"
         attachment = {"name": name, "url": f"/media/{value_id}/{name}", "size": 20_000 + value_id % 900_000}
     record = {
@@ -229,8 +229,10 @@ def _value(
         "organization": owner,
         "value": value,
         "value_complex": value_complex,
-        "comment": "Geschätzt nach Vorjahr" if value is not None and field_type.is_commentable and luck < 0.15 else "",
-        "measurement": (1 if luck < 0.4 else 2) if value is not None and field_type.measured else None,
+        "comment": "Geschätzt nach Vorjahr"
+        if value is not None and field_type.is_commentable and chance < 0.15
+        else "",
+        "measurement": (1 if chance < 0.4 else 2) if value is not None and field_type.measured else None,
         "attachment": attachment,
         "instance_id": instance_id,
         "valid": valid,
@@ -238,21 +240,21 @@ def _value(
         "section": section.id,
         "field_type": field_type.id,
     }
-    if luck > 0.999:
+    if chance > 0.999:
         record["source_page"] = value_id % 90
     return record
 
 
-def _text(given: Any, luck: float) -> tuple[str | None, bool]:
-    """Values travel as strings; a few numbers as Germans write them, very few not readable at all."""
+def _text(given: Any, chance: float) -> tuple[str | None, bool]:
+    """Return a value as text, and whether it is valid. A few numbers use the German format or are malformed."""
     if isinstance(given, bool):
         return ("true" if given else "false"), True
     if given is None or isinstance(given, str):
         return given, True
-    if 0.5 < luck < 0.503:
-        return MALFORMED[int(luck * 1e6) % len(MALFORMED)], False
+    if 0.5 < chance < 0.503:
+        return MALFORMED[int(chance * 1e6) % len(MALFORMED)], False
     text = f"{given:.2f}" if isinstance(given, float) else str(given)
-    if 0.6 < luck < 0.61 and isinstance(given, float):
+    if 0.6 < chance < 0.61 and isinstance(given, float):
         text = f"{given:,.2f}".translate(str.maketrans(",.", ".,"))
     return text, True
 
@@ -260,4 +262,4 @@ def _text(given: Any, luck: float) -> tuple[str | None, bool]:
 UNKNOWN = Organization(
     0, {"name": "Unbekannt", "type": "other"}, {}, ("", "96.09", "Other personal service activities"), "", "DE"
 )
-"""Whose answers a report without an organization gives."""
+"""Organization that generates the values of a report without an organization."""

@@ -1,4 +1,4 @@
-"""Between wire and Django: counts and logs the calls, lets faults strike, pulls triggers."""
+"""WSGI middleware that counts and logs requests, applies faults and runs triggers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from airflow_provider_openesg.sandbox.faults import Answer, Environ, Fault, Faults, body_of, change_query, reset
+from airflow_provider_openesg.sandbox.faults import Environ, Fault, Faults, Response, body_of, change_query, reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ LOG_LENGTH = 100_000
 
 @dataclass(slots=True)
 class Call:
-    """One call as the log keeps it. ``status`` is None while it runs, and where no answer was sent."""
+    """A request in the log. ``status`` is ``None`` while it is in progress, or if no response was sent."""
 
     number: int
     at: float
@@ -56,11 +56,11 @@ class _Counts:
     in_flight_max: int = 0
 
 
-class Traffic:
-    """The WSGI application around Django. Calls of the control API pass uncounted and unharmed.
+class RequestLog:
+    """WSGI application that wraps Django. Requests to the control API are not counted and get no faults.
 
-    :param application: Django.
-    :param faults: asked for every call.
+    :param application: Django's WSGI application
+    :param faults: active faults, read for every request
     """
 
     def __init__(self, application: Callable[[Environ, Any], Iterable[bytes]], faults: Faults) -> None:
@@ -69,12 +69,12 @@ class Traffic:
         self._counts, self._triggers = _Counts(), list[_Trigger]()
 
     def reset(self) -> None:
-        """Forget counts and triggers."""
+        """Delete counts, log and triggers."""
         with self._lock:
             self._counts, self._triggers = _Counts(), []
 
     def add_trigger(self, path: str, after: int, action: Callable[[], None]) -> None:
-        """Run ``action`` once, when the ``after``-th further call of ``path`` has its answer, before that is sent."""
+        """Run ``action`` once, during the next request number ``after`` to ``path``, before its response is sent."""
         with self._lock:
             self._triggers.append(_Trigger(re.compile(path), after, action))
 
@@ -93,12 +93,12 @@ class Traffic:
             }
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """Serve one call."""
+        """Handle one request."""
         if environ["PATH_INFO"].startswith(CONTROL_PATH):
             return self._application(environ, start_response)
         counts, call = self._open(environ)
         try:
-            (status, headers, body), fault = self._answer(environ, counts)
+            (status, headers, body), fault = self._respond(environ, counts)
             length, pieces = (len(body), [body]) if fault is None else body_of(fault, body)
             headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
             if not any(name.lower() == "x-request-id" for name, _ in headers):
@@ -137,10 +137,10 @@ class Traffic:
         with self._lock:
             counts.in_flight -= 1
 
-    def _answer(self, environ: Environ, counts: _Counts) -> tuple[Answer, Fault | None]:
+    def _respond(self, environ: Environ, counts: _Counts) -> tuple[Response, Fault | None]:
         due = self._due(environ["PATH_INFO"])
         last: Fault | None = None
-        for fault in self._faults.strike(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+        for fault in self._faults.apply(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
             last = fault
             time.sleep(fault.seconds if fault.kind == "delay" else 0)
         if last is not None:
@@ -149,21 +149,21 @@ class Traffic:
             if last.kind == "reset" and not last.carried_out:
                 reset(environ)
             if last.kind == "answer":
-                return _own_answer(last), None
+                return _fault_response(last), None
             if last.kind == "next_origin":
                 environ["HTTP_HOST"] = last.host
             environ["QUERY_STRING"] = change_query(last, environ.get("QUERY_STRING", ""))
-        answer = self._django(environ)
-        if environ["PATH_INFO"] == TOKEN_PATH and answer[0].startswith("200"):
+        response = self._django(environ)
+        if environ["PATH_INFO"] == TOKEN_PATH and response[0].startswith("200"):
             with self._lock:
                 counts.tokens_issued += 1
         for trigger in due:
             trigger.action()
         if last is not None and last.kind == "reset":
             reset(environ)
-        return answer, last
+        return response, last
 
-    def _django(self, environ: Environ) -> Answer:
+    def _django(self, environ: Environ) -> Response:
         started: list[Any] = []
         response = self._application(environ, lambda *arguments: started.extend(arguments))
         try:
@@ -183,7 +183,7 @@ class Traffic:
 
 
 class _Closing:
-    """An answer's pieces that tell when the server is done with them."""
+    """Response body that calls ``closed`` when the server closes it."""
 
     def __init__(self, pieces: Iterable[bytes], closed: Callable[[], None]) -> None:
         self._pieces, self.close = pieces, closed
@@ -192,7 +192,7 @@ class _Closing:
         return iter(self._pieces)
 
 
-def _own_answer(fault: Fault) -> Answer:
+def _fault_response(fault: Fault) -> Response:
     try:
         phrase = HTTPStatus(fault.status).phrase
     except ValueError:
@@ -202,7 +202,7 @@ def _own_answer(fault: Fault) -> Answer:
 
 
 def client_of(environ: Environ) -> str | None:
-    """Return the client ID of a token request, from its header or body."""
+    """Return the client ID of a token request from its header or body, or ``None`` if it has none."""
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")

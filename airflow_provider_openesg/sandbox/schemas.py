@@ -1,6 +1,6 @@
-"""Shapes of the API's records: what its OpenAPI schema says. Answers are encoded from dicts, not through these."""
+"""Schemas of the API's records, for request validation and OpenAPI. Responses are encoded from dicts without them."""
 
-# pydantic reads annotations when it runs.
+# pydantic evaluates annotations at runtime.
 # ruff: noqa: TC003
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ReportStatus = Literal["requested", "in_progress", "submitted", "accepted", "dec
 
 
 class Named(Schema):
-    """Something with an id, a key and a name."""
+    """A record with an ID, a key and a name."""
 
     id: int
     key: str
@@ -48,7 +48,7 @@ class User(Schema):
 
 
 class ReportTemplate(Schema):
-    """The structure of a report; its sections have a call of their own."""
+    """The structure of a report. A separate endpoint returns its sections."""
 
     id: int
     organization: int | None
@@ -98,7 +98,7 @@ class Section(Schema):
 
 
 class Attachment(Schema):
-    """A file that proves a value."""
+    """A file attached to a field value."""
 
     name: str
     url: str
@@ -139,7 +139,7 @@ class Report(Schema):
     created_at: datetime
     updated_at: datetime
     submitted_at: datetime | None
-    field_values: list[FieldValue] | None = Field(None, description="absent where a list does not carry them")
+    field_values: list[FieldValue] | None = Field(None, description="absent if the list has no field values")
 
 
 class ReportRequest(Schema):
@@ -161,35 +161,35 @@ class ReportRequest(Schema):
 
 
 class Organizations(Schema):
-    """A page."""
+    """A page of a list."""
 
     items: list[Organization]
     count: int
 
 
 class ReportTemplates(Schema):
-    """A page."""
+    """A page of a list."""
 
     items: list[ReportTemplate]
     count: int
 
 
 class Sections(Schema):
-    """A page."""
+    """A page of a list."""
 
     items: list[Section]
     count: int
 
 
 class Reports(Schema):
-    """A page."""
+    """A page of a list."""
 
     items: list[Report]
     count: int
 
 
 class ReportRequests(Schema):
-    """A page."""
+    """A page of a list."""
 
     items: list[ReportRequest]
     count: int
@@ -202,7 +202,7 @@ class Detail(Schema):
 
 
 class FieldValueChange(Schema):
-    """A field value to write: by its id, or by field type (and instance). What is not given stays as it is."""
+    """A field value to write, identified by ID or by field type and instance. Omitted fields do not change."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -216,7 +216,7 @@ class FieldValueChange(Schema):
 
 
 class ReportChange(Schema):
-    """What is written to a report."""
+    """Changes to a report."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -224,7 +224,7 @@ class ReportChange(Schema):
 
 
 class NewReportRequest(Schema):
-    """The body of 2023 and the columns of the CSV upload."""
+    """A new report request: request body of the 2023 API and columns of the CSV upload."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -271,8 +271,8 @@ class NewReportRequest(Schema):
 
 
 class CreatedReportRequest(Schema):
-    """The answer to a new report request."""
+    """The response to a new report request."""
 
     report_request: ReportRequest
     report_request_code: str
-    registration_code: str | None = Field(description="null where the contact is registered already")
+    registration_code: str | None = Field(description="null if the contact is already registered")

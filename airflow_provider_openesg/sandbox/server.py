@@ -1,4 +1,4 @@
-"""Django, set up for the sandbox, behind waitress: one process, on loopback only."""
+"""Configure Django and serve it with waitress, in one process and on loopback only."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from airflow_provider_openesg.sandbox.tls import serve_tls
 
 HOST = "127.0.0.1"
 THREADS = 48
-"""Answers at once; a hanging one holds a thread."""
+"""Number of concurrent requests. A hanging request occupies a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """What the command line says."""
+    """Options from the command line."""
 
     port: int
     reports: int
@@ -43,7 +43,7 @@ class _Urls:
 
 
 def configure(token_lifetime: int) -> None:
-    """Set Django up; must come before everything that imports ninja or models."""
+    """Configure Django. Call this before importing ninja or models."""
     settings.configure(
         ALLOWED_HOSTS=["*"],
         DATABASES={
@@ -61,11 +61,11 @@ def configure(token_lifetime: int) -> None:
             "oauth2_provider",
             "ninja",
         ],
-        # An error is told on stderr with its traceback; the answer says no more than a platform's would.
+        # Errors are logged to stderr with a traceback; the response contains no details.
         LOGGING_CONFIG=None,
-        # Reloaded, as the lifetime of tokens is read when the core is made, and can be changed.
+        # The core reads the token lifetime when it is created, so it is recreated to apply changes.
         OAUTH2_PROVIDER={"ACCESS_TOKEN_EXPIRE_SECONDS": token_lifetime, "ALWAYS_RELOAD_OAUTHLIB_CORE": True},
-        SECRET_KEY="sandbox",  # noqa: S106 - signs nothing
+        SECRET_KEY="sandbox",  # noqa: S106 - not used to sign data
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
         STATIC_URL="/static/",
         USE_TZ=True,
@@ -74,10 +74,10 @@ def configure(token_lifetime: int) -> None:
 
 
 def build(config: ServerConfig) -> Any:
-    """Return the WSGI application: Django behind counters, faults and triggers."""
+    """Return the WSGI application: Django wrapped in the request log."""
     configure(config.token_lifetime)
 
-    # These import ninja and models, which want the settings first.
+    # These modules import ninja and models, which require configured settings.
     from django.contrib.staticfiles.views import serve as serve_static
     from django.core.handlers.wsgi import WSGIHandler
     from django.urls import path
@@ -86,36 +86,36 @@ def build(config: ServerConfig) -> Any:
     from airflow_provider_openesg.sandbox.api import build_api, media_view
     from airflow_provider_openesg.sandbox.control_api import build_control
     from airflow_provider_openesg.sandbox.faults import Faults
-    from airflow_provider_openesg.sandbox.request_log import Traffic
-    from airflow_provider_openesg.sandbox.state import World
+    from airflow_provider_openesg.sandbox.request_log import RequestLog
+    from airflow_provider_openesg.sandbox.state import PlatformState
 
-    world = World(config.reports, config.seed, config.token_lifetime)
+    platform = PlatformState(config.reports, config.seed, config.token_lifetime)
     clients = oauth.Clients(config.clients, config.seed)
     faults = Faults(config.seed)
-    traffic = Traffic(WSGIHandler(), faults)
+    request_log = RequestLog(WSGIHandler(), faults)
     settings.ROOT_URLCONF = _Urls(
         [
             path("o/token/", oauth.token_view),
-            path("api/v1/", build_api(world).urls),
-            path("media/<int:value_id>/<str:name>", media_view(world)),
-            # Swagger's own files: the docs pages need no internet.
+            path("api/v1/", build_api(platform).urls),
+            path("media/<int:value_id>/<str:name>", media_view(platform)),
+            # Swagger's static files, so that the docs pages work without internet access.
             path("static/<path:path>", serve_static, {"insecure": True}),
-            path("sandbox/", build_control(world, clients, faults, traffic).urls),
+            path("sandbox/", build_control(platform, clients, faults, request_log).urls),
         ]
     )
-    return traffic
+    return request_log
 
 
 def serve(config: ServerConfig) -> None:
-    """Serve until the process is stopped, or until the one that started it ends.
+    """Serve until this process is stopped or its parent process ends.
 
-    :raises SystemExit: when the port is taken.
+    :raises SystemExit: if the port cannot be used
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        # At once, hanging answers or not: there is nothing on disk to tidy.
+        # Exit immediately, even if requests hang: there are no files to clean up.
         signal.signal(number, lambda *_: os._exit(0))
     parent = config.parent_pid or os.getppid()
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     logging.basicConfig(level=logging.ERROR)
     public = listener = _listen(config.port)
     if config.tls_cert and config.tls_key:
@@ -130,8 +130,8 @@ def serve(config: ServerConfig) -> None:
         threads=THREADS,
         connection_limit=1000,
         backlog=1024,
-        channel_request_lookahead=1,  # notices clients that leave
-        send_bytes=1,  # slow answers leave piece by piece
+        channel_request_lookahead=1,  # detects disconnected clients
+        send_bytes=1,  # sends slow responses in pieces
         url_scheme=scheme,
         ident="openESG sandbox",
         asyncore_use_poll=True,
@@ -143,7 +143,7 @@ def serve(config: ServerConfig) -> None:
 
 
 def greeting(config: ServerConfig, base_url: str, plain_url: str) -> str:
-    """Return what the sandbox prints once it serves; the ready line is the last."""
+    """Return the text that the sandbox prints when it is ready. The last line is the ready line."""
     from airflow_provider_openesg.sandbox.oauth import client_id, client_secret
 
     lines = [
@@ -168,15 +168,17 @@ def _listen(port: int) -> socket.socket:
         listener.bind((HOST, port))
     except OSError as error:
         reason = "is in use by another process" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
-        raise SystemExit(f"Port {port} on {HOST} {reason}. Give another --port; --port 0 takes a free one.") from None
+        raise SystemExit(
+            f"Port {port} on {HOST} {reason}. Choose another --port; --port 0 selects a free port."
+        ) from None
     return listener
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent is gone, however that ended.
+def _exit_with_parent(parent: int) -> None:
+    """Exit this process when its parent process ends, even if the parent is killed.
 
-    Polled, as a pipe would be held open by the parent's other children, and PDEATHSIG of Linux strikes when the thread
-    that started this process ends.
+    It polls, because other child processes would keep a pipe open, and PDEATHSIG on Linux already sends its signal
+    when the thread that started this process ends.
     """
     while os.getppid() == parent:
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The platform's data: what the seed gives, what was written since, the clock, and the options that shape answers."""
+"""State of the platform: seeded data, changes, clock, and options."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from bisect import insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_openesg.sandbox.contacts import Directory
+from airflow_provider_openesg.sandbox.contacts import Contacts
 from airflow_provider_openesg.sandbox.organizations import make_organizations
 from airflow_provider_openesg.sandbox.reports import (
     DAY,
     PERSONAL_MESSAGE,
     Report,
     Stage,
-    course_of_request,
     iso,
     make_report,
+    stages_of_request,
 )
 from airflow_provider_openesg.sandbox.templates import TEMPLATES
 
@@ -27,20 +27,23 @@ if TYPE_CHECKING:
 
 ORGANIZATIONS = 240
 FIRST_REPORT, STEP = 1000, 10
-"""Ids of reports leave room between and before them, so that one inserted later can stand anywhere in their order."""
+"""Report IDs have gaps, so that a report can be inserted at any position."""
 
 Filters = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Options:
-    """How the platform answers; nobody outside knows which of these v1 does.
+    """Variants of the platform's behaviour. It is not documented which of them the real v1 API has.
 
-    ``list_field_values``: lists of reports carry field values. ``references``: ``v1`` (organizations nested, all others
-    ids), ``ids``, ``nested``. ``envelope``: ``items`` (with count), ``results`` (with next, 2023), ``bare``. ``order``:
-    of lists. ``page_cap``: most rows of a page, whatever is asked for. ``organizations``: the list exists.
-    ``unique_requests``: a second request with the template, ``customer_identifier`` and reason of another is refused
-    (409). ``updated_after``: lists of reports and requests take this filter. ``token_lifetime``: seconds, of new ones.
+    ``list_field_values``: lists of reports contain field values.
+    ``references``: ``v1`` (organizations nested, all others IDs), ``ids`` or ``nested``.
+    ``envelope``: ``items`` (with count), ``results`` (with next, as in 2023) or ``bare``.
+    ``order``: order of lists. ``page_cap``: maximum number of rows in a page.
+    ``organizations``: the list of organizations exists.
+    ``unique_requests``: a second request with the same template, ``customer_identifier`` and reason is rejected (409).
+    ``updated_after``: lists of reports and requests have this filter.
+    ``token_lifetime``: lifetime of new tokens in seconds.
     """
 
     list_field_values: bool = True
@@ -63,24 +66,24 @@ class Request:
     report: Report
     personal_message: str = PERSONAL_MESSAGE
     submission_date: str | None = "2026-04-30"
-    written: bool = False
+    created_by_api: bool = False
     withdrawn: bool = False
 
     def status(self, now: int) -> str:
-        """Return ``created`` until the platform approved it, which takes a report."""
+        """Return the status. It is ``created`` until the request is approved, which requires a report."""
         if self.withdrawn:
             return "withdrawn"
         status = self.report.stage(now).status
-        if self.report_id is None or (self.written and status == "requested"):
+        if self.report_id is None or (self.created_by_api and status == "requested"):
             return "created"
         return "declined" if status == "declined" else "approved"
 
     def updated_at(self, now: int) -> int:
-        """Return when it last changed: with its report, once it is approved."""
+        """Return the time of the last change. After approval, this is the time of the report's stage."""
         return self.report.stages[0].at if self.status(now) == "created" else self.report.stage(now).at
 
     def record(self, now: int) -> dict[str, Any]:
-        """Return it as the platform sends it, with ``organization`` nested."""
+        """Return the record in the platform's format, with nested ``organization``."""
         report, created = self.report, iso(self.report.stages[0].at)
         approved = self.status(now) != "created"
         return {
@@ -100,12 +103,12 @@ class Request:
         }
 
 
-class World:
-    """Everything the API shows. All methods may be called from any thread.
+class PlatformState:
+    """All data that the API serves. The methods are thread-safe.
 
-    :param reports: how many there are at the start.
-    :param seed: all data follows from it.
-    :param token_lifetime: seconds; the option's value after a reset.
+    :param reports: number of reports at the start
+    :param seed: seed of all data
+    :param token_lifetime: initial value of the option ``token_lifetime`` in seconds; default 3600
     """
 
     def __init__(self, reports: int, seed: int, token_lifetime: int = 3600) -> None:
@@ -114,48 +117,48 @@ class World:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the start."""
+        """Restore the initial state."""
         with self.lock:
             self.now = 0
             self.options = Options(token_lifetime=self._token_lifetime)
             self._emails: list[tuple[int, dict[str, Any]]] = []
             self.files: dict[int, bytes] = {}
-            self.directory = Directory(make_organizations(ORGANIZATIONS, self._seed))
+            self.contacts = Contacts(make_organizations(ORGANIZATIONS, self._seed))
             self.request_keys: set[tuple[Any, ...]] = set()
             self.report_ids = [FIRST_REPORT + STEP * number for number in range(1, self._count + 1)]
-            # A few requests have no report yet.
+            # The last requests have no report.
             self.request_ids = list(range(1, self._count + self._count // 40 + 1))
             self._reports: dict[int, Report] = {}
             self._requests: dict[int, Request] = {}
-            self._known = set(self.report_ids)
+            self._report_ids = set(self.report_ids)
             self._lists: dict[Any, list[int]] = {}
 
     @property
     def organizations(self) -> dict[int, Organization]:
-        """All organizations by id."""
-        return self.directory.organizations
+        """All organizations by ID."""
+        return self.contacts.organizations
 
     def write_email(self, to: str, request_id: int, *, later: int = 0) -> None:
-        """Write an e-mail, now or so many seconds later."""
+        """Add an e-mail to the outbox. ``later`` is the delay in seconds."""
         with self.lock:
             at = self.now + later
             self._emails.append((at, {"to": to, "report_request": request_id, "at": iso(at)}))
 
     def outbox(self) -> list[dict[str, Any]]:
-        """Return the e-mails that have been sent by now."""
+        """Return the e-mails sent up to the current time of the clock."""
         with self.lock:
             return [email for at, email in self._emails if at <= self.now]
 
-    def made(self) -> int:
-        """Return how many reports were made so far: they are made when first asked for."""
+    def generated_count(self) -> int:
+        """Return the number of reports generated so far. A report is generated when it is first read."""
         return len(self._reports)
 
     def shown_organizations(self) -> dict[int, Organization] | None:
-        """Return the organizations, where the platform has a list of them."""
+        """Return the organizations, or ``None`` if the option ``organizations`` is off."""
         return self.organizations if self.options.organizations else None
 
     def turn_clock(self, seconds: float) -> str:
-        """Advance the clock and return its time."""
+        """Advance the clock and return the new time."""
         with self.lock:
             self.now += int(seconds)
             self._changed()
@@ -164,7 +167,7 @@ class World:
     def report(self, report_id: int) -> Report | None:
         """Return a report by id."""
         with self.lock:
-            if report_id not in self._known:
+            if report_id not in self._report_ids:
                 return None
             if report_id not in self._reports:
                 number = (report_id - FIRST_REPORT) // STEP
@@ -226,18 +229,18 @@ class World:
             order = self.options.order
             key = (name, order, tuple(sorted(filters.items())))
             if key not in self._lists:
-                found = [each for each in ids if not equal or _matches(equal, tests(get(each)))]
+                matching_ids = [each for each in ids if not equal or _matches(equal, tests(get(each)))]
                 if after is not None:
-                    found = [each for each in found if get(each).updated_at(self.now) > after]
+                    matching_ids = [each for each in matching_ids if get(each).updated_at(self.now) > after]
                 if order == "updated_at":
-                    found.sort(key=lambda each: (get(each).updated_at(self.now), each))
-                self._lists[key] = found[::-1] if order == "-id" else found
+                    matching_ids.sort(key=lambda each: (get(each).updated_at(self.now), each))
+                self._lists[key] = matching_ids[::-1] if order == "-id" else matching_ids
             return self._lists[key]
 
     def insert_report(self, position: str = "end", late: int = 0) -> Report:
-        """Insert a submitted report whose id puts it at the ``start``, ``middle`` or ``end`` of the others.
+        """Insert a submitted report with an ID at the ``start``, ``middle`` or ``end`` of the report IDs.
 
-        :param late: seconds that went by from its last change until the platform shows it, as in a long transaction.
+        :param late: seconds between its last change and the insertion, as with a long transaction; default 0
         """
         with self.lock:
             ids = self.report_ids
@@ -257,57 +260,57 @@ class World:
     def _add(self, report_id: int, request_id: int | None, stages: tuple[Stage, ...]) -> Report:
         report = make_report(report_id, request_id, self.organizations, str(self._seed), stages)
         self._reports[report_id] = report
-        self._known.add(report_id)
+        self._report_ids.add(report_id)
         insort(self.report_ids, report_id)
         self._changed()
         return report
 
     def remove_report(self, report_id: int) -> bool:
-        """Remove a report; tell whether there was one."""
+        """Remove a report and return whether it existed."""
         with self.lock:
-            if report_id not in self._known:
+            if report_id not in self._report_ids:
                 return False
             request = self.request(getattr(self.report(report_id), "request_id", None) or 0)
             if request is not None:
                 request.report_id = None
-            self._known.discard(report_id)
+            self._report_ids.discard(report_id)
             self.report_ids.remove(report_id)
             self._changed()
             return True
 
     def withdraw_request(self, request_id: int) -> bool:
-        """Withdraw a request, and its report with it; tell whether there was one."""
+        """Withdraw a report request and its report, and return whether the request existed."""
         with self.lock:
             request = self.request(request_id)
             if request is None:
                 return False
             now = self.tick()
             request.withdrawn = True
-            past = (stage for stage in request.report.stages if stage.at < now)
-            request.report.stages = (*past, Stage(now, "withdrawn", 0))
+            earlier = (stage for stage in request.report.stages if stage.at < now)
+            request.report.stages = (*earlier, Stage(now, "withdrawn", 0))
             self._changed()
             return True
 
     def edit_report(self, report: Report, edits: dict[int, dict[str, Any]]) -> None:
-        """Write changed field values, by id, to a report."""
+        """Write changed field values, by value ID, to a report."""
         with self.lock:
             report.edits |= edits
             report.touched = self.tick()
             self._changed()
 
     def submit_report(self, report: Report) -> None:
-        """Submit a report with the values that it has: the seed answers nothing more."""
+        """Submit a report with its present values. The seed adds no more answers."""
         with self.lock:
             report.answered = report.stage(self.now).progress
             report.touched = self.tick()
-            past = tuple(stage for stage in report.stages if stage.at < self.now)
-            report.stages = (*past, Stage(self.now, "submitted", 100))
+            earlier = tuple(stage for stage in report.stages if stage.at < self.now)
+            report.stages = (*earlier, Stage(self.now, "submitted", 100))
             self._changed()
 
     def add_request(self, *, created: int | None, **details: Any) -> Request:
-        """Store a new report request and its report, which moves on as the clock is turned.
+        """Add a report request and its report. The report changes status when the clock is advanced.
 
-        :param created: when, where that is not now.
+        :param created: time of creation; default is the current time of the clock
         :param details: ``organization``, ``user``, ``template``, ``customer_identifier``, ``reason``,
             ``personal_message``, ``submission_date``.
         """
@@ -316,13 +319,18 @@ class World:
             request_id = (self.request_ids[-1] if self.request_ids else 0) + 1
             report_id = (self.report_ids[-1] if self.report_ids else FIRST_REPORT) + STEP
             report = self._add(
-                report_id, request_id, course_of_request(report_id, str(self._seed), now, max(now, self.now))
+                report_id, request_id, stages_of_request(report_id, str(self._seed), now, max(now, self.now))
             )
-            report.request_id, report.asked = request_id, True
+            report.request_id, report.from_request = request_id, True
             for name in ("organization", "user", "template", "customer_identifier", "reason"):
                 setattr(report, name, details[name])
             request = Request(
-                request_id, report.id, report, details["personal_message"], details["submission_date"], written=True
+                request_id,
+                report.id,
+                report,
+                details["personal_message"],
+                details["submission_date"],
+                created_by_api=True,
             )
             self._requests[request_id] = request
             self.request_ids.append(request_id)
@@ -330,7 +338,7 @@ class World:
             return request
 
     def tick(self) -> int:
-        """Let a second pass, as every write does, and return the time."""
+        """Advance the clock by one second and return the new time. Every write does this."""
         self.now += 1
         return self.now
 
@@ -346,7 +354,7 @@ class World:
 
 
 def template_by(id_or_key: int | str) -> Any:
-    """Return a template by its id or key; ``None`` where there is none."""
+    """Return a template by ID or key, or ``None`` if it does not exist."""
     return next((each for each in TEMPLATES.values() if str(id_or_key) in (str(each.id), each.key)), None)
 
 

@@ -1,4 +1,4 @@
-"""Report templates, made from the data in :mod:`airflow_provider_openesg.sandbox.vsme`."""
+"""Report templates, built from the data in :mod:`airflow_provider_openesg.sandbox.vsme`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNIT_IDS = {key: number for number, key in enumerate(sorted(UNITS), 1)}
 
 @dataclass(frozen=True, slots=True)
 class FieldType:
-    """A question of a template. ``fact`` names its answer among a company's facts."""
+    """A question of a template. ``fact`` is the key of its answer in a company's answers."""
 
     id: int
     key: str
@@ -57,7 +57,7 @@ class Template:
 
     @cached_property
     def field_types(self) -> dict[int, tuple[Section, FieldType]]:
-        """Every field type by its id, with its section."""
+        """Field types by ID, each with its section."""
         return {each.id: (section, each) for section in self.sections for each in section.field_types}
 
 
@@ -161,4 +161,4 @@ TEMPLATES: dict[int, Template] = {
         2, "supplier-basics", "Supplier basics", "Ten questions for suppliers.", SUPPLIER_BASICS, "esg.supplier"
     ),
 }
-"""By id."""
+"""Report templates by ID."""

@@ -1,4 +1,4 @@
-"""TLS in front of the sandbox's plain port: waitress has none."""
+"""TLS proxy for the sandbox, because waitress does not support TLS."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def serve_tls(listener: socket, plain_port: int, certificate: str, key: str) -> None:
-    """Take TLS connections on ``listener`` in a thread of their own and pass them on to ``plain_port``.
+    """Accept TLS connections on ``listener`` in a background thread and forward them to ``plain_port``.
 
-    :raises SystemExit: when certificate or key cannot be used.
+    :raises SystemExit: if the certificate or key cannot be used
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -22,12 +22,12 @@ def serve_tls(listener: socket, plain_port: int, certificate: str, key: str) -> 
     except (OSError, ssl.SSLError) as error:
         raise SystemExit(f"--tls-cert {certificate}, --tls-key {key}: cannot be used: {error}") from None
 
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         plain_reader, plain_writer = await asyncio.open_connection("127.0.0.1", plain_port)
         await asyncio.gather(_copy(reader, plain_writer), _copy(plain_reader, writer))
 
     async def serve() -> None:
-        server = await asyncio.start_server(pass_on, sock=listener, ssl=context, backlog=1024)
+        server = await asyncio.start_server(forward, sock=listener, ssl=context, backlog=1024)
         await server.serve_forever()
 
     threading.Thread(target=lambda: asyncio.run(serve()), daemon=True).start()
@@ -40,5 +40,5 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
         writer.close()
     except OSError:
-        # The other side is to see a connection that broke, not one that ended.
+        # Abort, so that the other side detects a broken connection instead of a normal end.
         writer.transport.abort()

@@ -1,11 +1,11 @@
 """The sandbox's two templates as data: EFRAG's VSME standard of December 2024 (names of its disclosures), and a shorter one.
 
-One line per section, ``key | name``, and indented below it one per field, ``key | name | datatype unit | flags``. A section belongs to
-the module before it; ``*`` after its key: it is answered several times (multi-instance). Flags: ``!`` required, ``m`` tells measured
-from estimated, ``a`` attachment allowed, ``A`` attachment wanted, ``c`` takes a comment, ``0..100`` bounds.
+Each section is a line ``key | name``, followed by one indented line per field, ``key | name | datatype unit | flags``. A section belongs to
+the module above it. ``*`` after its key marks a multi-instance section. Flags: ``!`` required, ``m`` has measurements (estimated or
+measured), ``a`` attachment optional, ``A`` attachment required, ``c`` comment allowed, ``0..100`` bounds.
 """
 
-# A table: one line per question, dashes as EFRAG prints them.
+# One line per question. Names contain the dashes that EFRAG uses.
 # ruff: noqa: E501, RUF001
 
 from __future__ import annotations
@@ -203,4 +203,4 @@ UNITS = {
     "t_co2e_per_eur_m": "t CO2e / EUR m",
     "year": "year",
 }
-"""Keys of the units and how they are shown."""
+"""Display names of the units by key."""

@@ -1,4 +1,4 @@
-"""Talk to a sandbox as a stranger would: with plain requests."""
+"""Fixtures that access a sandbox with `requests` only, without the provider's client."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Api(requests.Session):
 
     def rows(self, path: str, limit: int = 50) -> list[dict[str, Any]]:
         """Read all pages."""
-        found: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         while True:
-            page = self.get(path, params={"limit": limit, "offset": len(found)}).json()
-            found += page["items"]
-            if not page["items"] or len(found) >= page["count"]:
-                return found
+            page = self.get(path, params={"limit": limit, "offset": len(rows)}).json()
+            rows += page["items"]
+            if not page["items"] or len(rows) >= page["count"]:
+                return rows
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What changes: the clock, rows that come and go, reports asked for and written to."""
+"""Changes over time: clock, inserted and removed reports, report requests and written values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 NEW = {"report_template": "vsme", "organization_name": "Neu & Söhne GmbH", "user_email": "anna@neu.example"}
 
 
-def test_reports_move_as_the_clock_is_turned(sandbox, api_of):
+def test_reports_change_status_when_the_clock_is_advanced(sandbox, api_of):
     def reports() -> dict[int, dict]:
         return {row["id"]: row for row in api_of(sandbox).rows("reports")}
 
@@ -36,7 +36,7 @@ def test_reports_move_as_the_clock_is_turned(sandbox, api_of):
         assert (row["submitted_at"] == row["updated_at"]) == (row["status"] == "submitted")
 
 
-def test_answers_given_in_progress_stay(sandbox, api_of):
+def test_values_in_progress_do_not_change_later(sandbox, api_of):
     (report, *_) = api_of(sandbox).rows("reports?status=in_progress")
     early = {value["id"]: value["value"] for value in report["field_values"]}
     assert any(value is None for value in early.values())
@@ -50,7 +50,7 @@ def test_answers_given_in_progress_stay(sandbox, api_of):
     assert sum(value is not None for value in late.values()) > len(given)
 
 
-def test_reset_brings_everything_back(sandbox, api_of):
+def test_reset_restores_the_initial_state(sandbox, api_of):
     before = api_of(sandbox).get("reports?limit=500").content
     sandbox.turn_clock(10**6)
     sandbox.insert_report("start")
@@ -76,7 +76,7 @@ def test_inserted_and_removed(sandbox, api, position, index):
     assert api.get(f"reports/{report['id']}").status_code == 404
 
 
-def test_many_can_be_inserted_anywhere(sandbox, api):
+def test_many_reports_can_be_inserted_at_any_position(sandbox, api):
     for position in ("start", "middle", "end"):
         for _ in range(30):
             sandbox.insert_report(position)
@@ -85,7 +85,7 @@ def test_many_can_be_inserted_anywhere(sandbox, api):
     assert ids == sorted(ids)
 
 
-def test_a_removed_report_leaves_its_request(sandbox, api):
+def test_removing_a_report_keeps_its_request(sandbox, api):
     report = next(row for row in api.rows("reports") if row["report_request"])
     sandbox.remove_report(report["id"])
     assert api.get(f"report-requests/{report['report_request']}").json()["report"] is None
@@ -94,7 +94,7 @@ def test_a_removed_report_leaves_its_request(sandbox, api):
 def test_triggers_shift_rows_between_pages(sandbox, api):
     sandbox.trigger("insert", after=2, position="start")
     pages = [[row["id"] for row in api.get(f"reports?limit=10&offset={10 * n}").json()["items"]] for n in range(4)]
-    # The third page shows a row that the second one had: all moved by one.
+    # The third page repeats a row of the second page, because the insertion moved all rows by one.
     assert pages[2][0] == pages[1][-1]
     assert not set(pages[0]) & set(pages[1])
     assert not set(pages[2]) & set(pages[3])
@@ -106,7 +106,7 @@ def test_triggers_shift_rows_between_pages(sandbox, api):
     assert sandbox.state()["reports"] == 200
 
 
-def test_control_calls_are_not_counted_and_the_log_tells_each_other_call(sandbox, api):
+def test_control_requests_are_not_counted_and_others_are_logged(sandbox, api):
     sandbox.state()
     api.get("reports/1010?x=1")
     api.get("reports?limit=1")
@@ -140,9 +140,9 @@ def test_a_new_report_request(sandbox, api):
         "personal_message": "Hallo",
         "submission_date": "2026-05-01",
     }
-    answer = api.post("report-requests", json=NEW | details)
-    assert answer.status_code == 201
-    created = answer.json()
+    response = api.post("report-requests", json=NEW | details)
+    assert response.status_code == 201
+    created = response.json()
     assert created["registration_code"]
     request = created["report_request"]
     assert (request["status"], request["approved_at"], request["personal_message"]) == ("created", None, "Hallo")
@@ -157,7 +157,7 @@ def test_a_new_report_request(sandbox, api):
     assert (email["to"], email["report_request"]) == ("anna@neu.example", request["id"])
 
 
-def test_a_request_made_twice_writes_twice_and_knows_the_contact(sandbox, api):
+def test_a_second_request_sends_an_email_and_reuses_the_contact(sandbox, api):
     first, second = (api.post("report-requests", json=NEW).json() for _ in range(2))
     assert first["report_request"]["id"] != second["report_request"]["id"]
     assert first["report_request"]["organization"]["id"] == second["report_request"]["organization"]["id"]
@@ -167,8 +167,8 @@ def test_a_request_made_twice_writes_twice_and_knows_the_contact(sandbox, api):
 
 def test_no_notification_and_the_body_of_2023(sandbox, api):
     body = {"report_template": 2, "company_name": "Alt GmbH", "user_email": "a@alt.example", "vat_id": "DE1"}
-    answer = api.post("report-requests", json=body | {"provider_notification": "no_notification"})
-    assert answer.json()["report_request"]["organization"]["name"] == "Alt GmbH"
+    response = api.post("report-requests", json=body | {"provider_notification": "no_notification"})
+    assert response.json()["report_request"]["organization"]["name"] == "Alt GmbH"
     assert sandbox.state()["emails"] == []
 
 
@@ -188,34 +188,34 @@ def test_a_request_with_a_creation_date(api):
         ({"unheard_of": 1}, "unheard_of"),
     ],
 )
-def test_a_wrong_request_is_refused_and_changes_nothing(sandbox, api, change, field):
+def test_an_invalid_request_is_rejected_and_changes_nothing(sandbox, api, change, field):
     before = sandbox.state()
-    answer = api.post("report-requests", json=NEW | change)
-    assert answer.status_code == 422
-    assert answer.json()["detail"][0]["loc"][-1] == field
+    response = api.post("report-requests", json=NEW | change)
+    assert response.status_code == 422
+    assert response.json()["detail"][0]["loc"][-1] == field
     after = sandbox.state()
     for name in ("organizations", "reports", "report_requests", "emails", "now"):
         assert after[name] == before[name]
 
 
-def test_values_are_written(sandbox, api):
+def test_values_are_stored(sandbox, api):
     (report, *_) = api.rows("reports?status=submitted&report_template=vsme")
     target, other = report["field_values"][10], report["field_values"][11]
     changes = [
         {"id": target["id"], "value": "AT"},
         {"field_type": other["field_type"], "value": "43", "comment": "checked"},
     ]
-    answer = api.patch(f"reports/{report['id']}", json={"field_values": changes})
-    assert answer.status_code == 200
+    response = api.patch(f"reports/{report['id']}", json={"field_values": changes})
+    assert response.status_code == 200
     written = api.get(f"reports/{report['id']}").json()
-    assert written == answer.json()
+    assert written == response.json()
     assert written["updated_at"] > report["updated_at"]
     assert len(written["field_values"]) == len(report["field_values"])
     assert written["field_values"][10] == target | {"value": "AT", "valid": True}
     assert written["field_values"][11] == other | {"value": "43", "comment": "checked", "valid": True}
 
 
-def test_a_report_not_begun_takes_values_and_keeps_them(sandbox, api, api_of):
+def test_values_written_to_a_requested_report_are_kept(sandbox, api, api_of):
     (report, *_) = api.rows("reports?status=requested&report_template=vsme")
     field = api.rows("report-templates/1/sections")[1]["field_types"][1]["id"]
     sites = next(each for each in api.rows("report-templates/1/sections") if each["key"] == "esg.vsme.b1_sites")
@@ -233,7 +233,7 @@ def test_a_report_not_begun_takes_values_and_keeps_them(sandbox, api, api_of):
 
 
 @pytest.mark.parametrize("change", [{"id": 1}, {"field_type": 1}, {"field_type": 1013, "value": "no instance"}])
-def test_values_that_the_report_does_not_have(api, change):
+def test_unknown_values_are_rejected(api, change):
     assert api.patch("reports/1010", json={"field_values": [change]}).status_code == 422
 
 
@@ -242,7 +242,7 @@ def test_a_declined_report_is_closed(api):
     assert api.patch(f"reports/{report['id']}", json={"field_values": []}).status_code == 409
 
 
-def test_a_reset_forgets_what_was_written_at_the_same_time(sandbox, api_of):
+def test_a_reset_removes_written_values(sandbox, api_of):
     for value in ("41.00", "42.00"):
         sandbox.reset()
         api = api_of(sandbox)

@@ -1,4 +1,4 @@
-"""What the sandbox serves: shapes, plausibility, determinism, order, laziness."""
+"""Data of the sandbox: schema, plausibility, determinism, order and lazy generation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def schema(sandbox):
 
 
 def validator(schema, path: str, method: str = "get", status: str = "200") -> Draft202012Validator:
-    answer = schema["paths"][f"/api/v1/{path}"][method]["responses"][status]["content"]["application/json"]["schema"]
-    return Draft202012Validator(answer | {"components": schema["components"]})
+    response = schema["paths"][f"/api/v1/{path}"][method]["responses"][status]["content"]["application/json"]["schema"]
+    return Draft202012Validator(response | {"components": schema["components"]})
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def validator(schema, path: str, method: str = "get", status: str = "200") -> Dr
         ("reports/{report_id}", "reports/1010"),
     ],
 )
-def test_answers_are_what_the_served_schema_says(api, schema, template, path):
-    answer = api.get(path)
-    assert answer.status_code == 200
-    assert [error.message for error in validator(schema, template).iter_errors(answer.json())] == []
+def test_responses_match_the_openapi_schema(api, schema, template, path):
+    response = api.get(path)
+    assert response.status_code == 200
+    assert [error.message for error in validator(schema, template).iter_errors(response.json())] == []
 
 
-def test_reports_without_field_values_are_too(sandbox, api, schema):
+def test_reports_without_field_values_match_the_openapi_schema(sandbox, api, schema):
     sandbox.options(list_field_values=False)
     page = api.get("reports").json()
     assert not any("field_values" in row for row in page["items"])
@@ -51,25 +51,25 @@ def test_reports_without_field_values_are_too(sandbox, api, schema):
     assert api.get("reports/1010").json()["field_values"]
 
 
-def test_a_created_request_is_what_the_served_schema_says(api, schema):
+def test_a_created_request_matches_the_openapi_schema(api, schema):
     body = {"report_template": "vsme", "organization_name": "Neu GmbH", "user_email": "a@neu.example"}
-    answer = api.post("report-requests", json=body)
-    assert answer.status_code == 201
-    assert list(validator(schema, "report-requests", "post", "201").iter_errors(answer.json())) == []
+    response = api.post("report-requests", json=body)
+    assert response.status_code == 201
+    assert list(validator(schema, "report-requests", "post", "201").iter_errors(response.json())) == []
     asked = schema["components"]["schemas"]["NewReportRequest"]
     assert set(asked["required"]) == set(body)
 
 
 @pytest.mark.parametrize("path", ["reports/5", "reports/99999999", "organizations/0", "report-templates/9/sections"])
-def test_what_is_not_there(api, path):
-    answer = api.get(path)
-    assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+def test_a_missing_record_returns_404(api, path):
+    response = api.get(path)
+    assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
 
 
-def test_a_wrong_parameter_is_refused_as_ninja_does(api):
-    answer = api.get("reports?limit=0")
-    assert answer.status_code == 422
-    assert answer.json()["detail"][0]["loc"] == ["query", "limit"]
+def test_an_invalid_parameter_returns_422(api):
+    response = api.get("reports?limit=0")
+    assert response.status_code == 422
+    assert response.json()["detail"][0]["loc"] == ["query", "limit"]
 
 
 def test_the_vsme_template(api):
@@ -112,7 +112,7 @@ def number(text: str | None) -> Decimal | None:
         return None
 
 
-def test_submitted_reports_are_full_and_their_numbers_fit_together(api):
+def test_submitted_reports_are_complete_and_consistent(api):
     keys = field_keys(api)
     checked = 0
     for report in api.rows("reports?status=submitted&report_template=vsme"):
@@ -131,7 +131,7 @@ def test_submitted_reports_are_full_and_their_numbers_fit_together(api):
     assert checked > 50
 
 
-def test_ids_of_values_are_unique_and_instances_are_told_apart(api):
+def test_value_ids_and_instances_are_unique(api):
     ids: Counter[int] = Counter()
     repeated = 0
     for report in api.rows("reports"):
@@ -143,7 +143,7 @@ def test_ids_of_values_are_unique_and_instances_are_told_apart(api):
     assert repeated > 50
 
 
-def test_edge_cases_are_there_and_rare(api):
+def test_edge_cases_exist_and_are_rare(api):
     reports = api.rows("reports")
     values = [value for report in reports for value in report["field_values"]]
     shares = {
@@ -178,7 +178,7 @@ def test_organizations(api):
     assert any("employee_size_class" in each for each in organizations)
 
 
-def test_equal_seeds_give_equal_data_and_clients(sandbox, api, sandbox_factory, api_of):
+def test_equal_seeds_produce_equal_data_and_clients(sandbox, api, sandbox_factory, api_of):
     same, other = sandbox_factory(reports=200, seed=1), sandbox_factory(reports=200, seed=2)
     assert (same.client_id, same.client_secret) == (sandbox.client_id, sandbox.client_secret)
     assert other.client_secret != sandbox.client_secret
@@ -187,14 +187,14 @@ def test_equal_seeds_give_equal_data_and_clients(sandbox, api, sandbox_factory, 
         assert api_of(other).get(path).content != api.get(path).content
 
 
-def test_what_was_read_before_does_not_matter(sandbox, api, api_of):
+def test_data_does_not_depend_on_the_order_of_requests(sandbox, api, api_of):
     late_first = [api.get(f"reports?limit=50&offset={offset}").content for offset in (150, 0)]
     sandbox.reset()
     again = api_of(sandbox)
     assert [again.get(f"reports?limit=50&offset={offset}").content for offset in (0, 150)] == late_first[::-1]
 
 
-def test_records_are_made_when_they_are_asked_for(sandbox_factory, api_of):
+def test_reports_are_generated_when_first_read(sandbox_factory, api_of):
     sandbox = sandbox_factory(reports=20_000)
     assert sandbox.state()["reports_made"] == 0
     page = api_of(sandbox).get("reports?limit=100&offset=12000").json()
@@ -225,9 +225,9 @@ def test_filters_of_reports(api, name, get):
     rows = api.rows("reports")
     wanted = get(rows[0])
     expected = [row["id"] for row in rows if row["organization"] and get(row) == wanted]
-    found = [row["id"] for row in api.rows(f"reports?{name}={wanted}") if row["organization"]]
-    assert found == expected
-    assert found
+    ids = [row["id"] for row in api.rows(f"reports?{name}={wanted}") if row["organization"]]
+    assert ids == expected
+    assert ids
 
 
 def test_filters_of_requests(api):

@@ -1,4 +1,4 @@
-"""Every fault, as a client sees it on the wire."""
+"""Effect of every fault on a client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import requests
 
 
 def raw_answer(sandbox, path: str, token: str) -> bytes:
-    """Send a GET by hand and read until the connection ends; a reset raises."""
+    """Send a GET request over a socket and read until the connection is closed. A reset raises an error."""
     parts = urlsplit(sandbox.base_url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: {token}\r\nConnection: close\r\n\r\n"
@@ -31,7 +31,7 @@ def test_answer_with_status_headers_and_body(sandbox, api):
         "answer", path="reports$", status=429, headers={"Retry-After": "7"}, body='{"detail": "slow"}', times=2
     )
     answers = [api.get("reports?limit=1") for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [429, 429, 200]
+    assert [response.status_code for response in answers] == [429, 429, 200]
     assert answers[0].headers["Retry-After"] == "7"
     assert answers[0].json() == {"detail": "slow"}
     assert [call["status"] for call in sandbox.state()["log"][1:]] == [429, 429, 200]
@@ -41,10 +41,14 @@ def test_html_page_with_200_and_redirect(sandbox, api):
     page = {"headers": {"Content-Type": "text/html"}, "body": "<html>Login</html>", "times": 1}
     sandbox.fault("answer", path="reports$", status=200, **page)
     sandbox.fault("answer", path="reports$", status=302, headers={"Location": "https://elsewhere.example/"}, times=1)
-    answer = api.get("reports")
-    assert (answer.status_code, answer.headers["Content-Type"], answer.text) == (200, "text/html", "<html>Login</html>")
-    answer = api.get("reports", allow_redirects=False)
-    assert (answer.status_code, answer.headers["Location"]) == (302, "https://elsewhere.example/")
+    response = api.get("reports")
+    assert (response.status_code, response.headers["Content-Type"], response.text) == (
+        200,
+        "text/html",
+        "<html>Login</html>",
+    )
+    response = api.get("reports", allow_redirects=False)
+    assert (response.status_code, response.headers["Location"]) == (302, "https://elsewhere.example/")
 
 
 def test_method_path_after_and_the_token_endpoint(sandbox, api, fetch_token):
@@ -80,7 +84,7 @@ def test_reset(sandbox, api, carried_out):
     assert state["log"][-1]["status"] is None
 
 
-def test_reset_is_a_reset_on_the_wire(sandbox, api):
+def test_reset_sends_a_tcp_reset(sandbox, api):
     sandbox.fault("reset", path="reports$")
     with pytest.raises(ConnectionResetError):
         raw_answer(sandbox, "/api/v1/reports", api.headers["Authorization"])
@@ -100,13 +104,13 @@ def test_truncated_body(sandbox, api):
 
 def test_truncated_json(sandbox, api):
     sandbox.fault("cut_json", path="organizations$")
-    answer = api.get("organizations")
-    assert answer.status_code == 200
+    response = api.get("organizations")
+    assert response.status_code == 200
     with pytest.raises(ValueError):
-        answer.json()
+        response.json()
 
 
-def test_hang_ends_when_the_client_leaves_or_faults_are_cleared(sandbox, api):
+def test_hang_ends_when_the_client_disconnects_or_faults_are_cleared(sandbox, api):
     sandbox.fault("hang", path="organizations$")
     with pytest.raises(requests.ReadTimeout):
         api.get("organizations", timeout=0.5)
@@ -131,7 +135,7 @@ def test_hang_ends_when_the_client_leaves_or_faults_are_cleared(sandbox, api):
     assert sandbox.state()["in_flight"] == 0
 
 
-def test_delay_comes_before_the_answer_and_before_other_faults(sandbox, api):
+def test_delay_is_applied_before_the_response_and_other_faults(sandbox, api):
     sandbox.fault("delay", path="organizations$", seconds=0.6)
     sandbox.fault("answer", path="organizations$", status=502, after=1)
     with pytest.raises(requests.ReadTimeout):
@@ -139,13 +143,13 @@ def test_delay_comes_before_the_answer_and_before_other_faults(sandbox, api):
     assert api.get("organizations").status_code == 502
 
 
-def test_drip_comes_piece_by_piece(sandbox, api):
+def test_drip_sends_the_body_in_pieces(sandbox, api):
     whole = api.get("organizations?limit=20").content
     sandbox.fault("drip", path="organizations$", pieces=4, seconds=0.3)
-    # No pause is as long as this timeout; all together are.
-    answer = api.get("organizations?limit=20", timeout=1, stream=True)
+    # Each pause is shorter than the timeout, but their sum is longer.
+    response = api.get("organizations?limit=20", timeout=1, stream=True)
     pieces = []
-    while piece := answer.raw.read1(65536):
+    while piece := response.raw.read1(65536):
         pieces.append(piece)
     assert len(pieces) >= 3
     assert b"".join(pieces) == whole
@@ -153,15 +157,15 @@ def test_drip_comes_piece_by_piece(sandbox, api):
 
 def test_big_page(sandbox, api):
     sandbox.fault("big", path="organizations$", size=3_000_000)
-    answer = api.get("organizations")
-    assert len(answer.content) == 3_000_000
-    assert json.loads(answer.content)["count"] == 1
+    response = api.get("organizations")
+    assert len(response.content) == 3_000_000
+    assert json.loads(response.content)["count"] == 1
 
 
-def test_big_page_is_100_mb_by_itself(sandbox, api):
+def test_big_page_is_100_mb_by_default(sandbox, api):
     sandbox.fault("big", path="organizations$")
-    with api.get("organizations", stream=True) as answer:
-        assert answer.headers["Content-Length"] == str(100 * 1024 * 1024)
+    with api.get("organizations", stream=True) as response:
+        assert response.headers["Content-Length"] == str(100 * 1024 * 1024)
 
 
 def test_page_faults(sandbox, api):
@@ -184,15 +188,15 @@ def test_next_link_to_another_origin(sandbox, api):
     )
 
 
-def test_a_fault_that_makes_no_sense_is_refused(sandbox):
+def test_an_invalid_fault_is_rejected(sandbox):
     with pytest.raises(RuntimeError, match="'answer', 'reset', 'hang'"):
         sandbox.fault("explode")
     with pytest.raises(RuntimeError, match="not a regular expression"):
         sandbox.fault("reset", path="(")
 
 
-def test_control_is_not_for_other_origins(sandbox):
-    # DNS rebinding: a page of another name whose address was pointed here.
+def test_control_api_rejects_other_origins(sandbox):
+    # DNS rebinding: another host name resolves to the loopback address.
     parts = urlsplit(sandbox.base_url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
     connection.request("GET", "/sandbox/state", headers={"Host": "evil.example"})
@@ -200,7 +204,7 @@ def test_control_is_not_for_other_origins(sandbox):
     connection.close()
 
 
-def test_a_client_that_leaves_with_a_reset_harms_nobody(sandbox, api):
+def test_a_client_reset_does_not_affect_other_requests(sandbox, api):
     parts = urlsplit(sandbox.base_url)
     with socket.create_connection((parts.hostname, parts.port)) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,4 +1,4 @@
-"""The token endpoint behaves as RFC 6749 and django-oauth-toolkit say."""
+"""The token endpoint behaves like RFC 6749 and django-oauth-toolkit."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import pytest
 import requests
 
 
-def test_token_as_the_platforms_page_shows_it(sandbox, fetch_token):
-    answer = fetch_token(sandbox)
-    assert answer.status_code == 200
-    token = answer.json()
+def test_token_response_matches_the_platform_documentation(sandbox, fetch_token):
+    response = fetch_token(sandbox)
+    assert response.status_code == 200
+    token = response.json()
     assert token.pop("access_token")
     assert token == {"expires_in": 3600, "token_type": "Bearer", "scope": "read write"}
 
 
 def test_credentials_in_the_body(sandbox):
     form = {"grant_type": "client_credentials", "client_id": sandbox.client_id, "client_secret": sandbox.client_secret}
-    answer = requests.post(f"{sandbox.base_url}/o/token/", data=form, timeout=10)
-    assert answer.status_code == 200
+    response = requests.post(f"{sandbox.base_url}/o/token/", data=form, timeout=10)
+    assert response.status_code == 200
     assert sandbox.state()["token_requests"] == {"total": 1, "by_client": {sandbox.client_id: 1}}
 
 
@@ -32,9 +32,9 @@ def test_credentials_in_the_body(sandbox):
         ({"scope": "everything"}, 400, "invalid_scope"),
     ],
 )
-def test_refusals(sandbox, fetch_token, changes, status, error):
-    answer = fetch_token(sandbox, **changes)
-    assert (answer.status_code, answer.json()["error"]) == (status, error)
+def test_rejected_token_requests(sandbox, fetch_token, changes, status, error):
+    response = fetch_token(sandbox, **changes)
+    assert (response.status_code, response.json()["error"]) == (status, error)
     state = sandbox.state()
     assert (state["token_requests"]["total"], state["tokens_issued"]) == (1, 0)
 
@@ -50,14 +50,14 @@ def test_counts_by_client(sandbox, fetch_token):
     assert state["tokens_issued"] == 3
 
 
-def test_bearer_token_is_asked_for(sandbox, api):
+def test_bearer_token_is_required(sandbox, api):
     assert api.get("reports").status_code == 200
     for headers in ({}, {"Authorization": "Bearer made-up"}, {"Authorization": "Basic abc"}):
-        answer = requests.get(f"{sandbox.base_url}/api/v1/reports", headers=headers, timeout=10)
-        assert (answer.status_code, answer.json()) == (401, {"detail": "Unauthorized"})
+        response = requests.get(f"{sandbox.base_url}/api/v1/reports", headers=headers, timeout=10)
+        assert (response.status_code, response.json()) == (401, {"detail": "Unauthorized"})
 
 
-def test_tokens_expire_by_the_clock(sandbox, api):
+def test_tokens_expire_when_the_clock_is_advanced(sandbox, api):
     sandbox.turn_clock(3590)
     assert api.get("reports?limit=1").status_code == 200
     sandbox.turn_clock(20)
@@ -110,13 +110,13 @@ def test_forty_clients_at_once(sandbox, fetch_token):
     """Tokens are fetched and checked in parallel without a locked database."""
 
     def call(_: int) -> tuple[int, int]:
-        answer = fetch_token(sandbox)
-        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        return answer.status_code, requests.get(
+        response = fetch_token(sandbox)
+        headers = {"Authorization": f"Bearer {response.json()['access_token']}"}
+        return response.status_code, requests.get(
             f"{sandbox.base_url}/api/v1/reports/1010", headers=headers, timeout=60
         ).status_code
 
-    # So that they meet.
+    # Make the requests overlap.
     sandbox.fault("delay", seconds=0.5)
     with ThreadPoolExecutor(40) as pool:
         assert set(pool.map(call, range(40))) == {(200, 200)}

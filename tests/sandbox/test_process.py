@@ -1,4 +1,4 @@
-"""The process: what it prints, that it ends with its parent and on a signal, what it says when it cannot start."""
+"""The process: output, exit with its parent or on a signal, and errors at the start."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ time.sleep(60)
 """
 
 
-def gone(pid: int) -> bool:
-    """Wait until a process that is not our child has ended."""
+def wait_until_exited(pid: int) -> bool:
+    """Wait until a process that is not a child process has ended, and return whether it has."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
@@ -54,7 +54,7 @@ def state(pid: int) -> str:
     return subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()[:1]
 
 
-def test_what_it_prints_is_a_connection_that_works_in_a_shell():
+def test_the_printed_connection_works_in_a_shell():
     command = [*COMMAND, "--port", "0", "--reports", "3", "--seed", "5", "--clients", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -63,7 +63,7 @@ def test_what_it_prints_is_a_connection_that_works_in_a_shell():
                 lines.append(process.stdout.readline())
                 assert lines[-1]
             ready = lines[-1]
-            said = subprocess.run(
+            completed = subprocess.run(
                 [
                     "sh",
                     "-c",
@@ -73,7 +73,7 @@ def test_what_it_prints_is_a_connection_that_works_in_a_shell():
                 text=True,
                 check=True,
             )
-            connection = json.loads(said.stdout)
+            connection = json.loads(completed.stdout)
             text = "".join(lines)
             for value in (connection["host"], connection["login"], connection["password"]):
                 assert re.search(rf"^(Base URL|Client ID|Client secret) +{re.escape(value)}$", text, re.MULTILINE)
@@ -96,27 +96,27 @@ def test_it_listens_on_loopback_only(sandbox):
 
 @pytest.mark.parametrize("started_from", ["main", "thread"])
 def test_it_ends_when_its_parent_is_killed(started_from):
-    """Also when a thread started it: it must outlive that thread, not the process."""
+    """The sandbox exits with its parent process, but not with the thread that started it."""
     command = [sys.executable, "-c", PARENT, started_from]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         pid, base_url = parent.stdout.readline().split()
         assert requests.get(f"{base_url}/sandbox/state", timeout=10).status_code == 200
         parent.kill()
-    assert gone(int(pid))
+    assert wait_until_exited(int(pid))
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{base_url}/sandbox/state", timeout=10)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_on_a_signal_though_answers_hang(sandbox_factory, fetch_token, number):
+def test_it_ends_on_a_signal_while_requests_hang(sandbox_factory, fetch_token, number):
     sandbox = sandbox_factory(reports=1)
     sandbox.fault("hang", path="^/o/token/$")
 
-    def call_in_vain() -> None:
+    def call_and_lose_connection() -> None:
         with pytest.raises(requests.ConnectionError):
             fetch_token(sandbox)
 
-    calls = [threading.Thread(target=call_in_vain) for _ in range(3)]
+    calls = [threading.Thread(target=call_and_lose_connection) for _ in range(3)]
     for call in calls:
         call.start()
     deadline = time.monotonic() + 20
@@ -129,7 +129,7 @@ def test_it_ends_on_a_signal_though_answers_hang(sandbox_factory, fetch_token, n
     assert state(sandbox.pid) in ("", "Z")
 
 
-def test_a_taken_port():
+def test_a_port_in_use():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -141,14 +141,14 @@ def test_a_taken_port():
 @pytest.mark.parametrize(
     "arguments", [["--port", "70000"], ["--clients", "0"], ["--reports", "many"], ["--tls-cert", "x"]]
 )
-def test_wrong_arguments(arguments):
+def test_invalid_arguments(arguments):
     done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
     assert done.returncode == 2
     assert arguments[0] in done.stderr
 
 
 def test_the_extra_is_not_installed(tmp_path):
-    """As a machine without Django: its name is found nowhere."""
+    """Simulate a machine without Django."""
     code = (
         "import importlib.util, runpy, sys\n"
         "find = importlib.util.find_spec\n"
@@ -189,7 +189,7 @@ def test_https(tmp_path, sandbox_factory, api_of, monkeypatch):
         api.get("reports")
 
 
-def test_swagger_pages_need_no_internet(sandbox):
+def test_swagger_pages_work_without_internet(sandbox):
     for page in ("api/v1/docs", "sandbox/docs"):
         html = requests.get(f"{sandbox.base_url}/{page}", timeout=10)
         assert html.status_code == 200
@@ -199,6 +199,6 @@ def test_swagger_pages_need_no_internet(sandbox):
             assert requests.get(sandbox.base_url + file, timeout=10).status_code == 200, file
 
 
-def test_nothing_went_wrong_inside(sandbox, api):
+def test_no_errors_on_stderr(sandbox, api):
     api.get("reports")
     assert sandbox.errors() == ""

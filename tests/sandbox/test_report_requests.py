@@ -1,4 +1,4 @@
-"""The writing side, as a platform checks it: 422 with place and reason, 409 for what is closed, all or nothing."""
+"""Validation of write requests: 422 with location and message, 409 for closed reports, no partial changes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ DAY = 86400
 
 @pytest.fixture
 def fields(api):
-    """Field types of the template vsme by the end of their keys."""
+    """Field types of the template vsme by key without prefix."""
     sections = api.rows("report-templates/1/sections")
     return {each["key"].removeprefix("esg.vsme."): each for section in sections for each in section["field_types"]}
 
 
 @pytest.fixture
 def requested(api):
-    """A report that nobody has begun."""
+    """ID of a report that is not started."""
     return next(row["id"] for row in api.rows("reports?status=requested&report_template=vsme"))
 
 
 @pytest.mark.parametrize(
-    ("field", "change", "place"),
+    ("field", "change", "location"),
     [
         ("b1.turnover", {"value": "1.234,56"}, "value"),
         ("b1.turnover", {"value": "-1"}, "value"),
@@ -45,13 +45,13 @@ def requested(api):
         ("b1_sites.name", {"value": "Werk"}, "instance_id"),
     ],
 )
-def test_a_value_that_is_refused_and_all_with_it(api, fields, requested, field, change, place):
+def test_an_invalid_value_rejects_all_changes(api, fields, requested, field, change, location):
     good = {"field_type": fields["b1.country_of_operations"]["id"], "value": "DE"}
     changes = [good, {"field_type": fields[field]["id"]} | change]
-    answer = api.patch(f"reports/{requested}", json={"field_values": changes})
-    assert answer.status_code == 422
-    ((*_, name, number, part),) = (fault["loc"] for fault in answer.json()["detail"])
-    assert (name, number, part) == ("field_values", 1, place)
+    response = api.patch(f"reports/{requested}", json={"field_values": changes})
+    assert response.status_code == 422
+    ((*_, name, number, part),) = (fault["loc"] for fault in response.json()["detail"])
+    assert (name, number, part) == ("field_values", 1, location)
     assert api.get(f"reports/{requested}").json()["field_values"] == []
 
 
@@ -67,7 +67,7 @@ def test_a_value_that_is_refused_and_all_with_it(api, fields, requested, field, 
         ("b1.turnover", None, None),
     ],
 )
-def test_a_value_that_is_taken(api, fields, requested, field, value, stored):
+def test_a_valid_value_is_stored(api, fields, requested, field, value, stored):
     change = {"field_type": fields[field]["id"], "value": value}
     (written,) = api.patch(f"reports/{requested}", json={"field_values": [change]}).json()["field_values"]
     assert (written["value"], written["value_complex"], written["valid"]) == (value, stored, True)
@@ -78,8 +78,8 @@ def test_attachments(sandbox, api, fields, requested):
     values = api.patch(f"reports/{requested}", json={"field_values": [turnover, fte]}).json()["field_values"]
     first, second = (f"reports/{requested}/field-values/{value['id']}/attachment" for value in values)
     for content in (b"old", b"%PDF-1.7"):
-        answer = api.post(first, files={"file": ("turnover.pdf", content)})
-    attachment = answer.json()["attachment"]
+        response = api.post(first, files={"file": ("turnover.pdf", content)})
+    attachment = response.json()["attachment"]
     assert attachment == {
         "name": "turnover.pdf",
         "url": f"/media/{values[0]['id']}/turnover.pdf",
@@ -92,11 +92,11 @@ def test_attachments(sandbox, api, fields, requested):
     assert api.post(first.replace(str(values[0]["id"]), "1"), files={"file": ("a.pdf", b"x")}).status_code == 404
 
 
-def test_submitted_once_and_only_when_it_is_complete(sandbox, api, api_of):
+def test_a_report_is_submitted_once_and_only_if_complete(sandbox, api, api_of):
     (report_id,) = {row["id"] for row in api.rows("reports?status=requested&report_template=2")[:1]}
-    answer = api.post(f"reports/{report_id}/submit")
-    assert answer.status_code == 422
-    assert [fault["loc"][-1] for fault in answer.json()["detail"]] == [
+    response = api.post(f"reports/{report_id}/submit")
+    assert response.status_code == 422
+    assert [fault["loc"][-1] for fault in response.json()["detail"]] == [
         "esg.supplier.company.nace_code",
         "esg.supplier.company.employees",
         "esg.supplier.climate.energy_total",
@@ -108,13 +108,13 @@ def test_submitted_once_and_only_when_it_is_complete(sandbox, api, api_of):
     submitted = api.post(f"reports/{report_id}/submit").json()
     assert (submitted["status"], submitted["progress"]) == ("submitted", 100)
     assert submitted["submitted_at"]
-    # What the provider wrote and nothing that the seed would make up, now and later.
+    # The report contains only the written values, also after the clock is advanced.
     assert [value["value"] for value in submitted["field_values"]] == list(texts.values())
     sandbox.turn_clock(60 * DAY)
     assert api_of(sandbox).get(f"reports/{report_id}").json() == submitted
 
 
-def test_what_was_submitted_stays_so(sandbox, api, api_of):
+def test_a_submitted_report_does_not_change(sandbox, api, api_of):
     (report_id, *_) = (row["id"] for row in api.rows("reports?status=submitted"))
     before = api.get(f"reports/{report_id}").json()
     assert api.post(f"reports/{report_id}/submit").status_code == 409
@@ -130,7 +130,7 @@ def test_a_declined_report_is_closed(api, call):
 
 
 class TestRequests:
-    def test_a_second_one_with_its_key_where_the_platform_refuses_that(self, sandbox, api):
+    def test_a_duplicate_is_rejected_with_unique_requests(self, sandbox, api):
         sandbox.options(unique_requests=True)
         named = NEW | {"customer_identifier": "K-1", "reason": "2026"}
         statuses = [
@@ -149,10 +149,10 @@ class TestRequests:
             ("submission_date", "1.5."),
         ],
     )
-    def test_closed_lists_and_forms(self, sandbox, api, field, value):
-        answer = api.post("report-requests", json=NEW | {field: value})
-        assert answer.status_code == 422
-        assert field in answer.json()["detail"][0]["loc"]
+    def test_invalid_choices_and_formats(self, sandbox, api, field, value):
+        response = api.post("report-requests", json=NEW | {field: value})
+        assert response.status_code == 422
+        assert field in response.json()["detail"][0]["loc"]
         assert sandbox.state()["emails"] == []
 
     def test_an_email_after_the_risk_check(self, sandbox, api):
@@ -161,7 +161,7 @@ class TestRequests:
         sandbox.turn_clock(DAY)
         assert [email["to"] for email in sandbox.state()["emails"]] == ["anna@neu.example"]
 
-    def test_a_reset_forgets_their_answers(self, sandbox, api, api_of):
+    def test_a_reset_removes_their_values(self, sandbox, api, api_of):
         for _ in range(10):
             api.post("report-requests", json=NEW)
         sandbox.turn_clock(60 * DAY)
@@ -172,7 +172,7 @@ class TestRequests:
             inserted = sandbox.insert_report("end")
             assert later.get(f"reports/{inserted['id']}").json() == inserted
 
-    def test_reports_that_were_asked_for_come_in_as_the_clock_is_turned(self, sandbox, api, api_of):
+    def test_requested_reports_change_status_when_the_clock_is_advanced(self, sandbox, api, api_of):
         for number in range(40):
             api.post("report-requests", json=NEW | {"customer_identifier": f"N-{number}"})
         ids = {row["id"] for row in api.rows("reports") if (row["customer_identifier"] or "").startswith("N-")}
