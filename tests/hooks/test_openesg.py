@@ -239,7 +239,7 @@ CASES = {
     "404 for data": (
         {"extra": {"api_path": "/api/v7"}},
         None,
-        ["not openESG's API", "/api/v7/", "Check Base URL and API path"],
+        ["not the openESG API", "/api/v7/", "Check Base URL and API path"],
     ),
     "401 with a new token": ({}, answer(401, TEMPLATES), ["refuses a token that it has just given out"]),
     "403": ({}, answer(403, TEMPLATES, '{"detail": "No role"}'), ["HTTP 403: No role"]),

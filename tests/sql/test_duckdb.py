@@ -73,7 +73,7 @@ def test_tables_have_types_keys_and_comments(write, query, pull, rows, database)
     [(comment,)] = query(
         "SELECT comment FROM duckdb_columns() WHERE table_name = 'reports' AND column_name = 'progress'"
     )
-    assert comment == "How much of the report is filled. [%]"
+    assert comment == SCHEMAS["reports"].field("progress").metadata[b"description"].decode() + " [%]"
     assert query("SELECT value_decimal, value_complex ->> 'a' FROM field_values LIMIT 1") == [(Decimal("1.5"), 'b"c')]
 
 

@@ -56,7 +56,7 @@ def test_comments(write, database, pull):
     ]
     sql = f"SELECT attname, col_description({relation}, attnum) FROM pg_attribute WHERE attrelid = {relation}"
     comments = dict(database.query(sql))
-    assert comments["progress"] == "How much of the report is filled. [%]"
+    assert comments["progress"] == SCHEMAS["reports"].field("progress").metadata[b"description"].decode() + " [%]"
     database.query("ALTER TABLE reports DROP COLUMN progress")
     write(pull(range(1)))
     assert dict(database.query(sql))["progress"] == comments["progress"]

@@ -302,7 +302,7 @@ def test_a_selection_without_reports_has_all_tables(sandbox, client_for):
         (["vsme", "supplier-basics"], "templates: vsme, supplier-basics given; shape 'wide'"),
         (
             ["vsm"],
-            "Template 'vsm': the platform has none of that key or id. It has: vsme, supplier-basics. Did you mean",
+            "templates: 'vsm' given, which is not a key or id of a template; the platform has: vsme, supplier-basics. Did you",
         ),
     ],
 )

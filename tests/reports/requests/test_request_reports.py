@@ -88,7 +88,7 @@ def test_only_what_is_new_is_asked(sandbox, ask, rows, written_to):
     ask(rows(3))
     assert outcomes(ask(rows(5))) == ["existing"] * 3 + ["created"] * 2
     assert outcomes(ask(rows(5, reason="2027"))) == ["created"] * 5
-    assert outcomes(ask(rows(5, template="1"))) == ["existing"] * 5
+    assert outcomes(ask(rows(5, report_template="1"))) == ["existing"] * 5
     assert set(written_to(sandbox).values()) == {2}
 
 

@@ -53,7 +53,7 @@ def test_the_lists_in_the_xcom_are_capped(report_id, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"field_values": "{'a': 1}"}, "field_values: .* A template renders to text"),
+        ({"field_values": "{'a': 1}"}, r"field_values: .* Pass the output of the other task itself"),
         ({"field_values": 5}, "field_values: 5 given; allowed: a dict of values by field key"),
         ({"submit": "yes"}, "submit: 'yes' given; allowed: True or False"),
     ],
@@ -65,7 +65,7 @@ def test_parameters_are_checked_in_the_dag_file(arguments, said):
 
 @pytest.mark.parametrize("nothing", [None, "", "None"])
 def test_a_template_that_found_no_report(nothing):
-    with pytest.raises(OpenESGConfigError, match=r"report_id: .* A template may have found nothing"):
+    with pytest.raises(OpenESGConfigError, match=r"report_id: .* Check whether a Jinja template rendered nothing"):
         fill(nothing, {})
 
 
