@@ -31,8 +31,8 @@ class CredentialCache(Protocol):
 def open_cache(kind: str = "disk", directory: str | None = None) -> CredentialCache:
     """Return the cache that ``[openesg] credential_cache`` names.
 
-    :param kind: ``disk``: one token per worker and hour, whatever the number of processes; ``memory``: one per
-        process; ``off``: one per session.
+    :param kind: ``disk``: one token per worker and hour, for all its processes; ``memory``: one per process;
+        ``off``: one per session.
     :param directory: directory of the files; ``None``: in the user's runtime directory or the temporary directory.
     :raises OpenESGConfigError: if ``kind`` is another value.
     """

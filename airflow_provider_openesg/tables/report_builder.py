@@ -116,7 +116,7 @@ class ReportBuilder:
         return {each for row in rows if row.field_values if (each := template_of(row, "reports")) is not None}
 
     def is_complete(self, report: Any) -> bool:
-        """Return whether a report needs no request of its own."""
+        """Return whether a report is complete, so that no further request is needed."""
         return not self._with_values or (report.field_values is not UNSET and report.field_values is not None)
 
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.parameters import check_templates
 from airflow_provider_openesg.tables.layout import Table
 from airflow_provider_openesg.tables.read import iter_tables
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS, TEXT
@@ -29,7 +30,7 @@ from airflow_provider_openesg.tables.template import repeating_sections
 from airflow_provider_openesg.tables.typed_values import TYPED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from airflow_provider_openesg.client.client import OpenESGClient
@@ -145,18 +146,13 @@ class Wide:
         self._tables = {name: table for name, table in self._tables.items() if table.shown or table is main}
 
     @classmethod
-    def of_template(cls, client: OpenESGClient, templates: Iterable[str | int] | None) -> Wide:
+    def of_template(cls, client: OpenESGClient, templates: Collection[str | int] | None) -> Wide:
         """Read the sections and field types of a template.
 
-        :param templates: id or key of exactly one.
-        :raises OpenESGConfigError: none or several, or one that the platform does not have.
+        :param templates: list of one template id or key.
+        :raises OpenESGConfigError: if it is not exactly one, or if the platform does not have it.
         """
-        given = [templates] if isinstance(templates, str) else list(templates or ())
-        if len(given) != 1:
-            raise OpenESGConfigError(
-                f"templates: {', '.join(map(str, given)) or 'none'} given; shape 'wide' makes columns of the field keys"
-                " of one template. Name exactly one, such as ['vsme'], and pull others by tasks of their own."
-            )
+        given = check_templates(templates, shape="wide")
         rows: dict[str, list[Any]] = defaultdict(list)
         for table, batch in iter_tables(client, ["report_templates", "sections", "field_types"], templates=given):
             rows[table] += batch.to_pylist()

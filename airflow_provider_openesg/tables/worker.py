@@ -1,7 +1,6 @@
-"""A worker process that decodes the pages of a long list, so that a pull uses two CPUs.
+"""A worker process that decodes the pages of a long list, so that a pull uses two CPUs, as decoding holds the GIL.
 
-Decoding holds Python's interpreter lock, so threads cannot run it in parallel. The task process makes all requests and
-sends page bodies; the worker process returns record batches. It has no credentials, makes no request and logs nothing.
+The task process makes all requests and sends page bodies. The worker returns batches; it has no credentials and no log.
 """
 
 from __future__ import annotations
@@ -34,12 +33,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CODE = f"from {__name__} import main; main()"
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")  # others of Airflow hold secrets
 
 
 class Worker:
-    """A :class:`DecodedPages` in a process of its own, which starts at once.
+    """Run :class:`DecodedPages` in a process, which is started at once.
 
     :param selection, summary: get the counts of the rows.
     :raises OSError: if the process cannot be started.
@@ -52,7 +50,7 @@ class Worker:
         self._connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter
-                [sys.executable, "-IB" if sys.dont_write_bytecode else "-I", "-c", _CODE, str(theirs.fileno())],
+                [sys.executable, "-I", "-c", f"from {__name__} import main; main()", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # output of a library belongs in the task's log
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
@@ -67,10 +65,8 @@ class Worker:
                 self._ready = bool(_receive(self._connection))
             except (EOFError, OSError):
                 self._ready = False
-                log.warning(
-                    "The worker process did not start (exit status %d): the task decodes all pages.",
-                    self._process.wait(),
-                )
+                message = "The worker process did not start (exit status %d): the task decodes all pages."
+                log.warning(message, self._process.wait())
         return bool(self._ready)
 
     def page(self, body: bytes, templates: Sequence[str] | None) -> DecodedPage:
@@ -89,7 +85,7 @@ class Worker:
         return batches
 
     def close(self) -> None:
-        """End the process. Another thread may still be receiving, so the connection is closed with this object."""
+        """End the process. The connection is closed with this object, as a thread may still be receiving."""
         self._process.kill()
         self._process.wait()
 
@@ -106,8 +102,8 @@ class Worker:
             reply = _receive(self._connection)
         except (EOFError, OSError):
             raise OpenESGError(
-                f"The worker process, which decodes the pages, was ended (exit status {self._process.wait()}). -9"
-                " mostly means that memory was exhausted: see the system log. Nothing of this run counts; run it again."
+                f"The worker process that decodes pages was ended (exit status {self._process.wait()}). -9 mostly"
+                " means that memory was exhausted: see the system log. Nothing of this run counts; run it again."
             ) from None
         if isinstance(reply, Exception):
             raise reply
@@ -140,7 +136,7 @@ def main() -> None:
 
 
 def _send(connection: Connection, message: Any) -> None:
-    """Send an object, and page bodies and Arrow buffers in it without a copy."""
+    """Send an object; page bodies and Arrow buffers in it are not copied."""
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
     with suppress(OSError):  # the other process has ended: receiving raises the error

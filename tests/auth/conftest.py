@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Job:
-    """A program that forks ``processes`` children, each with a session of its own on one token cache.
+    """A program that forks ``processes`` children, each with its own session and a common token cache.
 
     :param calls_before_ready: each child makes so many calls, waits for :meth:`release`, and makes one more. ``None``:
         one call each, one child after the other.

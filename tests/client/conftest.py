@@ -42,7 +42,7 @@ Step = Callable[["Handler"], None]
 
 
 class Wire(http.server.ThreadingHTTPServer):
-    """Gives out tokens ``token-1``, ``token-2``, …, takes those that are not revoked, and follows its script."""
+    """A server that issues ``token-1``, ``token-2``, …, accepts tokens that are not revoked, and follows a script."""
 
     daemon_threads = True
     request_queue_size = 128

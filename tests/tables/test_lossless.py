@@ -111,7 +111,7 @@ pages = st.lists(record(REPORT_COLUMNS, field_values=values), min_size=1, max_si
 
 
 def assert_kept(sent: dict[str, Any], row: dict[str, Any], columns: dict[str, str]) -> None:
-    """Every field stands in its column or, as it was sent, in ``extra``; and nothing else does."""
+    """Every field is in its column or, as it was sent, in ``extra``; nothing else is."""
     extra = loads(row["extra"]) if row["extra"] else {}
     for name, value in sent.items():
         if name in extra:

@@ -19,7 +19,7 @@ READABLE = {
     "-3": "-3",
     "+3": "3",
     "1e5": "100000",
-    "1.234": "1.234",  # a point alone is the decimal point
+    "1.234": "1.234",  # only a point: the decimal point
     ".5": "0.5",
     " 12.5 ": "12.5",
     "\u22121.5": "-1.5",

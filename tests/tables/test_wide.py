@@ -85,7 +85,7 @@ def test_columns_by_data_type(wide):
         "esg_trade_code": "string",
         "esg_grosse_m2": "string",
         "field_type_16": "string",
-        "field_status": "string",  # reports have a status of their own
+        "field_status": "string",  # reports have a status too
         "other_values": "string",
     }
     metadata = main.schema.field("esg_amount").metadata
@@ -103,7 +103,7 @@ def test_a_section_with_instances_is_a_table(wide):
     assert [(table.name, table.key, table.owner) for table in wide.tables] == [
         ("t_reports", ("id",), None),
         ("t_sites", ("report_id", "instance_id"), ("t_reports", "report_id")),
-        ("t_machines", ("report_id", "instance_id"), ("t_reports", "report_id")),  # stands in one that has instances
+        ("t_machines", ("report_id", "instance_id"), ("t_reports", "report_id")),  # below a section with instances
     ]
     rows = rows_of(
         wide,
@@ -298,11 +298,11 @@ def test_a_selection_without_reports_has_all_tables(sandbox, client_for):
 @pytest.mark.parametrize(
     ("templates", "said"),
     [
-        (None, "templates: none given; shape 'wide'"),
-        (["vsme", "supplier-basics"], "templates: vsme, supplier-basics given; shape 'wide'"),
+        (None, "templates: None given; with shape='wide', name exactly one"),
+        (["vsme", "supplier-basics"], "with shape='wide', name exactly one"),
         (
             ["vsm"],
-            "templates: 'vsm' given, which is not a key or id of a template; the platform has: vsme, supplier-basics. Did you",
+            "templates: 'vsm' given, which is not a key or id of a template; the platform has: vsme",
         ),
     ],
 )

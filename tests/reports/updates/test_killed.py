@@ -26,7 +26,7 @@ def entries(path):
 
 
 def fill_in_a_child(report_id, path, killed_at):
-    """Update the report in a separate process, which is killed after the response to its request number ``killed_at``."""
+    """Update the report in a separate process, which is killed after its request number ``killed_at``."""
     pid = os.fork()
     if pid:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
