@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_CODE = f"from {__name__} import main; main()"
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")  # others of Airflow hold secrets
 
 
@@ -50,7 +51,7 @@ class Worker:
         self._connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter
-                [sys.executable, "-I", "-c", f"from {__name__} import main; main()", str(theirs.fileno())],
+                [sys.executable, "-I", "-c", _CODE, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # output of a library belongs in the task's log
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
@@ -65,8 +66,9 @@ class Worker:
                 self._ready = bool(_receive(self._connection))
             except (EOFError, OSError):
                 self._ready = False
-                message = "The worker process did not start (exit status %d): the task decodes all pages."
-                log.warning(message, self._process.wait())
+                log.warning(
+                    "The worker process did not start (exit status %d); the task decodes.", self._process.wait()
+                )
         return bool(self._ready)
 
     def page(self, body: bytes, templates: Sequence[str] | None) -> DecodedPage:
