@@ -65,10 +65,8 @@ class Worker:
             try:
                 self._ready = bool(_receive(self._connection))
             except (EOFError, OSError):
-                self._ready = False
-                log.warning(
-                    "The worker process did not start (exit status %d); the task decodes.", self._process.wait()
-                )
+                self._ready, status = False, self._process.wait()
+                log.warning("The worker process did not start (exit status %d); pages are decoded in the task.", status)
         return bool(self._ready)
 
     def page(self, body: bytes, templates: Sequence[str] | None) -> DecodedPage:
