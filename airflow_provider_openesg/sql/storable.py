@@ -22,8 +22,8 @@ def without_nul(batch: pa.RecordBatch) -> pa.RecordBatch:
         texts = batch.column(place)
         hit = pc.fill_null(pc.match_substring(texts, "\0"), fill_value=False)
         log.warning(
-            "Column %s: %d texts hold U+0000, which PostgreSQL refuses. U+FFFD replaces it; column %s has the"
-            " original texts.", field.name, pc.sum(hit).as_py(), EXTRA,
+            "Column %s: %d texts contain U+0000, which PostgreSQL cannot store. It is replaced by U+FFFD; column %s"
+            " has the original texts.", field.name, pc.sum(hit).as_py(), EXTRA,
         )  # fmt: skip
         if EXTRA in batch.schema.names:
             at = batch.schema.get_field_index(EXTRA)

@@ -56,7 +56,7 @@ def test_comments(write, database, pull):
     ]
     sql = f"SELECT attname, col_description({relation}, attnum) FROM pg_attribute WHERE attrelid = {relation}"
     comments = dict(database.query(sql))
-    assert comments["progress"] == "How much of the report is filled. [%]"
+    assert comments["progress"] == "Share of the report that is filled. [%]"
     database.query("ALTER TABLE reports DROP COLUMN progress")
     write(pull(range(1)))
     assert dict(database.query(sql))["progress"] == comments["progress"]
@@ -74,7 +74,7 @@ def test_nul_is_replaced_and_kept_as_it_came(write, database, rows, caplog):
         ("2", "ab", None, '{"y": 2}'),
         ("3", "\ufffdc", None, '{"value": "\\u0000c"}'),
     ]
-    assert "Column value: 2 texts hold U+0000" in caplog.text
+    assert "Column value: 2 texts contain U+0000" in caplog.text
 
 
 def test_a_user_without_the_right_to_create(write, database, pull, monkeypatch):
@@ -83,7 +83,7 @@ def test_a_user_without_the_right_to_create(write, database, pull, monkeypatch):
     try:
         user = {"login": role, "password": role}
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(database.connection | user))
-        with pytest.raises(OpenESGConfigError, match=r"(?s)permission denied for database.*Needed are the rights"):
+        with pytest.raises(OpenESGConfigError, match=r"(?s)permission denied for database.*The user needs the rights"):
             write([])
         database.query(f"CREATE SCHEMA {database.schema}")
         database.query(f"GRANT USAGE ON SCHEMA {database.schema} TO {role}")

@@ -279,10 +279,10 @@ def test_the_driver_of_pypi_has_no_bulk_ingestion(monkeypatch, rows):
 
     recorder = Recorder()
     monkeypatch.setattr(recorder, "adbc_ingest", none)
-    with pytest.raises(OpenESGConfigError, match=r"takes no rows in bulk.* `dbc install bigquery`"):
+    with pytest.raises(OpenESGConfigError, match=r"cannot load rows in bulk.* `dbc install bigquery`"):
         BigQuerySession(recorder, "bigquery://project", "esg").probe(tidy("reports"))
 
 
 def test_a_schema_has_to_be_known():
-    with pytest.raises(OpenESGConfigError, match="schema: none given, and the Connection has none"):
+    with pytest.raises(OpenESGConfigError, match="schema: not given, and the Connection has none"):
         BigQuerySession(Recorder(), "bigquery://project", None)

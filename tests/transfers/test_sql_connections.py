@@ -142,7 +142,7 @@ def test_sqlite_files_that_cannot_be_used(connect, openesg_connection, sandbox, 
     connect(conn_type="sqlite", host=str(tmp_path / "no" / "esg.sqlite"))
     refused("no/esg.sqlite: cannot be opened: its directory does not exist", sandbox)
     connect(conn_type="sqlite", host=str(file))
-    refused("schema: 'esg' given, and SQLite has none", sandbox, schema="esg")
+    refused("schema: 'esg' given, but SQLite has no schemas", sandbox, schema="esg")
     sqlite3.connect(file).execute("CREATE TABLE mine (x)").connection.close()
     connect(conn_type="sqlite", host=str(file), extra={"mode": "ro"})
     refused("esg.sqlite, schema main: cannot be written: .*readonly", sandbox)
