@@ -1,4 +1,4 @@
-"""What every database does alike, by each way into it."""
+"""Behavior that all databases share, by each load method."""
 
 from __future__ import annotations
 

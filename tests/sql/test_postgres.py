@@ -1,4 +1,4 @@
-"""What is PostgreSQL's own: what its text cannot hold, its locks, its rights; by ADBC and by the hook."""
+"""PostgreSQL: U+0000 in texts, locks and rights; by ADBC and by the hook."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def postgres_arguments(database):
 
 
 def test_loads_at_the_same_time_come_one_after_the_other(load_at_the_same_time, database):
-    """Also those that make the tables; in reverse order, where locks on the tables alone would be a deadlock."""
+    """Also loads that create the tables. In reverse order, locks on tables only would cause a deadlock."""
     load_at_the_same_time(database.schema, 4, 50)
     assert database.query("SELECT count(*), count(DISTINCT report_id) FROM field_values") == [(53 * 3, 53)]
     assert {

@@ -1,6 +1,6 @@
-"""Snowflake and BigQuery, which no test can reach: what they are told, read by a parser of their SQL.
+"""Snowflake and BigQuery, which tests cannot reach: their statements are read by a parser of their SQL.
 
-What both have in common is tested here and in ``test_databases.py`` by DuckDB's ADBC driver, and DuckDB in their place.
+Their common code is tested here and in ``test_databases.py`` with DuckDB and its ADBC driver.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def test_names_and_secrets(monkeypatch, tmp_path):
 
 
 class Recorder:
-    """A connection that answers nothing, and notes what it is told."""
+    """A connection that records statements and returns no rows."""
 
     description = None
 
