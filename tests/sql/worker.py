@@ -10,7 +10,7 @@ from typing import Any
 from adbc_driver_postgresql import dbapi as postgres_driver  # noqa: F401
 from adbc_driver_sqlite import dbapi as sqlite_driver  # noqa: F401
 from airflow.providers.duckdb.hooks.duckdb import DuckDBHook  # noqa: F401
-from conftest import platform
+from arrow_batches import platform
 from forking import serve
 
 import airflow_provider_openesg.sql.duckdb
