@@ -58,8 +58,8 @@ class AdbcSession(StatementSession):
     """An open connection by ADBC."""
 
     errors = (adbc.Error,)
-    place: Mapping[str, str] = MappingProxyType({})
-    """Options of ``adbc_ingest`` that name the schema."""
+    schema_option: Mapping[str, str] = MappingProxyType({})
+    """Option of ``adbc_ingest`` for the schema, if the driver needs it."""
 
     def __init__(self, connection: adbc.Connection, name: str) -> None:
         self.connection = connection
@@ -82,7 +82,7 @@ class AdbcSession(StatementSession):
 
     def insert(self, wanted: Table, rows: StagedTable) -> int:
         """Insert all staged rows."""
-        self._ingest(wanted.name, rows, **self.place)
+        self._ingest(wanted.name, rows, **self.schema_option)
         return rows.rows
 
     def _ingest(self, table: str, rows: StagedTable, columns: Sequence[str] | None = None, **options: Any) -> None:

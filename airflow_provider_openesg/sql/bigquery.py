@@ -50,7 +50,7 @@ class BigQuerySession(WarehouseSession):
 
     def __init__(self, connection: adbc.Connection, name: str, schema: str | None) -> None:
         super().__init__(connection, name, schema)
-        self.place = {"db_schema_name": self.schema}
+        self.schema_option = {"db_schema_name": self.schema}
 
     def transact(self, statements: Sequence[str]) -> None:
         """Run statements as one script, which BigQuery finishes even if the task is killed."""

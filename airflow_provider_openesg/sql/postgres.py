@@ -46,7 +46,7 @@ class PostgresSession(AdbcSession):
         super().__init__(connection, name)
         self._without_key: set[str] = set()
         self.schema = schema or self.execute("SELECT coalesce(current_schema()::text, 'public')")[0][0]
-        self.place = {"db_schema_name": self.schema}
+        self.schema_option = {"db_schema_name": self.schema}
 
     def begin(self) -> None:
         """Begin. The lock is released with the transaction, even if the load is killed."""

@@ -137,7 +137,7 @@ class WarehouseSession(AdbcSession):
         self._stages.append(self.target(stage))
         fields = [f"{self.quoted(field.name)} {self.type_of(field, in_key=False)}" for field in rows.schema_of(columns)]
         self.create_stage(self.target(stage), ", ".join(fields))
-        self._ingest(stage, rows, columns, **self.place)
+        self._ingest(stage, rows, columns, **self.schema_option)
         yield self.target(stage)
 
     def insert(self, wanted: Table, rows: StagedTable) -> int:

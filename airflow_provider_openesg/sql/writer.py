@@ -41,7 +41,7 @@ class SqlRunWriter:
         self._database = database
         self._stage: dict[str, StagedTable] = {}
         self._open = ExitStack()
-        self._goes_on = False
+        self._has_history = False
         for table in tables:
             self.expect(tidy(table))
         owners = {wanted.owner[0] for wanted in self.wanted if wanted.owner and write_mode == "merge"}
@@ -81,7 +81,7 @@ class SqlRunWriter:
 
     def run_history(self) -> Sequence[CompletedRun]:
         """Return the runs of this series whose rows exist. The commit adds this run to them."""
-        self._goes_on = True
+        self._has_history = True
         with self._database.opened() as session:
             _missing(session, RUNS_TABLE, session.existing_table(RUNS_TABLE))
             return read_runs(session, self.run.series, self.wanted)
@@ -112,7 +112,7 @@ class SqlRunWriter:
                 self._fill(session, wanted)
             if self.write_mode == "replace":
                 forget_tables(session, self.wanted)
-            if self._goes_on:
+            if self._has_history:
                 rows = {wanted.name: self._stage[wanted.name].rows for wanted in self.wanted}
                 record_run(session, self.run, rows, high_water_mark)
             session.commit()
@@ -128,7 +128,7 @@ class SqlRunWriter:
 
     def _prepare(self, session: Session) -> None:
         """Create or alter all tables. All are compared before any is changed: not every database can roll back DDL."""
-        tables = [*self.wanted, RUNS_TABLE] if self._goes_on else self.wanted
+        tables = [*self.wanted, RUNS_TABLE] if self._has_history else self.wanted
         changes = [(wanted, _missing(session, wanted, session.existing_table(wanted))) for wanted in tables]
         # Before the tables are created: a database that commits DDL at once commits this with it.
         forget_tables(session, [wanted for wanted, missing in changes if missing is None])

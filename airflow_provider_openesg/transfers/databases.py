@@ -69,8 +69,8 @@ def _duckdb(connection: Connection, schema: str | None) -> Database:
     # The query string of a MotherDuck database contains its token.
     database = hook.get_database().partition("?")[0]
     if database == IN_MEMORY_DATABASE or hook.read_only:
-        what = "is read-only" if hook.read_only else "is an in-memory database, which ends with the task"
-        raise OpenESGConfigError(f"{what}. Set the Connection's host to the path of a file.")
+        problem = "the database is read-only" if hook.read_only else "an in-memory database ends with the task"
+        raise OpenESGConfigError(f"{problem}. Set the Connection's host to the path of a file.")
     identity = DatabaseIdentity.of_file("duckdb", database)
     return DuckDBDatabase(hook.get_conn, identity, schema, has_limit="memory_limit" in (hook.settings or {}))
 
@@ -209,7 +209,7 @@ def _other(connection: Connection, schema: str | None, identity: DatabaseIdentit
 def _check_sqlite(path: str, schema: str | None) -> None:
     if not path or ":memory:" in path:
         raise OpenESGConfigError(
-            "is an in-memory database, which ends with the task. Set the Connection's host to the path of a file."
+            "an in-memory database ends with the task. Set the Connection's host to the path of a file."
         )
     if not Path(path).absolute().parent.is_dir():
         raise OpenESGConfigError(f"{path}: cannot be opened: its directory does not exist.")

@@ -83,9 +83,12 @@ def test_a_table_in_the_way_is_named_before_any_call(database, query, sandbox):
     [
         ({"conn_type": "openesg", "host": "x"}, "'other': a Connection of type 'openesg', which is not a SQL database"),
         ({"conn_type": "nothing", "host": "x"}, "'other': a Connection of type 'nothing': "),
-        ({"conn_type": "duckdb"}, "'other': is an in-memory database"),
-        ({"conn_type": "duckdb", "host": ":memory:"}, "'other': is an in-memory database"),
-        ({"conn_type": "duckdb", "host": "/x.duckdb", "extra": {"read_only": True}}, "'other': is read-only"),
+        ({"conn_type": "duckdb"}, "'other': an in-memory database ends with the task"),
+        ({"conn_type": "duckdb", "host": ":memory:"}, "'other': an in-memory database ends with the task"),
+        (
+            {"conn_type": "duckdb", "host": "/x.duckdb", "extra": {"read_only": True}},
+            "'other': the database is read-only",
+        ),
         ({"conn_type": "duckdb", "host": "/no/such/dir/x.duckdb"}, "/no/such/dir/x.duckdb: cannot be opened"),
     ],
 )

@@ -138,7 +138,7 @@ def test_sqlite_files_that_cannot_be_used(connect, openesg_connection, sandbox, 
         monkeypatch.setitem(sys.modules, missing, None)
     file = tmp_path / "esg.sqlite"
     connect(conn_type="sqlite")
-    refused("is an in-memory database", sandbox)
+    refused("an in-memory database ends with the task", sandbox)
     connect(conn_type="sqlite", host=str(tmp_path / "no" / "esg.sqlite"))
     refused("no/esg.sqlite: cannot be opened: its directory does not exist", sandbox)
     connect(conn_type="sqlite", host=str(file))
