@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import adbc_driver_manager.dbapi as adbc
 
-from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.sql.session import Database
 from airflow_provider_openesg.sql.statements import StatementSession
 
@@ -27,7 +26,7 @@ class AdbcDatabase(Database):
     """A database behind an ADBC driver.
 
     :param connect: function that connects, such as ``AdbcHook.get_conn``
-    :param secrets: texts that messages must not show; drivers quote their options
+    :param secrets: texts that messages must not show: drivers quote their options
     """
 
     def __init__(
@@ -37,9 +36,8 @@ class AdbcDatabase(Database):
         schema: str | None,
         secrets: Sequence[str] = (),
     ) -> None:
-        super().__init__(identity, schema)
+        super().__init__(identity, schema, secrets)
         self._connect = connect
-        self._secrets = secrets
 
     @contextmanager
     def opened(self) -> Iterator[AdbcSession]:
@@ -47,11 +45,7 @@ class AdbcDatabase(Database):
         try:
             connection = self._connect()
         except adbc.Error as error:
-            message = str(error).strip()
-            for secret in self._secrets:
-                message = message.replace(secret, "***")
-            # Without the driver's own error, which contains its options.
-            raise OpenESGConfigError(f"{self.name}: cannot be opened: {message}") from None
+            raise self.unusable(error) from None
         with connection:
             yield self.session(connection)
 
@@ -64,8 +58,8 @@ class AdbcSession(StatementSession):
     """An open connection by ADBC."""
 
     errors = (adbc.Error,)
-    place: Mapping[str, str] = MappingProxyType({})
-    """Options of ``adbc_ingest`` that name the schema."""
+    schema_option: Mapping[str, str] = MappingProxyType({})
+    """Option of ``adbc_ingest`` for the schema, if the driver needs it."""
 
     def __init__(self, connection: adbc.Connection, name: str) -> None:
         self.connection = connection
@@ -88,12 +82,8 @@ class AdbcSession(StatementSession):
 
     def insert(self, wanted: Table, rows: StagedTable) -> int:
         """Insert all staged rows."""
-        self._ingest(wanted.name, rows, **self.place)
+        self._ingest(wanted.name, rows, **self.schema_option)
         return rows.rows
-
-    def where(self, table: str) -> str:
-        """Return a table's name for messages."""
-        return f"{self.schema}.{table} in {self.name}"
 
     def _ingest(self, table: str, rows: StagedTable, columns: Sequence[str] | None = None, **options: Any) -> None:
         with self.connection.cursor() as cursor:

@@ -25,17 +25,17 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "`": "\\`", "\n": "\\n", "\r
 
 
 class BigQueryDatabase(WarehouseDatabase):
-    """A project of BigQuery; its datasets are the schemas."""
+    """A BigQuery project. Its datasets are the schemas."""
 
     description = "BigQuery, by ADBC"
 
     def session(self, connection: adbc.Connection) -> BigQuerySession:
-        """Speak GoogleSQL."""
+        """Return a session."""
         return BigQuerySession(connection, self.name, self.schema)
 
 
 class BigQuerySession(WarehouseSession):
-    """An open project."""
+    """An open BigQuery project."""
 
     types: ClassVar[Mapping[pa.DataType, str]] = {
         pa.string(): "STRING",
@@ -50,28 +50,28 @@ class BigQuerySession(WarehouseSession):
 
     def __init__(self, connection: adbc.Connection, name: str, schema: str | None) -> None:
         super().__init__(connection, name, schema)
-        self.place = {"db_schema_name": self.schema}
+        self.schema_option = {"db_schema_name": self.schema}
 
     def transact(self, statements: Sequence[str]) -> None:
-        """Run statements as one script: it ends by itself, also where who sent it was killed."""
-        # The driver wants rows of the last statement.
+        """Run statements as one script, which BigQuery finishes even if the task is killed."""
+        # The driver expects rows from the last statement.
         script = ["BEGIN TRANSACTION", *statements, "COMMIT TRANSACTION", "SELECT 1"]
         self.execute(";\n".join(script))
 
     def quoted(self, name: str) -> str:
-        """Return a name as GoogleSQL takes it."""
+        """Return a quoted name."""
         return f"`{name.translate(_ESCAPES)}`"
 
     def literal(self, text: str | None) -> str:
-        """Return a text, on one line: nothing but a backslash escapes."""
+        """Return a text as a literal on one line. GoogleSQL escapes quotes and line breaks with a backslash."""
         return "NULL" if text is None else f"'{text.translate(_ESCAPES)}'"
 
     def column(self, field: pa.Field) -> str:
-        """Declare a column, with its description."""
+        """Return the declaration of a column, with its description."""
         return f"{super().column(field)} {self._options(field)}"
 
     def constraints(self, wanted: Table) -> list[str]:
-        """Return the key."""
+        """Return the primary key, which BigQuery does not enforce."""
         return [f"{key} NOT ENFORCED" for key in super().constraints(wanted)]
 
     def table_options(self, wanted: Table) -> str:
@@ -79,12 +79,12 @@ class BigQuerySession(WarehouseSession):
         return f" {self._options(wanted.schema)}"
 
     def create_stage(self, stage: str, columns: str) -> None:
-        """Make a table of a day."""
+        """Create a table that BigQuery drops after one day."""
         expires = "expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY)"
         self.execute(f"CREATE TABLE {stage} ({columns}) OPTIONS({expires})")
 
     def has_schema(self) -> bool:
-        """Look into the dataset; what lists datasets would have to know its region."""
+        """Return whether the dataset can be read. The list of datasets needs their region, which is unknown."""
         try:
             self.execute(f"SELECT 1 FROM {self.quoted(self.schema)}.INFORMATION_SCHEMA.TABLES LIMIT 1")
         except self.errors:
@@ -98,12 +98,12 @@ class BigQuerySession(WarehouseSession):
             if "adbc.ingest" not in str(error):
                 raise
             raise OpenESGConfigError(
-                f"{self.name}: the driver takes no rows in bulk, as adbc-driver-bigquery of PyPI does not. Take the one"
-                ' that `dbc install bigquery` brings, by extra {"driver": "bigquery", "dialect": "bigquery"}.'
+                f"{self.name}: this driver cannot load rows in bulk (adbc-driver-bigquery from PyPI cannot). Install"
+                ' another with `dbc install bigquery`, and set extra {"driver": "bigquery", "dialect": "bigquery"}.'
             ) from error
 
     def columns(self, table: str) -> list[tuple[Any, ...]]:
-        """Look a table up."""
+        """Return the columns of a table."""
         return self.execute(
             "SELECT LOWER(column_name), data_type, is_nullable = 'NO' AND COALESCE(column_default, 'NULL') = 'NULL'"
             f" FROM {self.quoted(self.schema)}.INFORMATION_SCHEMA.COLUMNS WHERE table_name = {self.literal(table)}"

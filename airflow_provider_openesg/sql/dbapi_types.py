@@ -1,4 +1,4 @@
-"""Column types by SQLAlchemy, where a database is not spoken to by Arrow."""
+"""Column types of databases that are loaded through SQLAlchemy; those of PostgreSQL and SQLite also for ADBC."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from airflow_provider_openesg.sql.storable import as_text, without_nul, without_zone
 from airflow_provider_openesg.tables.schemas import is_json
+from airflow_provider_openesg.tables.value_format import PRECISION, SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 class _Named(UserDefinedType[Any]):
-    """A type of the database that values are given to as they are."""
+    """A type by its name. SQLAlchemy does not convert its values."""
 
     cache_ok = True
 
@@ -34,7 +35,7 @@ _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _ANY: Mapping[Any, TypeEngine[Any]] = {
     _KEY: sa.String(255),
     _JSON: sa.Text(),
-    _DECIMAL: sa.Numeric(38, 12),
+    _DECIMAL: sa.Numeric(PRECISION, SCALE),
     pa.string(): sa.Text(),
     pa.bool_(): sa.Boolean(),
     pa.int64(): sa.BigInteger(),
@@ -43,7 +44,7 @@ _ANY: Mapping[Any, TypeEngine[Any]] = {
     _TIMESTAMP: sa.DateTime(timezone=True),
 }
 _OF: Mapping[str, Mapping[Any, TypeEngine[Any]]] = {
-    # Their own collation takes "a" and "A" for one key; their TEXT ends at 64 KiB. MySQL's JSON would change numbers.
+    # The default collation compares keys without case. TEXT holds 64 KiB. JSON changes numbers.
     "mysql": {
         _KEY: mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"),
         _JSON: mysql.LONGTEXT(),
@@ -51,8 +52,9 @@ _OF: Mapping[str, Mapping[Any, TypeEngine[Any]]] = {
         pa.float64(): mysql.DOUBLE(),
         _TIMESTAMP: mysql.DATETIME(fsp=6),
     },
-    # As by ADBC: one run may go this way, and the next one that.
+    # JSON, because JSONB changes numbers and order, and does not accept \u0000.
     "postgresql": {_KEY: sa.Text(), _JSON: _Named("JSON"), pa.float64(): _Named("DOUBLE PRECISION")},
+    # SQLite has no decimals, dates, times or JSON. Floats would round decimals, so all of them are text.
     "sqlite": {
         _KEY: sa.Text(),
         _DECIMAL: sa.Text(),
@@ -62,13 +64,13 @@ _OF: Mapping[str, Mapping[Any, TypeEngine[Any]]] = {
     },
 }
 KNOWN = frozenset(_OF)
-"""Databases whose types are known to compare well."""
+"""Databases whose types can be compared reliably."""
 
 _STORABLE = {"mysql": without_zone, "postgresql": without_nul, "sqlite": as_text}
 
 
 def dialect_name(connected: sa.engine.Engine | sa.engine.Connection) -> str:
-    """Return what the database speaks; MariaDB's URL may say either name."""
+    """Return the name of the SQL dialect; ``mysql`` also for MariaDB."""
     name = connected.dialect.name
     return "mysql" if name == "mariadb" else name
 
@@ -85,6 +87,12 @@ def column_type(dialect: str, field: pa.Field, *, in_key: bool) -> TypeEngine[An
     return _OF.get(dialect, {}).get(kind) or _ANY[kind]
 
 
+def type_name(dialect: str, field: pa.Field, *, in_key: bool) -> str:
+    """Return the type of a column as SQL."""
+    compiler = sa.engine.make_url(f"{dialect}://").get_dialect()()
+    return str(column_type(dialect, field, in_key=in_key).compile(dialect=compiler))
+
+
 def storable(dialect: str, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Put what the database cannot hold into what it can."""
+    """Convert values that this database cannot store."""
     return _STORABLE[dialect](batch) if dialect in _STORABLE else batch

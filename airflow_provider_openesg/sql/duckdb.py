@@ -1,6 +1,6 @@
 """DuckDB, by Arrow."""
 
-# ruff: noqa: S608 - names are quoted: a table's name cannot be a bound parameter
+# ruff: noqa: S608 - names are quoted: the name of a table cannot be a bound parameter
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.sql.session import RUN_ID, Database, ExistingTable
-from airflow_provider_openesg.sql.statements import StatementSession, names, quoted
+from airflow_provider_openesg.sql.statements import StatementSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,22 +72,22 @@ class DuckDBDatabase(Database):
         try:
             connection = waiting(self._connect)
         except duckdb.Error as error:
-            todo = (
-                "Stop that process, or wait until it is done: DuckDB lets one process at a time write."
+            advice = (
+                "Another process uses the file. Stop it, or wait until it ends: only one process at a time can write."
                 if _is_locked(error)
-                else "Give a path that the worker's user may write, in a directory that exists."
+                else "Set the Connection's host to a path in an existing directory that the worker's user may write."
                 if isinstance(error, duckdb.IOException)
                 else "Correct the settings in the Connection's extra."
             )
-            raise OpenESGConfigError(f"DuckDB database {self.name}: cannot be opened. {todo} ({error})") from error
+            raise OpenESGConfigError(f"DuckDB database {self.name}: cannot be opened. {advice} ({error})") from error
         with connection:
             try:
                 yield DuckDBSession(connection, self.name, self.schema or "main", has_limit=self._has_limit)
             except duckdb.OutOfMemoryException as error:
                 example = '{"settings": {"memory_limit": "4GB"}}'
                 raise OpenESGConfigError(
-                    f"DuckDB database {self.name}: needs more memory than it may take. Nothing was written."
-                    f" Give it more in the Connection's extra, such as {example}. ({error})"
+                    f"DuckDB database {self.name}: the load needs more memory than memory_limit. Nothing was"
+                    f" written. Raise the limit in the Connection's extra, for example {example}. ({error})"
                 ) from error
 
 
@@ -111,12 +111,12 @@ class DuckDBSession(StatementSession):
     ) -> None:
         self._connection = connection
         self._has_limit = has_limit
-        self._name = name
+        self.name = f"DuckDB database {name}"
         self.schema = schema
         ((self._catalog,),) = self.execute("SELECT current_database()")
 
     def begin(self) -> None:
-        """Begin. The lock of the file keeps other loads out."""
+        """Begin the transaction. The lock of the file excludes other loads."""
         self.execute("SET preserve_insertion_order = false")  # loads in parallel; rows have keys
         self.execute("BEGIN TRANSACTION")
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {self._in_catalog()}")
@@ -134,22 +134,18 @@ class DuckDBSession(StatementSession):
         """Register the staged rows as a view."""
         stage = f"openesg_stage_{rows.name}"
         self._connection.register(stage, rows.reader(columns))
-        yield quoted(stage)
+        yield self.quoted(stage)
         self._connection.unregister(stage)  # not after an error, which this would hide: the session ends with it
 
     def target(self, table: str) -> str:
-        """Return a table's name."""
-        return f"{self._in_catalog()}.{quoted(table)}"
-
-    def where(self, table: str) -> str:
-        """Return a table's name for messages."""
-        return f"{self.schema}.{table} in DuckDB database {self._name}"
+        """Return a table's quoted name, with its database and schema."""
+        return f"{self._in_catalog()}.{self.quoted(table)}"
 
     def constraints(self, wanted: Table) -> list[str]:
-        """Return the primary key, but not of what stands in reports.
+        """Return the primary key, except for tables with many rows per report.
 
-        There may be many millions of those rows, and DuckDB's index of a key takes more room than they do, all of which
-        has to fit into memory. A load replaces whole reports, which needs no index, and tells the rows apart itself.
+        Those may have many millions of rows. DuckDB's index of a primary key is larger than the rows and has to fit
+        into memory. A load replaces whole reports, which needs no index, and counts the different keys itself.
         """
         return [] if _in_reports(wanted) else super().constraints(wanted)
 
@@ -158,37 +154,39 @@ class DuckDBSession(StatementSession):
 
         If no key is enforced, the columns with NOT NULL are the key.
         """
-        here = "database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)"
+        of_table = (
+            "database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)"
+        )
         columns = self._connection.execute(
-            f"SELECT lower(column_name), data_type, is_nullable, column_default FROM duckdb_columns() WHERE {here}",
+            f"SELECT lower(column_name), data_type, is_nullable, column_default FROM duckdb_columns() WHERE {of_table}",
             [self.schema, wanted.name],
         ).fetchall()
         if not columns:
             return None
         enforced = self._connection.execute(
             "SELECT constraint_column_names FROM duckdb_constraints()"
-            f" WHERE {here} AND constraint_type = 'PRIMARY KEY'",
+            f" WHERE {of_table} AND constraint_type = 'PRIMARY KEY'",
             [self.schema, wanted.name],
         ).fetchall()
         key = tuple(name.lower() for name in enforced[0][0]) if enforced else ()
-        filled = {name for name, _, nullable, _ in columns if not nullable}
+        not_null = {name for name, _, nullable, _ in columns if not nullable}
         if _in_reports(wanted) and not enforced:
-            key = tuple(name for name in dict.fromkeys((RUN_ID.name, *wanted.key)) if name in filled)
+            key = tuple(name for name in dict.fromkeys((RUN_ID.name, *wanted.key)) if name in not_null)
         return ExistingTable(
             types={name: type_ for name, type_, _, _ in columns},
-            required=frozenset(name for name, _, _, default in columns if name in filled and default is None),
+            required=frozenset(name for name, _, _, default in columns if name in not_null and default is None),
             key=key,
         )
 
     def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:
-        """Take away rows; of those with a key in an index not the ones that the next insert replaces.
+        """Delete rows. In tables with a primary key, keep the rows that the next insert replaces.
 
-        To take a key out of its index and in again costs DuckDB several times as much.
+        Deleting a key from its index and inserting it again takes DuckDB several times as long.
         """
         if _in_reports(wanted):
             super().delete(wanted, rows, run)
-        elif not self._is_empty(wanted):
-            key = names(wanted.key)
+        elif not self.is_empty(wanted):
+            key = self.names(wanted.key)
             with self.queryable(rows, wanted.key) as keys:
                 self.execute(
                     f"DELETE FROM {self.target(wanted.name)}"
@@ -196,38 +194,30 @@ class DuckDBSession(StatementSession):
                 )
 
     def insert(self, wanted: Table, rows: StagedTable) -> int:
-        """Insert; what is there with a key in an index is updated where it differs.
+        """Insert all staged rows. In tables with a primary key, existing rows are updated if a value has changed.
 
-        An update that changes nothing would cost as much.
+        An update without a change would take as long as one with a change.
         """
-        target, columns, key = self.target(wanted.name), names(wanted.schema.names), names(wanted.key)
+        target, columns = self.target(wanted.name), self.names(wanted.schema.names)
         with self._bounded(wanted):
             with self.queryable(rows) as staged:
-                if _in_reports(wanted) or self._is_empty(wanted):
+                if _in_reports(wanted) or self.is_empty(wanted):
                     self.execute(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {staged}")
                 else:
-                    others = [quoted(name) for name in wanted.schema.names if name not in wanted.key]
-                    there, new = (", ".join(f"{each}.{name}" for name in others) for each in ("there", "new"))
-                    updates = ", ".join(f"{name} = new.{name}" for name in others)
-                    self.execute(
-                        f"MERGE INTO {target} AS there USING {staged} AS new USING ({key})"
-                        f" WHEN MATCHED AND ({there}) IS DISTINCT FROM ({new}) THEN UPDATE SET {updates}"
-                        " WHEN NOT MATCHED THEN INSERT BY NAME"
-                    )
-            # No index refuses rows that have one key; and of two for one that is there, a merge may take either.
+                    self.execute(self.merge_statement(wanted, staged, only_changed=True))
+            # Without an index, two rows with the same key are no error; a merge may take either of them.
             with self.queryable(rows, wanted.key) as keys:
-                ((different,),) = self.execute(f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM {keys})")
-        return int(different)
+                return self.count_keys(wanted, keys)
 
     def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
-        """Write by key: rows of owners are taken away and inserted, others updated where they are there."""
+        """Write by key: delete and insert the rows of the owners; update or insert the rows of tables without owner."""
         return super().merge(wanted, rows, owners) if wanted.owner else self.insert(wanted, rows)
 
     @contextmanager
     def _bounded(self, wanted: Table) -> Iterator[None]:
-        """Keep memory within what a load into a table needs, however many rows it has: more than that is mere cache.
+        """Limit the memory to what a load of any number of rows needs. DuckDB would use more, but only as a cache.
 
-        Not for tables with an index: they have few rows, but a merge holds all of them.
+        Tables with a primary key have no limit: they have few rows, but a merge holds all of them in memory.
         """
         if self._has_limit or not _in_reports(wanted):
             yield
@@ -240,16 +230,13 @@ class DuckDBSession(StatementSession):
         yield
         self.execute(f"SET memory_limit = '{before}'")  # not after an error: the session ends with it
 
-    def _is_empty(self, wanted: Table) -> bool:
-        return not self.execute(f"SELECT 1 FROM {self.target(wanted.name)} LIMIT 1")
-
     def _in_catalog(self) -> str:
-        """Return the schema with its database before it: in ``esg.duckdb``, ``esg`` alone is ambiguous."""
-        return f"{quoted(self._catalog)}.{quoted(self.schema)}"
+        """Return database and schema. In a file ``esg.duckdb``, the name of a schema ``esg`` would be ambiguous."""
+        return f"{self.quoted(self._catalog)}.{self.quoted(self.schema)}"
 
 
 def _in_reports(wanted: Table) -> bool:
-    """Tell whether a table has many rows for each report."""
+    """Return whether a table has many rows per report."""
     return wanted.owner is not None and wanted.owner[1] == "report_id"
 
 

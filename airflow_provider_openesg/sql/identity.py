@@ -1,4 +1,4 @@
-"""Which database a connection string means: one identity for messages, results, assets and OpenLineage.
+"""Identity of a database for messages, results, assets and OpenLineage, read from its connection string.
 
 The names are those of Airflow's own hooks and of OpenLineage's naming specification, so that lineage graphs join.
 """

@@ -24,20 +24,20 @@ POSTGRES_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('airflow-provider-ope
 """Lock of PostgreSQL for loads into one schema; it is released with the transaction, even if the process is killed."""
 
 
-def wait_for_lock(what: str, take: Callable[[], bool]) -> None:
+def wait_for_lock(holder: str, acquire: Callable[[], bool]) -> None:
     """Acquire a lock.
 
-    :param what: name of the other holder, for messages
-    :param take: function that tries to acquire the lock and returns whether it has
+    :param holder: name of the other holder, for messages
+    :param acquire: function that tries to acquire the lock and returns whether it has
     :raises OpenESGConfigError: if the lock is not released within :data:`LOCK_WAIT`
     """
     waiting = Retrying(
-        retry=retry_if_result(lambda taken: not taken),
+        retry=retry_if_result(lambda acquired: not acquired),
         wait=wait_exponential(0.1, max=10),
         stop=stop_after_delay(LOCK_WAIT),
-        before_sleep=lambda _: log.info("Waiting: %s is running.", what),
+        before_sleep=lambda _: log.info("Waiting: %s is running.", holder),
     )
     try:
-        waiting(take)
+        waiting(acquire)
     except RetryError:
-        raise OpenESGConfigError(f"{what} is still running after {LOCK_WAIT} s.") from None
+        raise OpenESGConfigError(f"{holder} is still running after {LOCK_WAIT} s.") from None

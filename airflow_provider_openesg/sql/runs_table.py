@@ -1,7 +1,7 @@
 """The run history of a database: a table that is written in the same transaction as the others.
 
 The first run with ``updated_after="last_run"`` creates it. The history of a table is cleared when any task creates or
-replaces the table, because the rows of the earlier runs are then gone.
+replaces the table, because the rows of the earlier runs then no longer exist.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RUNS_TABLE = Table(
         [
             _text("run", "Name of the run.", nullable=False),
             _text("table_name", "Table that the run wrote.", nullable=False),
-            _text("series", "Same task and selection; null: cleared, because the rows are gone."),
+            _text("series", "Same task and selection; null: cleared, because the rows no longer exist."),
             _text("dag_id", "DAG of the task."),
             _text("task_id", "The task."),
             _text("run_id", "DAG run of the task."),
@@ -75,7 +75,7 @@ def record_run(session: Session, run: Run, rows: Mapping[str, int], high_water_m
 
     :param rows: table to number of rows
     """
-    note = {
+    values = {
         "run": run.token,
         "series": run.series,
         "dag_id": run.dag_id,
@@ -86,10 +86,10 @@ def record_run(session: Session, run: Run, rows: Mapping[str, int], high_water_m
         "started_at": run.started_at.isoformat(),
         "committed_at": datetime.now(UTC).isoformat(),
     }
-    notes = [{**note, "table_name": table, "row_count": count} for table, count in rows.items()]
+    entries = [{**values, "table_name": table, "row_count": count} for table, count in rows.items()]
     staged = StagedTable(RUNS_TABLE.name, RUNS_TABLE.schema)
     try:
-        staged.write(pa.RecordBatch.from_pylist(notes, RUNS_TABLE.schema))
+        staged.write(pa.RecordBatch.from_pylist(entries, RUNS_TABLE.schema))
         staged.finish()
         session.merge(RUNS_TABLE, staged, None)
     finally:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from airflow_provider_openesg.exceptions import OpenESGConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -42,15 +44,17 @@ class Database(ABC):
 
     :param identity: names of the database
     :param schema: schema of the tables; ``None`` for the database's default schema
+    :param secrets: texts that messages must not show
     """
 
     description: str
     """Database and load method for the log, such as ``PostgreSQL, by ADBC (COPY)``."""
 
-    def __init__(self, identity: DatabaseIdentity, schema: str | None) -> None:
+    def __init__(self, identity: DatabaseIdentity, schema: str | None, secrets: Sequence[str] = ()) -> None:
         self.identity = identity
         self.name = identity.name
         self.schema = schema
+        self._secrets = secrets
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[Session]:
@@ -63,6 +67,16 @@ class Database(ABC):
         """Return the batch with values that this database cannot store converted to values that it can."""
         return batch
 
+    def unusable(self, error: Exception) -> OpenESGConfigError:
+        """Return the error for a database that cannot be opened.
+
+        Raise it ``from None``: the driver's own error may contain the options of the connection.
+        """
+        message = str(error).strip()
+        for secret in self._secrets:
+            message = message.replace(secret, "***")
+        return OpenESGConfigError(f"{self.name}: cannot be opened: {message}")
+
 
 class Session(ABC):
     """A connection to a database, with one transaction."""
@@ -72,6 +86,8 @@ class Session(ABC):
     longest_name: int | None = None
     """Maximum length of a table or column name in bytes."""
 
+    name: str
+    """Name of the database, for messages."""
     schema: str
     """Schema of the tables, if the database has schemas."""
 
@@ -82,10 +98,6 @@ class Session(ABC):
     @abstractmethod
     def commit(self) -> None:
         """Commit the transaction."""
-
-    @abstractmethod
-    def where(self, table: str) -> str:
-        """Return a table's full name, for messages."""
 
     @abstractmethod
     def type_of(self, field: pa.Field, *, in_key: bool) -> str:
@@ -134,6 +146,10 @@ class Session(ABC):
 
         :param owners: records whose existing rows are deleted first
         """
+
+    def where(self, table: str) -> str:
+        """Return a table's full name, for messages."""
+        return f"{self.schema}.{table} in {self.name}"
 
     def folded(self, name: str) -> str:
         """Return a name as this database compares names."""

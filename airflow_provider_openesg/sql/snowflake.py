@@ -1,4 +1,4 @@
-"""Snowflake, by ADBC: its driver sends Parquet files to a stage of Snowflake's and copies them."""
+"""Snowflake, by ADBC. The driver uploads Parquet files to a stage of Snowflake and copies them into the table."""
 
 # ruff: noqa: S608 - names are quoted, texts escaped
 
@@ -25,12 +25,12 @@ class SnowflakeDatabase(WarehouseDatabase):
     description = "Snowflake, by ADBC (COPY)"
 
     def session(self, connection: adbc.Connection) -> SnowflakeSession:
-        """Speak Snowflake's SQL."""
+        """Return a session."""
         return SnowflakeSession(connection, self.name, self.schema)
 
 
 class SnowflakeSession(WarehouseSession):
-    """An open Snowflake database. Names are in upper case there, so that nobody has to quote them."""
+    """An open Snowflake database. Names are in upper case, so that queries need not quote them."""
 
     types: ClassVar[Mapping[pa.DataType, str]] = {
         pa.string(): "TEXT",
@@ -45,7 +45,7 @@ class SnowflakeSession(WarehouseSession):
 
     def __init__(self, connection: adbc.Connection, name: str, schema: str | None) -> None:
         with connection.cursor() as cursor:
-            # Whatever the account has in their place: the texts that are cast are in ISO 8601.
+            # The account may have set other formats. The texts that are cast are in ISO 8601.
             cursor.execute("ALTER SESSION SET DATE_INPUT_FORMAT = 'AUTO'")
             cursor.execute("ALTER SESSION SET TIMESTAMP_INPUT_FORMAT = 'AUTO'")
             cursor.execute("SELECT CURRENT_SCHEMA()")
@@ -53,20 +53,20 @@ class SnowflakeSession(WarehouseSession):
         super().__init__(connection, name, schema.upper() if schema else current)
 
     def begin(self) -> None:
-        """Make the schema where it does not exist, and be in it: there the driver looks for the tables."""
+        """Create the schema if it does not exist, and use it, because the driver loads into the current schema."""
         super().begin()
         self.execute(f"USE SCHEMA {self.quoted(self.schema)}")
 
     def quoted(self, name: str) -> str:
-        """Return a name in upper case."""
+        """Return a quoted name in upper case."""
         return super().quoted(name.upper())
 
     def literal(self, text: str | None) -> str:
-        """Return a text, in which a backslash escapes."""
+        """Return a text as a literal, with backslashes escaped."""
         return super().literal(text and text.replace("\\", "\\\\"))
 
     def column(self, field: pa.Field) -> str:
-        """Declare a column, with its comment."""
+        """Return the declaration of a column, with its comment."""
         return f"{super().column(field)} COMMENT {self.literal(described(field) or '')}"
 
     def table_options(self, wanted: Table) -> str:
@@ -74,17 +74,17 @@ class SnowflakeSession(WarehouseSession):
         return f" COMMENT = {self.literal(described(wanted.schema) or '')}"
 
     def create_stage(self, stage: str, columns: str) -> None:
-        """Make a table of this session."""
+        """Create a temporary table, which Snowflake drops at the end of the session."""
         self.execute(f"CREATE TEMPORARY TABLE {stage} ({columns})")
 
     def has_schema(self) -> bool:
-        """Look the schema up."""
+        """Return whether the schema exists."""
         return bool(
             self.execute(f"SELECT 1 FROM information_schema.schemata WHERE schema_name = {self.literal(self.schema)}")
         )
 
     def columns(self, table: str) -> list[tuple[Any, ...]]:
-        """Look a table up."""
+        """Return the columns of a table."""
         return self.execute(
             "SELECT LOWER(column_name), CASE data_type WHEN 'NUMBER'"
             " THEN 'NUMBER(' || numeric_precision || ',' || numeric_scale || ')' ELSE data_type END,"

@@ -4,20 +4,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from airflow_provider_openesg.sql import locks
 from airflow_provider_openesg.sql.adbc import AdbcDatabase, AdbcSession
+from airflow_provider_openesg.sql.dbapi_types import type_name
 from airflow_provider_openesg.sql.session import ExistingTable
-from airflow_provider_openesg.sql.statements import literal
 from airflow_provider_openesg.sql.storable import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import adbc_driver_manager.dbapi as adbc
+    import pyarrow as pa
 
     from airflow_provider_openesg.tables.layout import Table
 
@@ -39,17 +36,6 @@ class SqliteDatabase(AdbcDatabase):
 class SqliteSession(AdbcSession):
     """An open SQLite file."""
 
-    # Declared types; SQLite has neither decimals (nor do its floats hold them), nor days, times or JSON: they are text.
-    types: ClassVar[Mapping[pa.DataType, str]] = {
-        pa.string(): "TEXT",
-        pa.bool_(): "BOOLEAN",
-        pa.int64(): "BIGINT",
-        pa.float64(): "REAL",
-        pa.date32(): "DATE",
-        pa.timestamp("us", tz="UTC"): "TIMESTAMP",
-    }
-    decimal = "TEXT"
-    json = "TEXT"
     schema = "main"
 
     def __init__(self, connection: adbc.Connection, name: str) -> None:
@@ -66,16 +52,20 @@ class SqliteSession(AdbcSession):
         """Commit."""
         self.execute("COMMIT")
 
-    def comment(self, what: str, text: str | None) -> None:
+    def type_of(self, field: pa.Field, *, in_key: bool) -> str:
+        """Return the declared type of a column."""
+        return type_name("sqlite", field, in_key=in_key)
+
+    def comment(self, item: str, text: str | None) -> None:
         """Do nothing: SQLite has no comments."""
 
     def existing_table(self, wanted: Table) -> ExistingTable | None:
         """Return the existing table or view."""
-        info = f"pragma_table_info({literal(wanted.name)})"
+        info = f"pragma_table_info({self.literal(wanted.name)})"
         columns = self.execute(f'SELECT lower(name), upper(type), "notnull", dflt_value, pk FROM {info}')
         if not columns:
             return None
-        key = sorted((place, name) for name, _, _, _, place in columns if place)
+        key = sorted((position, name) for name, _, _, _, position in columns if position)
         return ExistingTable(
             types={name: type_ for name, type_, _, _, _ in columns},
             required=frozenset(name for name, _, required, default, _ in columns if required and default is None),

@@ -20,7 +20,7 @@ _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class StagedTable:
-    """One table's batches in an unnamed file in ``TMPDIR``. The file ends with the process, even if it is killed.
+    """Batches of one table in an unnamed file in ``TMPDIR``. The file disappears when the process ends, even if killed.
 
     :param name: name of the table, for the log
     """
@@ -56,9 +56,7 @@ class StagedTable:
             read += batch.num_rows
             if columns is None and clock.monotonic() - logged_at >= INTERVAL:
                 logged_at = clock.monotonic()
-                log.info(
-                    "%s into the database: %d of %d rows (%.0f%%)", self.name, read, self.rows, 100 * read / self.rows
-                )
+                log.info("Table %s: loaded %d of %d rows (%.0f%%)", self.name, read, self.rows, 100 * read / self.rows)
 
     def schema_of(self, columns: Sequence[str] | None = None) -> pa.Schema:
         """Return the schema of all or some columns."""

@@ -16,21 +16,21 @@ log = logging.getLogger(__name__)
 
 def without_nul(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Replace U+0000 by U+FFFD in texts, and add the original texts to ``extra``, as JSON."""
-    for place, field in enumerate(batch.schema):
-        if not (pa.types.is_string(field.type) and _has_nul(batch.column(place))):
+    for position, field in enumerate(batch.schema):
+        if not (pa.types.is_string(field.type) and _has_nul(batch.column(position))):
             continue
-        texts = batch.column(place)
+        texts = batch.column(position)
         hit = pc.fill_null(pc.match_substring(texts, "\0"), fill_value=False)
         log.warning(
-            "Column %s: %d texts hold U+0000, which PostgreSQL refuses. U+FFFD replaces it; column %s has the"
-            " original texts.", field.name, pc.sum(hit).as_py(), EXTRA,
+            "Column %s: %d texts contain U+0000, which PostgreSQL cannot store. It is replaced by U+FFFD; column %s"
+            " has the original texts.", field.name, pc.sum(hit).as_py(), EXTRA,
         )  # fmt: skip
         if EXTRA in batch.schema.names:
             at = batch.schema.get_field_index(EXTRA)
             rows = zip(batch.column(at).to_pylist(), texts.to_pylist(), strict=True)
             extra = [_with(old, field.name, text) if text and "\0" in text else old for old, text in rows]
             batch = batch.set_column(at, batch.schema.field(at), pa.array(extra, pa.string()))
-        batch = batch.set_column(place, field, pc.replace_substring(texts, "\0", "\ufffd"))
+        batch = batch.set_column(position, field, pc.replace_substring(texts, "\0", "\ufffd"))
     return batch
 
 
@@ -48,8 +48,8 @@ def _with(extra: str | None, name: str, text: str) -> str:
 
 def as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Convert decimals, dates and times to text: ``1.500000000000``, ``2026-01-31 12:00:00.000000+00:00``."""
-    for place, field in enumerate(batch.schema):
-        column = batch.column(place)
+    for position, field in enumerate(batch.schema):
+        column = batch.column(position)
         if pa.types.is_timestamp(field.type):
             text = pc.binary_join_element_wise(column.cast(pa.timestamp("us")).cast(pa.string()), "+00:00", "")
         elif pa.types.is_decimal(field.type):
@@ -58,14 +58,14 @@ def as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
             text = column.cast(pa.string())
         else:
             continue
-        batch = batch.set_column(place, field.with_type(pa.string()), text)
+        batch = batch.set_column(position, field.with_type(pa.string()), text)
     return batch
 
 
 def without_zone(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Convert times to UTC without a time zone."""
-    for place, field in enumerate(batch.schema):
+    for position, field in enumerate(batch.schema):
         if pa.types.is_timestamp(field.type):
             naive = pa.timestamp("us")
-            batch = batch.set_column(place, field.with_type(naive), batch.column(place).cast(naive))
+            batch = batch.set_column(position, field.with_type(naive), batch.column(position).cast(naive))
     return batch

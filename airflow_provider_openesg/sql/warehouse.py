@@ -39,22 +39,22 @@ class WarehouseDatabase(AdbcDatabase):
                 session.drop_stages()
 
     def storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Turn decimals, days and times into text, which the merge casts: each driver takes them in its own way."""
+        """Convert decimals, dates and times to text, which the merge casts: each driver treats them differently."""
         return as_text(batch)
 
 
 class WarehouseSession(AdbcSession):
-    """An open warehouse, where whatever makes a table commits, and keys are declared but not enforced.
+    """An open connection to a warehouse, which commits with every CREATE TABLE and does not enforce primary keys.
 
-    So rows are staged first, in tables of which the warehouse rids itself. What changes rows is noted, and runs in one
-    transaction when it is committed.
+    So rows are first loaded into stages: tables that the warehouse drops by itself. Statements that change rows are
+    queued, and run in one transaction on commit.
     """
 
     def __init__(self, connection: adbc.Connection, name: str, schema: str | None) -> None:
         super().__init__(connection, name)
         connection.adbc_connection.set_autocommit(True)
         if not schema:
-            raise OpenESGConfigError(f"{name}: schema: none given, and the Connection has none. Give one.")
+            raise OpenESGConfigError(f"{name}: schema: not given, and the Connection has none. Set the schema.")
         self.schema = schema
         self._queued: list[str] = []
         self._stages: list[str] = []
@@ -66,7 +66,7 @@ class WarehouseSession(AdbcSession):
 
     @abstractmethod
     def columns(self, table: str) -> list[tuple[Any, ...]]:
-        """Return the columns of a table: name in lower case, type, and whether it has to be given."""
+        """Return the columns of a table: name in lower case, type, and whether it needs a value."""
 
     @abstractmethod
     def create_stage(self, stage: str, columns: str) -> None:
@@ -97,8 +97,8 @@ class WarehouseSession(AdbcSession):
         """Queue a statement until the commit."""
         self._queued.append(statement)
 
-    def comment(self, what: str, text: str | None) -> None:
-        """Leave none: tables and columns are declared with theirs, as each of these statements takes a while."""
+    def comment(self, item: str, text: str | None) -> None:
+        """Do nothing: comments are part of CREATE TABLE, because every statement takes a second or more."""
 
     def create(self, wanted: Table) -> None:
         """Create a table. Statements that are queued are committed with it."""
@@ -121,7 +121,7 @@ class WarehouseSession(AdbcSession):
         return ExistingTable(types, required, (*run, *map(self.folded, wanted.key)))
 
     def probe(self, wanted: Table) -> None:
-        """Write no rows, and stage one, because the driver needs other rights for that."""
+        """Insert, update and delete no rows, and stage one row, which needs other rights."""
         super().probe(wanted)
         if not self._stages:
             with closing(StagedTable(wanted.name, pa.schema([("id", pa.string())]))) as row:
@@ -132,52 +132,38 @@ class WarehouseSession(AdbcSession):
 
     @contextmanager
     def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> Iterator[str]:
-        """Put the rows into a table that stays until the commit."""
+        """Load the rows into a stage, which is dropped after the commit."""
         stage = f"OPENESG_STAGE_{secrets.token_hex(8).upper()}"
         self._stages.append(self.target(stage))
         fields = [f"{self.quoted(field.name)} {self.type_of(field, in_key=False)}" for field in rows.schema_of(columns)]
         self.create_stage(self.target(stage), ", ".join(fields))
-        self._ingest(stage, rows, columns, **self.place)
+        self._ingest(stage, rows, columns, **self.schema_option)
         yield self.target(stage)
 
     def insert(self, wanted: Table, rows: StagedTable) -> int:
-        """Write by key, and return how many keys there are."""
+        """Write by key, and return the number of different keys."""
         if not rows.rows:
             return 0
         with self.queryable(rows) as staged:
-            keys = self.names(wanted.key)
-            ((different,),) = self.execute(f"SELECT COUNT(*) FROM (SELECT DISTINCT {keys} FROM {staged}) AS k")
-            self.write(self._merging(wanted, rows, staged))
-        return int(different)
+            keys = self.count_keys(wanted, staged)
+            columns = ", ".join(self._value(field, rows.schema.field(field.name)) for field in wanted.schema)
+            self.write(self.merge_statement(wanted, f"(SELECT {columns} FROM {staged})"))
+        return keys
 
     def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
-        """Write by key, without what the owners no longer have."""
+        """Write by key, and delete rows that the owners no longer have."""
         if wanted.owner is not None and owners is not None and owners.rows:
-            with self.queryable(owners, ["id"]) as ids:
-                owner, id_ = self.quoted(wanted.owner[1]), self.quoted("id")
-                self.write(f"DELETE FROM {self.target(wanted.name)} WHERE {owner} IN (SELECT {id_} FROM {ids})")
+            self.delete_owned(wanted, owners)
         return self.insert(wanted, rows)
 
-    def _merging(self, wanted: Table, rows: StagedTable, staged: str) -> str:
-        """Return the statement that writes staged rows by key."""
-        source = ", ".join(self._value(field, rows.schema.field(field.name)) for field in wanted.schema)
-        given = {name: f"s.{self.quoted(name)}" for name in wanted.schema.names}
-        same = " AND ".join(f"t.{self.quoted(name)} = {given[name]}" for name in wanted.key)
-        updates = [f"{self.quoted(name)} = {value}" for name, value in given.items() if name not in wanted.key]
-        return (
-            f"MERGE INTO {self.target(wanted.name)} AS t USING (SELECT {source} FROM {staged}) AS s ON {same}"
-            f" WHEN MATCHED THEN UPDATE SET {', '.join(updates)}"
-            f" WHEN NOT MATCHED THEN INSERT ({self.names(given)}) VALUES ({', '.join(given.values())})"
-        )
-
     def _value(self, field: pa.Field, staged: pa.Field) -> str:
-        """Return a column of the stage, as what it is."""
+        """Return a column of the stage, cast to its type."""
         name = self.quoted(field.name)
         return name if field.type == staged.type else f"CAST({name} AS {self.type_of(field, in_key=False)}) AS {name}"
 
     def drop_stages(self) -> None:
-        """Drop the stages, but not in a transaction that failed: to drop a table would commit what it has done."""
+        """Drop the stages, except after a failed transaction, which DROP TABLE would commit."""
         if not self._in_transaction:
-            with suppress(*self.errors):  # the warehouse does it as well, a little later
+            with suppress(*self.errors):  # the warehouse drops them later by itself
                 for stage in self._stages:
                     self.execute(f"DROP TABLE {stage}")

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class SqlRunWriter:
-    """A run into a database: staged while it is pulled, then loaded in one transaction.
+    """Write a run into a database: stage it while it is read, then load it in one transaction.
 
     :param tables: names of the tidy tables to write
     :param write_mode: one of :data:`airflow_provider_openesg.sql.WRITE_MODES`
@@ -41,7 +41,7 @@ class SqlRunWriter:
         self._database = database
         self._stage: dict[str, StagedTable] = {}
         self._open = ExitStack()
-        self._goes_on = False
+        self._has_history = False
         for table in tables:
             self.expect(tidy(table))
         owners = {wanted.owner[0] for wanted in self.wanted if wanted.owner and write_mode == "merge"}
@@ -74,14 +74,14 @@ class SqlRunWriter:
             except session.errors as error:
                 message = str(error).strip()
                 raise OpenESGConfigError(
-                    f"{self._database.name}, schema {session.schema}: cannot be written: {message}. Needed are the"
-                    " rights to make the schema and its tables, where they do not exist, and to insert, update and"
-                    " delete rows."
+                    f"{self._database.name}, schema {session.schema}: cannot be written: {message}. The user"
+                    " needs the rights to create the schema and tables, if they do not exist, and to insert, update"
+                    " and delete rows."
                 ) from error
 
     def run_history(self) -> Sequence[CompletedRun]:
         """Return the runs of this series whose rows exist. The commit adds this run to them."""
-        self._goes_on = True
+        self._has_history = True
         with self._database.opened() as session:
             _missing(session, RUNS_TABLE, session.existing_table(RUNS_TABLE))
             return read_runs(session, self.run.series, self.wanted)
@@ -112,14 +112,14 @@ class SqlRunWriter:
                 self._fill(session, wanted)
             if self.write_mode == "replace":
                 forget_tables(session, self.wanted)
-            if self._goes_on:
+            if self._has_history:
                 rows = {wanted.name: self._stage[wanted.name].rows for wanted in self.wanted}
                 record_run(session, self.run, rows, high_water_mark)
             session.commit()
             return {"database": self._database.name, "schema": session.schema}
 
     def close(self) -> None:
-        """Drop the stage."""
+        """Delete the staging files."""
         self._open.close()
 
     def _staged(self, table: str, schema: pa.Schema) -> None:
@@ -128,7 +128,7 @@ class SqlRunWriter:
 
     def _prepare(self, session: Session) -> None:
         """Create or alter all tables. All are compared before any is changed: not every database can roll back DDL."""
-        tables = [*self.wanted, RUNS_TABLE] if self._goes_on else self.wanted
+        tables = [*self.wanted, RUNS_TABLE] if self._has_history else self.wanted
         changes = [(wanted, _missing(session, wanted, session.existing_table(wanted))) for wanted in tables]
         # Before the tables are created: a database that commits DDL at once commits this with it.
         forget_tables(session, [wanted for wanted, missing in changes if missing is None])
@@ -157,12 +157,12 @@ class SqlRunWriter:
                 raise
         if written != rows.rows:
             raise OpenESGContractError(
-                f"table {wanted.name}: {rows.rows} rows came from the platform, and only {written} differ in their"
-                f" key ({', '.join(wanted.key)}). Nothing was written."
+                f"table {wanted.name}: the platform sent {rows.rows} rows with only {written} different"
+                f" keys ({', '.join(wanted.key)}). Nothing was written."
             )
 
 
-def _missing(session: Session, wanted: Table, found: ExistingTable | None) -> list[pa.Field] | None:
+def _missing(session: Session, wanted: Table, existing: ExistingTable | None) -> list[pa.Field] | None:
     """Return the columns that an existing table lacks; ``None`` if the table does not exist.
 
     :raises OpenESGConfigError: for a difference that adding columns cannot resolve
@@ -171,28 +171,28 @@ def _missing(session: Session, wanted: Table, found: ExistingTable | None) -> li
     for name in (wanted.name, *wanted.schema.names):
         if session.longest_name is not None and len(name.encode()) > session.longest_name:
             raise OpenESGConfigError(
-                f"table {where}: {name!r} has {len(name.encode())} bytes; this database takes names of up to"
-                f" {session.longest_name}."
+                f"table {where}: {name!r} has {len(name.encode())} bytes; allowed in this database: names of up to"
+                f" {session.longest_name} bytes."
             )
-    if found is None:
+    if existing is None:
         return None
-    way_out = "Give another schema, or rename that table."
+    advice = "Use another schema, or rename the existing table."
     types = {field.name: session.type_of(field, in_key=field.name in wanted.key) for field in wanted.schema}
     for name, type_ in types.items():
-        given = found.types.get(session.folded(name))
+        given = existing.types.get(session.folded(name))
         if given is None and name in wanted.key:
-            raise OpenESGConfigError(f"table {where}: key column {name} ({type_}) is missing there. {way_out}")
+            raise OpenESGConfigError(f"table {where}: key column {name} ({type_}) is missing. {advice}")
         if given is not None and given != type_:
-            raise OpenESGConfigError(f"table {where}: column {name} is {given} there, and has to be {type_}. {way_out}")
-    if found.key != tuple(map(session.folded, wanted.key)):
-        has = f"({', '.join(found.key)})" if found.key else "missing"
+            raise OpenESGConfigError(f"table {where}: column {name} is {given}, but must be {type_}. {advice}")
+    if existing.key != tuple(map(session.folded, wanted.key)):
+        key = f"({', '.join(existing.key)})" if existing.key else "missing"
         raise OpenESGConfigError(
-            f"table {where}: the primary key is {has} there, and has to be ({', '.join(wanted.key)}). {way_out}"
-            " Tables of write_mode append have run_id in their key, the others have not."
+            f"table {where}: the primary key is {key}, but must be ({', '.join(wanted.key)}). {advice}"
+            " The key contains run_id in tables of write_mode 'append' only."
         )
-    if foreign := sorted(found.required - set(map(session.folded, types))):
+    if foreign := sorted(existing.required - set(map(session.folded, types))):
         raise OpenESGConfigError(
-            f"table {where}: column {foreign[0]} ({found.types[foreign[0]]}) there takes no null, and the platform has"
-            f" nothing to put into it. Drop its NOT NULL, or give it a default."
+            f"table {where}: column {foreign[0]} ({existing.types[foreign[0]]}) is NOT NULL and has no default, but the"
+            " platform has no value for it. Drop NOT NULL, or set a default."
         )
-    return [field for field in wanted.schema if session.folded(field.name) not in found.types]
+    return [field for field in wanted.schema if session.folded(field.name) not in existing.types]

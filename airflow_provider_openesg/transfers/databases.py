@@ -1,4 +1,4 @@
-"""Open the database of a Connection by its fastest driver."""
+"""Return the database of a Connection, with the fastest driver that is installed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.sql.session import Database
 
 _LOGS_IN = {"iam", "redshift", "redshift-serverless", "azure_conn_id"}
-"""Extra fields of a ``postgres`` Connection that its hook logs in with."""
+"""Extra fields of a ``postgres`` Connection that make its hook fetch the password."""
 
 _NOT_LIBPQ = _LOGS_IN | {
     "aws_conn_id", "cluster-identifier", "cursor", "sqlalchemy_query", "sqlalchemy_scheme", "workgroup-name",
 }  # fmt: skip
-"""Extra fields that its hook does not pass on to libpq."""
+"""Extra fields of a ``postgres`` Connection that its hook does not pass to libpq."""
 
 
 _DEFAULT_PORTS = {"mysql": 3306, "postgres": 5432}
@@ -46,7 +46,7 @@ _DEFAULT_PORTS = {"mysql": 3306, "postgres": 5432}
 def database_of(conn_id: str, schema: str | None) -> Database:
     """Return the database of a Connection.
 
-    :raises OpenESGConfigError: if it is no SQL database, or if something it needs is not installed
+    :raises OpenESGConfigError: if it is not a SQL database, or if a driver or provider is not installed
     """
     try:
         connection = BaseHook.get_connection(conn_id)
@@ -66,11 +66,11 @@ def _duckdb(connection: Connection, schema: str | None) -> Database:
     except ModuleNotFoundError as error:
         raise _not_installed("DuckDB", error.name, "duckdb") from None
     hook = DuckDBHook(duckdb_conn_id=connection.conn_id)
-    # The query of a MotherDuck database holds its token.
+    # The query string of a MotherDuck database contains its token.
     database = hook.get_database().partition("?")[0]
     if database == IN_MEMORY_DATABASE or hook.read_only:
-        what = "is read-only" if hook.read_only else "is an in-memory database, which would end with the task"
-        raise OpenESGConfigError(f"{what}. Give the path of a file in the Connection's host.")
+        problem = "the database is read-only" if hook.read_only else "an in-memory database ends with the task"
+        raise OpenESGConfigError(f"{problem}. Set the Connection's host to the path of a file.")
     identity = DatabaseIdentity.of_file("duckdb", database)
     return DuckDBDatabase(hook.get_conn, identity, schema, has_limit="memory_limit" in (hook.settings or {}))
 
@@ -119,7 +119,7 @@ def _adbc(connection: Connection, schema: str | None) -> Database:
     if dialect not in _ADBC_OPENERS:
         raise OpenESGConfigError(
             f"extra field dialect: {dialect!r} given; allowed: {', '.join(_ADBC_OPENERS)}. For other databases"
-            " give a Connection of the database's own type."
+            " use a Connection of the database's own type."
         )
     return _ADBC_OPENERS[dialect](hook, connection, schema)
 
@@ -193,13 +193,13 @@ def _other(connection: Connection, schema: str | None, identity: DatabaseIdentit
         raise _not_installed(f"A Connection of type {connection.conn_type}", error.name, None) from None
     except Exception as error:
         raise OpenESGConfigError(
-            f"a Connection of type {connection.conn_type!r}: {error}. Install the provider that brings that type, or"
-            " correct it."
+            f"a Connection of type {connection.conn_type!r}: {error}. Install the provider of that type, or correct"
+            " the Connection."
         ) from None
     if not isinstance(hook, DbApiHook):
         raise OpenESGConfigError(
-            f"a Connection of type {connection.conn_type!r}, which is no SQL database. Give one of type postgres,"
-            " mysql, sqlite, duckdb, adbc or of another database."
+            f"a Connection of type {connection.conn_type!r}, which is not a SQL database. Use a Connection of type"
+            " postgres, mysql, sqlite, duckdb, adbc or of another database."
         )
     from airflow_provider_openesg.sql.dbapi import DbApiDatabase
 
@@ -209,12 +209,12 @@ def _other(connection: Connection, schema: str | None, identity: DatabaseIdentit
 def _check_sqlite(path: str, schema: str | None) -> None:
     if not path or ":memory:" in path:
         raise OpenESGConfigError(
-            "is an in-memory database, which would end with the task. Give the path of a file in the Connection's host."
+            "an in-memory database ends with the task. Set the Connection's host to the path of a file."
         )
     if not Path(path).absolute().parent.is_dir():
         raise OpenESGConfigError(f"{path}: cannot be opened: its directory does not exist.")
     if schema not in (None, "main"):
-        raise OpenESGConfigError(f"schema: {schema!r} given, and SQLite has none. Leave it out.")
+        raise OpenESGConfigError(f"schema: {schema!r} given, but SQLite has no schemas. Remove it.")
 
 
 def _installed(module: str) -> bool:
@@ -262,10 +262,10 @@ def _identity(connection: Connection, hook: DbApiHook | None = None) -> Database
 
 
 def _secrets(connection: Connection) -> Iterator[str]:
-    """Yield what messages must not show: passwords and tokens, also percent-encoded and in pieces."""
+    """Yield texts that messages must not show: passwords and tokens, also percent-encoded and in pieces."""
     kwargs = connection.extra_dejson.get("db_kwargs") or {}
     uris = [str(uri) for uri in (connection.host, kwargs.get("uri")) if uri and re.search("[@=]", str(uri))]
-    # Of a connection string that cannot be read, everything is secret.
+    # If a connection string cannot be read, all of it is secret.
     in_uris = [(read_conninfo(uri) or {"password": uri}).get("password") for uri in uris]
     for secret in filter(None, (connection.password, kwargs.get("password"), *in_uris)):
         yield from (secret, quote(secret, safe=""))

@@ -112,5 +112,5 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         if self.write_mode == "replace" and self.updated_after == LAST_RUN:
             raise OpenESGConfigError(
                 f"updated_after {LAST_RUN!r} with write_mode 'replace': the tables would hold only the changes"
-                " since the last run. Use write_mode 'merge', or leave updated_after out."
+                " since the last run. Use write_mode 'merge', or remove updated_after."
             )

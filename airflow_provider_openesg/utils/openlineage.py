@@ -1,4 +1,4 @@
-"""What a transfer has read and written: as assets, for DAGs that are scheduled on them, and for OpenLineage."""
+"""Report what a transfer has read and written: as asset events and to OpenLineage."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a table is.
+    """Location of a table.
 
-    :param uri: of its asset.
-    :param namespace: of its OpenLineage dataset, as is its ``name``.
+    :param uri: URI of its asset
+    :param namespace: namespace of its OpenLineage dataset
+    :param name: name of its OpenLineage dataset
     """
 
     uri: str
@@ -36,9 +37,9 @@ class Place:
 
     @classmethod
     def in_storage(cls, path: str, table: str) -> Place:
-        """Return the place of a table in a directory.
+        """Return the location of a table in object storage.
 
-        :param path: URL of the directory.
+        :param path: URL of the folder that contains the table's folder
         """
         parts = urlsplit(path)
         directory = f"{parts.path.rstrip('/')}/{table}"
@@ -62,9 +63,9 @@ class _Written:
 
 
 class TransferLineage:
-    """One run's lineage, filled while it goes on.
+    """Lineage of one run, collected while batches are written.
 
-    :param templates: that were read; ``None`` for all.
+    :param templates: ids or keys of the templates that are read; ``None`` for all
     """
 
     def __init__(self, hook: OpenESGHook, templates: Sequence[str | int] | None) -> None:
@@ -77,7 +78,7 @@ class TransferLineage:
         self._places: Mapping[str, Place] = {}
 
     def counted(self, batches: Iterable[tuple[str, pa.RecordBatch]]) -> Generator[tuple[str, pa.RecordBatch]]:
-        """Hand the batches on, and keep what they are."""
+        """Yield the batches, and collect their columns and sizes."""
         for table, batch in batches:
             written = self._tables.setdefault(table, _Written())
             written.rows += batch.num_rows
@@ -86,12 +87,13 @@ class TransferLineage:
             yield table, batch
 
     def emit(self, places: Mapping[str, Place], run: str, context: Context, alias: AssetAlias | None) -> None:
-        """Tell Airflow what was read and written.
+        """Report inputs and outputs to Airflow.
 
-        The run counts already, so that nothing here may fail it.
+        The run is committed at this time, so this method must not fail.
 
-        :param places: of each table that was written.
-        :param alias: the task's outlet that the assets are emitted through; ``None`` where the run is part of another.
+        :param places: table to location
+        :param run: name of the run
+        :param alias: outlet of the task for the asset events; ``None`` if the run is part of another run
         """
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
@@ -105,7 +107,7 @@ class TransferLineage:
             add_events(context, alias, places, {table: written.rows for table, written in self._tables.items()}, run)
 
     def facets(self) -> OperatorLineage[Any, Any]:
-        """Return it for OpenLineage, whose provider has asked for it and so is there."""
+        """Return the lineage for OpenLineage's provider, which calls this method and is therefore installed."""
         from airflow.providers.common.compat.openlineage.facet import (
             OutputDataset,
             OutputStatisticsOutputDatasetFacet,
@@ -137,22 +139,24 @@ class TransferLineage:
 def add_events(
     context: Context, alias: AssetAlias, places: Mapping[str, Place], rows: Mapping[str, int], run: str
 ) -> None:
-    """Tell Airflow that a run of these tables counts.
+    """Add an asset event per table of a committed run.
 
-    :param alias: the task's outlet that the assets are emitted through.
+    :param alias: outlet of the task for the asset events
+    :param places: table to location
+    :param rows: table to number of rows
     """
     events = context.get("outlet_events")
-    if events is None:  # called by hand, outside of a task instance
+    if events is None:  # called without a task instance
         return
     if not AIRFLOW_3 and not _known_to_airflow_2(alias):
-        log.info("No dataset event: Airflow has not read the task from its DAG file, or it is a mapped one.")
+        log.info("No dataset event: the DAG has not been parsed yet, or the task is mapped.")
         return
     for table, asset in _assets(places).items():
         events[alias].add(asset, extra={"run": run, "table": table, "rows": rows.get(table, 0)})
 
 
 def _known_to_airflow_2(alias: AssetAlias) -> bool:
-    """Tell whether Airflow's database has it; Airflow 2 would fail the task over an event of one that it has not."""
+    """Return whether Airflow's database has the alias. If not, Airflow 2 would fail the task because of the event."""
     from airflow.models.dataset import DatasetAliasModel  # type: ignore[import-not-found]
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -162,8 +166,8 @@ def _known_to_airflow_2(alias: AssetAlias) -> bool:
 
 
 def _assets(places: Mapping[str, Place]) -> dict[str, Asset]:
-    found = {table: _asset(place.uri) for table, place in places.items()}
-    return {table: asset for table, asset in found.items() if asset is not None}
+    assets = {table: _asset(place.uri) for table, place in places.items()}
+    return {table: asset for table, asset in assets.items() if asset is not None}
 
 
 def _asset(uri: str) -> Asset | None:
@@ -171,8 +175,8 @@ def _asset(uri: str) -> Asset | None:
 
     try:
         return Asset(uri=uri)
-    except ValueError as error:  # a provider's own idea of its scheme's URIs
-        log.warning("No asset event for %s, which Airflow does not take for an asset: %s", uri, error)
+    except ValueError as error:  # the provider of this scheme does not accept the URI
+        log.warning("No asset event for %s: Airflow does not accept this URI: %s", uri, error)
         return None
 
 

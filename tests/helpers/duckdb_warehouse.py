@@ -25,7 +25,7 @@ class DuckDBWarehouseSession(WarehouseSession):
 
     def __init__(self, connection: adbc.Connection, name: str, schema: str) -> None:
         super().__init__(connection, name, schema)
-        self.place = {"db_schema_name": schema}
+        self.schema_option = {"db_schema_name": schema}
 
     def constraints(self, wanted: Table) -> list[str]:
         """Enforce no key."""

@@ -1,4 +1,4 @@
-"""What every database does alike, by each way into it."""
+"""Behavior that all databases share, by each load method."""
 
 from __future__ import annotations
 
@@ -235,10 +235,10 @@ def refuses(write, database, query):
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("CREATE TABLE {} (id INTEGER PRIMARY KEY)", r"column id is (?i:INT\w*(\(11\))?) there, and has to be "),
+        ("CREATE TABLE {} (id INTEGER PRIMARY KEY)", r"column id is (?i:INT\w*(\(11\))?), but must be "),
         ("CREATE TABLE {} (name VARCHAR(9))", r"reports in .*: key column id \(.*\) is missing"),
-        ("CREATE TABLE {} (id {id} PRIMARY KEY, progress DATE)", "progress is (?i:date) there, and has to be (?i:d|r)"),
-        ("CREATE TABLE {} (id {id} PRIMARY KEY, mine INT NOT NULL)", "column mine .* takes no null"),
+        ("CREATE TABLE {} (id {id} PRIMARY KEY, progress DATE)", "progress is (?i:date), but must be (?i:d|r)"),
+        ("CREATE TABLE {} (id {id} PRIMARY KEY, mine INT NOT NULL)", "column mine .* is NOT NULL and has no default"),
     ],
 )  # fmt: skip
 def test_a_table_in_the_way_is_named_before_anything_is_pulled(refuses, statement, message):
@@ -249,7 +249,7 @@ def test_a_table_in_the_way_is_named_before_anything_is_pulled(refuses, statemen
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("CREATE TABLE {} (id {id})", r"primary key is missing there, and has to be \(id\)"),
+        ("CREATE TABLE {} (id {id})", r"primary key is missing, but must be \(id\)"),
         ("CREATE VIEW {} AS SELECT {one} AS id", "primary key is missing|column id is"),
     ],
 )
@@ -260,7 +260,7 @@ def test_a_table_without_the_key_in_the_way_is_named_before_anything_is_pulled(r
 @pytest.mark.parametrize("table", ["reports", "field_values"])
 def test_modes_do_not_mix_in_one_table(write, pull, table):
     write(pull(range(3)), "append", [table])
-    with pytest.raises(OpenESGConfigError, match=rf"{table} .* key is \(run_id, id\) there, and has to be \(id\)"):
+    with pytest.raises(OpenESGConfigError, match=rf"{table} .* key is \(run_id, id\), but must be \(id\)"):
         write(pull(range(3)), "merge", [table])
 
 
@@ -275,7 +275,9 @@ def test_two_rows_with_one_key_are_an_error_and_nothing_is_written(
     write(pull(range(3)), mode)
     before = database.tables()
     twice = {"reports": {"id": report}, "field_values": {"id": f"{report}-0", "report_id": report}}[table]
-    with pytest.raises(OpenESGContractError, match=rf"{table}: {count} rows .* only {count - 1} differ .* \(.*id\)"):
+    with pytest.raises(
+        OpenESGContractError, match=rf"{table}: .* {count} rows .* only {count - 1} different keys \(.*id\)"
+    ):
         write([*pull(range(4)), (table, rows(table, [twice]))], mode)
     assert database.tables() == before
 

@@ -1,4 +1,4 @@
-"""Databases by their Airflow hook: MySQL's own ways, and one that neither we nor Alembic have heard of."""
+"""Databases by their Airflow hook: MySQL, and a database that Alembic does not support."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_what_mysql_has_written_before_a_load_fails_is_taken_back(write, pull, r
 
 
 def test_a_driver_that_commits_each_statement_is_kept_from_it(write, pull, rows, tmp_path, postgres, monkeypatch):
-    """As Snowflake's connector does, unless it is told."""
+    """As Snowflake's connector does by default."""
     connect = PostgresHook.get_conn
 
     def committing(hook):

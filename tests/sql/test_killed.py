@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at any moment of a load, the tables are as before or as after it; the next try ends well."""
+"""If a load is killed by SIGKILL, the tables are unchanged or complete; the next try succeeds."""
 
 from __future__ import annotations
 

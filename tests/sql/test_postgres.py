@@ -1,4 +1,4 @@
-"""What is PostgreSQL's own: what its text cannot hold, its locks, its rights; by ADBC and by the hook."""
+"""PostgreSQL: U+0000 in texts, locks and rights; by ADBC and by the hook."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_comments(write, database, pull):
     ]
     sql = f"SELECT attname, col_description({relation}, attnum) FROM pg_attribute WHERE attrelid = {relation}"
     comments = dict(database.query(sql))
-    assert comments["progress"] == SCHEMAS["reports"].field("progress").metadata[b"description"].decode() + " [%]"
+    assert comments["progress"] == "Share of the report that is filled. [%]"
     database.query("ALTER TABLE reports DROP COLUMN progress")
     write(pull(range(1)))
     assert dict(database.query(sql))["progress"] == comments["progress"]
@@ -74,7 +74,7 @@ def test_nul_is_replaced_and_kept_as_it_came(write, database, rows, caplog):
         ("2", "ab", None, '{"y": 2}'),
         ("3", "\ufffdc", None, '{"value": "\\u0000c"}'),
     ]
-    assert "Column value: 2 texts hold U+0000" in caplog.text
+    assert "Column value: 2 texts contain U+0000" in caplog.text
 
 
 def test_a_user_without_the_right_to_create(write, database, pull, monkeypatch):
@@ -83,7 +83,7 @@ def test_a_user_without_the_right_to_create(write, database, pull, monkeypatch):
     try:
         user = {"login": role, "password": role}
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(database.connection | user))
-        with pytest.raises(OpenESGConfigError, match=r"(?s)permission denied for database.*Needed are the rights"):
+        with pytest.raises(OpenESGConfigError, match=r"(?s)permission denied for database.*The user needs the rights"):
             write([])
         database.query(f"CREATE SCHEMA {database.schema}")
         database.query(f"GRANT USAGE ON SCHEMA {database.schema} TO {role}")
@@ -138,7 +138,7 @@ def postgres_arguments(database):
 
 
 def test_loads_at_the_same_time_come_one_after_the_other(load_at_the_same_time, database):
-    """Also those that make the tables; in reverse order, where locks on the tables alone would be a deadlock."""
+    """Also loads that create the tables. In reverse order, locks on tables only would cause a deadlock."""
     load_at_the_same_time(database.schema, 4, 50)
     assert database.query("SELECT count(*), count(DISTINCT report_id) FROM field_values") == [(53 * 3, 53)]
     assert {

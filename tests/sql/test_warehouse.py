@@ -1,6 +1,6 @@
-"""Snowflake and BigQuery, which no test can reach: what they are told, read by a parser of their SQL.
+"""Snowflake and BigQuery, which tests cannot reach: their statements are read by a parser of their SQL.
 
-What both have in common is tested here and in ``test_databases.py`` by DuckDB's ADBC driver, and DuckDB in their place.
+Their common code is tested here and in ``test_databases.py`` with DuckDB and its ADBC driver.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def test_names_and_secrets(monkeypatch, tmp_path):
 
 
 class Recorder:
-    """A connection that answers nothing, and notes what it is told."""
+    """A connection that records statements and returns no rows."""
 
     description = None
 
@@ -279,10 +279,10 @@ def test_the_driver_of_pypi_has_no_bulk_ingestion(monkeypatch, rows):
 
     recorder = Recorder()
     monkeypatch.setattr(recorder, "adbc_ingest", none)
-    with pytest.raises(OpenESGConfigError, match=r"takes no rows in bulk.* `dbc install bigquery`"):
+    with pytest.raises(OpenESGConfigError, match=r"cannot load rows in bulk.* `dbc install bigquery`"):
         BigQuerySession(recorder, "bigquery://project", "esg").probe(tidy("reports"))
 
 
 def test_a_schema_has_to_be_known():
-    with pytest.raises(OpenESGConfigError, match="schema: none given, and the Connection has none"):
+    with pytest.raises(OpenESGConfigError, match="schema: not given, and the Connection has none"):
         BigQuerySession(Recorder(), "bigquery://project", None)

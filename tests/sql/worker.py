@@ -1,4 +1,4 @@
-"""Loads one version of the data, in a process that may be killed."""
+"""Load one version of the data, in a process that may be killed."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_a_platform_that_fails_half_way_leaves_the_tables_as_they_were(database,
 
 def test_a_table_in_the_way_is_named_before_any_call(database, query, sandbox):
     query("CREATE TABLE reports (id INTEGER PRIMARY KEY)")
-    with pytest.raises(OpenESGConfigError, match="column id is INTEGER there, and has to be VARCHAR"):
+    with pytest.raises(OpenESGConfigError, match="column id is INTEGER, but must be VARCHAR"):
         run()
     assert sandbox.state()["requests"] == 0
 
@@ -81,11 +81,14 @@ def test_a_table_in_the_way_is_named_before_any_call(database, query, sandbox):
 @pytest.mark.parametrize(
     ("connection", "message"),
     [
-        ({"conn_type": "openesg", "host": "x"}, "'other': a Connection of type 'openesg', which is no SQL database"),
+        ({"conn_type": "openesg", "host": "x"}, "'other': a Connection of type 'openesg', which is not a SQL database"),
         ({"conn_type": "nothing", "host": "x"}, "'other': a Connection of type 'nothing': "),
-        ({"conn_type": "duckdb"}, "'other': is an in-memory database"),
-        ({"conn_type": "duckdb", "host": ":memory:"}, "'other': is an in-memory database"),
-        ({"conn_type": "duckdb", "host": "/x.duckdb", "extra": {"read_only": True}}, "'other': is read-only"),
+        ({"conn_type": "duckdb"}, "'other': an in-memory database ends with the task"),
+        ({"conn_type": "duckdb", "host": ":memory:"}, "'other': an in-memory database ends with the task"),
+        (
+            {"conn_type": "duckdb", "host": "/x.duckdb", "extra": {"read_only": True}},
+            "'other': the database is read-only",
+        ),
         ({"conn_type": "duckdb", "host": "/no/such/dir/x.duckdb"}, "/no/such/dir/x.duckdb: cannot be opened"),
     ],
 )

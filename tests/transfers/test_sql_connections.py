@@ -138,11 +138,11 @@ def test_sqlite_files_that_cannot_be_used(connect, openesg_connection, sandbox, 
         monkeypatch.setitem(sys.modules, missing, None)
     file = tmp_path / "esg.sqlite"
     connect(conn_type="sqlite")
-    refused("is an in-memory database", sandbox)
+    refused("an in-memory database ends with the task", sandbox)
     connect(conn_type="sqlite", host=str(tmp_path / "no" / "esg.sqlite"))
     refused("no/esg.sqlite: cannot be opened: its directory does not exist", sandbox)
     connect(conn_type="sqlite", host=str(file))
-    refused("schema: 'esg' given, and SQLite has none", sandbox, schema="esg")
+    refused("schema: 'esg' given, but SQLite has no schemas", sandbox, schema="esg")
     sqlite3.connect(file).execute("CREATE TABLE mine (x)").connection.close()
     connect(conn_type="sqlite", host=str(file), extra={"mode": "ro"})
     refused("esg.sqlite, schema main: cannot be written: .*readonly", sandbox)

@@ -110,9 +110,7 @@ def test_a_new_field_is_a_new_column_and_another_data_type_an_error(warehouse, s
     }
     warehouse.query("ALTER TABLE vsme_b1_sites ALTER esg_vsme_b1_sites_city TYPE BIGINT USING 1")
     calls = sandbox.state()["calls"]["GET /api/v1/reports"]
-    with pytest.raises(
-        OpenESGConfigError, match="column esg_vsme_b1_sites_city is BIGINT there, and has to be VARCHAR"
-    ):
+    with pytest.raises(OpenESGConfigError, match="column esg_vsme_b1_sites_city is BIGINT, but must be VARCHAR"):
         to_database(warehouse)
     assert sandbox.state()["calls"]["GET /api/v1/reports"] == calls
 
