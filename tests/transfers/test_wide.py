@@ -151,7 +151,7 @@ def test_from_python():
         for table, batch in hook.iter_tables(templates=["supplier-basics"], shape="wide"):
             rows[table] += len(batch)
         assert rows == {"supplier_basics_reports": 28}
-        with pytest.raises(OpenESGConfigError, match="tables: given with shape 'wide'"):
+        with pytest.raises(OpenESGConfigError, match="tables: .* with shape='wide'"):
             hook.iter_tables(["reports"], templates=["vsme"], shape="wide")
         with pytest.raises(OpenESGConfigError, match="shape: 'long' given; allowed: tidy, wide"):
             hook.iter_tables(shape="long")
@@ -165,8 +165,6 @@ def test_each_run_apart(warehouse):
 
 
 def test_a_template_that_is_not_there(tmp_path):
-    with pytest.raises(
-        OpenESGConfigError, match=r"Template 'vsm': .* It has: vsme, supplier-basics. Did you mean 'vsme'"
-    ):
+    with pytest.raises(OpenESGConfigError, match=r"templates: 'vsm' given.*vsme, supplier-basics. Did you mean 'vsme'"):
         to_files(tmp_path / "lake", templates=["vsm"])
     assert not (tmp_path / "lake").exists()
