@@ -1,4 +1,4 @@
-"""Which Airflow this is, for what not every one of them has."""
+"""The version of Airflow, for features that only some versions have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from packaging.version import Version
 AIRFLOW = Version(Version(airflow.__version__).base_version)
 
 AIRFLOW_3 = Version("3.0") <= AIRFLOW
-"""Assets have watchers, and Airflow does not fail a task over assets that only its run knows."""
+"""Assets have watchers, and a task may emit assets that are known only at runtime."""
 
 AIRFLOW_3_3 = Version("3.3") <= AIRFLOW
-"""A wait that begins in the triggerer finds its templates rendered, and assets have a state store."""
+"""Templates are rendered in waits that start in the triggerer."""

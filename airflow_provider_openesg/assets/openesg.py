@@ -1,6 +1,6 @@
-"""Asset URIs of the platform: ``openesg://host/report-templates/{key}/reports``, and ``openesg://host/reports``: all.
+"""Asset URIs of reports: ``openesg://host/report-templates/{key}/reports`` and ``openesg://host/reports``.
 
-``key`` is a template's key or id, whichever its users write: two URIs are two assets.
+``key`` is the key or the id of a template. Two different URIs are two assets, also for the same template.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ _PATH = re.compile(r"/reports|/report-templates/[^/]+/reports")
 
 
 def create_asset(*, host: str, template: str | int | None = None, extra: dict[str, Any] | None = None) -> Asset:
-    """Make the asset of the reports of a template; of all reports where it is None.
+    """Return the asset of the reports of a template, or of all reports.
 
-    :param host: of the platform, with its port where it has one, such as ``app.openesg.de``; a Base URL will do.
+    :param host: host of the platform, with its port if it has one, such as ``app.openesg.de``; or the Base URL.
+    :param template: key or id of the template; all reports by default.
+    :param extra: extra of the asset.
     """
     netloc = urlsplit(host).netloc if "://" in host else host
     of_template = "" if template is None else f"/report-templates/{quote(str(template), safe='')}"
@@ -31,21 +33,21 @@ def create_asset(*, host: str, template: str | int | None = None, extra: dict[st
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
-    """Check a URI and bring it into its one form; Airflow calls it for every asset of the scheme.
+    """Check and normalize a URI. Airflow calls this for every asset of the scheme.
 
-    :raises ValueError: it is none of the two that there are.
+    :raises ValueError: if the URI has another form.
     """
     path = uri.path.rstrip("/")
     if not uri.hostname or uri.query or not _PATH.fullmatch(path):
         raise ValueError(
-            f"URI {uri.geturl()!r}: allowed are {SCHEME}://host/report-templates/KEY/reports and "
-            f"{SCHEME}://host/reports, the host being that of your platform, such as app.openesg.de."
+            f"URI {uri.geturl()!r} given; allowed: {SCHEME}://host/report-templates/KEY/reports or "
+            f"{SCHEME}://host/reports. The host is that of your platform, such as app.openesg.de."
         )
     return uri._replace(netloc=uri.netloc.lower(), path=path)
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset:  # noqa: ARG001 - Airflow's signature
-    """Name the asset as OpenLineage does: the platform, and what it has."""
+    """Return the OpenLineage dataset of an asset."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
     parts = urlsplit(asset.uri)

@@ -1,4 +1,4 @@
-"""OpenESGReportLink: from a task to its report or request on the platform."""
+"""OpenESGReportLink: a link from a task to its report or request on the platform."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
 PAGE_KEY = "openesg_page"
-"""XCom that holds the page's URL."""
+"""Key of the XCom with the URL of the page."""
 
 
 class OpenESGReportLink(BaseOperatorLink):
-    """The button *openESG* of a task: opens the report or request that it is about, else the list of them."""
+    """The button *openESG* of a task, which opens its report or request, or their list."""
 
     name = "openESG"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
-        """Return what the task has kept; nothing before that."""
+        """Return the URL that the task has stored, or empty text."""
         return XCom.get_value(key=PAGE_KEY, ti_key=ti_key) or ""
 
 
 def keep_link(context: Context, base_url: str, resource: str, record_id: str | int | None = None) -> None:
-    """Keep the page that the task's button opens.
+    """Store the URL of the page that the task's button opens.
 
     :param resource: ``reports`` or ``report-requests``.
-    :param record_id: ``None`` for the list.
+    :param record_id: id of the record; ``None`` for the list.
     """
     task = context.get("ti")
-    if task is not None:  # called by hand, outside of a task instance, there is nobody to press a button
+    if task is not None:  # there is no task instance if the operator is called directly
         record = "" if record_id is None else f"/{quote(str(record_id).strip(), safe='')}"
         task.xcom_push(key=PAGE_KEY, value=f"{base_url}{PAGES[resource]}{record}")

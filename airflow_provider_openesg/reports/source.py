@@ -1,4 +1,4 @@
-"""Where records of reports, requests and templates are read from, and how a template is named."""
+"""The source of reports, requests and templates, and the ids of templates by key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """Where records are read: the client, or a sweep that several waits share."""
+    """A source of records: the client, or a snapshot that several waits share."""
 
     def get_record(self, resource: str, record_id: str | int) -> dict[str, Any]:
         """Read one record."""
@@ -28,11 +28,11 @@ def template_ids(source: Source) -> dict[str, Any]:
 
 
 def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Put a template's id in the place of its key: what is known of a report is the id."""
+    """Return the filters with the template's id instead of its key, because reports contain only the id."""
     given = filters.get("template")
     if not isinstance(given, str) or given.strip().isdecimal():
         return filters
     ids = template_ids(source)
     if given.strip() not in ids:
-        raise OpenESGConfigError(f"filters: template {given!r} given; the platform has: {', '.join(ids) or 'none'}.")
+        raise OpenESGConfigError(f"filters: template {given!r} given; allowed: {', '.join(ids) or 'none'}.")
     return {**filters, "template": ids[given.strip()]}

@@ -1,4 +1,4 @@
-"""OpenESGReportSensor: wait until reports are there."""
+"""OpenESGReportSensor: wait until reports reach a status."""
 
 from __future__ import annotations
 
@@ -15,11 +15,17 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_openesg.api import SUBMITTED_STATUSES
-from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError, OpenESGNotFoundError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
-from airflow_provider_openesg.parameters import check_filters, check_poke_interval, check_statuses, is_template
-from airflow_provider_openesg.reports.waiting import GONE, SELECTORS, Decision, Expected, ReportSelector, decide
+from airflow_provider_openesg.parameters import (
+    check_filters,
+    check_poke_interval,
+    check_statuses,
+    is_template,
+    require_one,
+)
+from airflow_provider_openesg.reports.waiting import SELECTORS, Decision, Expected, ReportSelector, decide
 from airflow_provider_openesg.version_compat import AIRFLOW_3_3
 
 if TYPE_CHECKING:
@@ -29,26 +35,26 @@ if TYPE_CHECKING:
 
 
 class OpenESGReportSensor(BaseSensorOperator):
-    """Waits until one report, all, a number or a share of them are there.
+    """Sensor that waits until one report, all reports, or a number or share of them have one of ``statuses``.
 
-    Exactly one of the first four is given. With ``customer_identifier``, and with ``filters`` that requests have too
-    (``customer_identifier``, ``template``), requests without a report count as missing.
+    Exactly one of the first four parameters is given. With ``customer_identifier``, and with ``filters`` that
+    requests have too (``customer_identifier``, ``template``), requests without a report count as missing.
 
-    :param report_id: one report. (templated)
-    :param report_request_id: the report that answers one request; of a list of requests, all their reports, read from
-        the platform's lists. (templated)
-    :param customer_identifier: all reports and requests with it. (templated)
-    :param filters: all reports that they select, such as ``{"template": 1}``. (templated)
-    :param expected: ``"all"``, a number from 1, or a share such as ``"80%"``. (templated)
-    :param statuses: of a report that is there; ``submitted`` and ``accepted`` where not given.
-    :param deferrable: wait in the triggerer, without a worker, instead of in ``mode`` ``poke`` or ``reschedule``. The
-        default is Airflow's ``[operators] default_deferrable``.
-    :param start_from_trigger: with ``deferrable``, on Airflow 3.3 or later: wait in the triggerer from the start, where
-        nothing is expected to be there yet. Before that, and in mapped tasks, a worker looks once first.
+    :param report_id: id of one report. (templated)
+    :param report_request_id: id of a request, or a list of ids, whose reports are awaited. (templated)
+    :param customer_identifier: identifier of the awaited reports and requests. (templated)
+    :param filters: filters of the awaited reports, such as ``{"template": 1}``. (templated)
+    :param expected: number of reports that end the wait: ``"all"``, a number from 1, or a share such as
+        ``"80%"``. (templated)
+    :param statuses: statuses that end the wait; by default ``submitted`` and ``accepted``.
+    :param deferrable: whether to wait in the triggerer, without a worker, instead of in ``mode`` ``poke`` or
+        ``reschedule``; by default Airflow's ``[operators] default_deferrable``.
+    :param start_from_trigger: whether to start the wait in the triggerer, with ``deferrable`` on Airflow 3.3 or later.
+        On older versions, and in mapped tasks, a worker polls once first.
     :param openesg_conn_id: Connection of type ``openesg``. (templated)
-    :raises AirflowFailException: what is waited for cannot come any more: declined, withdrawn, gone from the platform.
-    :raises OpenESGError: a call failed, after all retries that the Connection allows; in the triggerer, after ten
-        looks in a row that failed for a passing reason.
+    :raises AirflowFailException: if the expected reports are not possible any more: declined, withdrawn or deleted.
+    :raises OpenESGError: if a request fails after the retries that the Connection allows; in the triggerer, if ten
+        polls in a row fail.
     """
 
     template_fields: Sequence[str] = (*SELECTORS, "expected", "openesg_conn_id")
@@ -80,11 +86,7 @@ class OpenESGReportSensor(BaseSensorOperator):
         self.openesg_conn_id = openesg_conn_id
         check_statuses(statuses)
         check_poke_interval(self.poke_interval)
-        given = [name for name in SELECTORS if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise OpenESGConfigError(
-                f"{' and '.join(given) or 'Nothing'} given to wait for; needed: one of {', '.join(SELECTORS)}."
-            )
+        require_one({name: getattr(self, name) for name in SELECTORS}, SELECTORS)
         if filters is not None and not is_template(filters):
             check_filters(filters)
         if not is_template(expected):
@@ -93,34 +95,34 @@ class OpenESGReportSensor(BaseSensorOperator):
             self._start_from_trigger()
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once; where the sensor is deferrable and has to wait, hand over to the triggerer.
+        """Poll once. If the sensor is deferrable and has to wait, defer to the triggerer.
 
-        :returns: in the XCom ``report_ids`` (at most 1,000), and how many are ``there``, ``missing``, ``ended``.
+        :return: as XCom, ``report_ids`` (at most 1,000) and the numbers ``reached``, ``missing`` and ``ended``.
         """
         selector = ReportSelector.of(self, statuses=self.statuses)
         expected = Expected.parse(self.expected, selector.number)
         with OpenESGHook(self.openesg_conn_id) as hook:
             self._keep_link(context, hook)
             try:
-                seen = selector.look(hook.client)
-            except GONE as error:
-                raise AirflowFailException(Decision.gone(error).message) from error
-            decision = decide(seen, expected, self.expected)
+                counts = selector.poll(hook.client)
+            except OpenESGNotFoundError as error:
+                raise AirflowFailException(Decision.not_found(error).message) from error
+            decision = decide(counts, expected, self.expected)
             if decision.only_report is not None:
                 self._keep_link(context, hook, decision.only_report)
-        self.log.info("Expected %s: %s", self.expected, seen)
+        self.log.info("Expected %s: %s", self.expected, counts)
         if decision.status == "unreachable":
             raise AirflowFailException(decision.message)
         if decision.status == "waiting" and self.deferrable:
-            self._hand_over()
+            self._defer()
         return PokeReturnValue(is_done=decision.status == "done", xcom_value=decision.result)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Take the trigger's event for what it says, and nothing that it does not say for success."""
+        """End the task with the result or the error of the trigger's event."""
         status = event.get("status") if isinstance(event, dict) else None
         if status == "done" and isinstance(event.get("result"), dict):
             decision = Decision(status, result=event["result"])
-            self.log.info("%d reports are there.", decision.result["there"])
+            self.log.info("%d reports have the status.", decision.result["reached"])
             self._keep_link(context, OpenESGHook(self.openesg_conn_id), decision.only_report)
             return dict(decision.result)
         message = str(event.get("message")) if isinstance(event, dict) else ""
@@ -129,12 +131,12 @@ class OpenESGReportSensor(BaseSensorOperator):
         if status == "timeout":
             raise AirflowSensorTimeout(message)
         if status != "error":
-            message = f"The trigger ended in {event!r:.200}, which says nothing of the reports."
-        if self.never_fail:  # as for an error while poking
+            message = f"The trigger ended with an unknown event: {event!r:.200}."
+        if self.never_fail:  # the same as for an error in poke()
             raise AirflowSkipException(message)
         raise OpenESGError(message)
 
-    def _hand_over(self) -> NoReturn:
+    def _defer(self) -> NoReturn:
         from airflow_provider_openesg.triggers.openesg import MARGIN, OpenESGReportTrigger
 
         timeout = timedelta(seconds=self.timeout)
@@ -142,13 +144,13 @@ class OpenESGReportSensor(BaseSensorOperator):
         self.defer(
             trigger=OpenESGReportTrigger(**self._trigger_arguments(), deadline=deadline),
             method_name="execute_complete",
-            # The trigger keeps the deadline; this one is for a triggerer that is not there.
+            # The trigger ends at the deadline. Airflow ends the wait later, if no triggerer runs.
             timeout=timeout + MARGIN,
         )
-        raise AssertionError("defer() has returned")
+        raise AssertionError("defer() returned")
 
     def _start_from_trigger(self) -> None:
-        """Have the scheduler start the trigger; Airflow renders the arguments that are templates there."""
+        """Let the scheduler start the trigger. Airflow renders its templates in the triggerer."""
         from airflow.triggers.base import StartTriggerArgs
 
         from airflow_provider_openesg.triggers.openesg import MARGIN, OpenESGReportTrigger
@@ -174,8 +176,8 @@ class OpenESGReportSensor(BaseSensorOperator):
             "openesg_conn_id": self.openesg_conn_id,
         }
 
-    def _keep_link(self, context: Context, hook: OpenESGHook, found: str | int | None = None) -> None:
-        resource, record_id = "reports", self.report_id if found is None else found
+    def _keep_link(self, context: Context, hook: OpenESGHook, report_id: str | None = None) -> None:
+        resource, record_id = "reports", self.report_id if report_id is None else report_id
         if record_id is None and self.report_request_id is not None:
             resource = "report-requests"
             record_id = None if isinstance(self.report_request_id, list) else self.report_request_id

@@ -1,4 +1,4 @@
-"""One reading of the lists, asked as if it were the client."""
+"""A snapshot of the lists, with the same methods as the client."""
 
 from __future__ import annotations
 
@@ -15,36 +15,35 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-# Field values may be megabytes, and no wait looks at them.
+# Field values may be megabytes, and waits do not need them.
 _KEPT = {"id", "key", "status", "report", *RESOURCES["reports"].filters, *RESOURCES["report-requests"].filters}
 _KEPT |= {alias for name in _KEPT for alias in ALIASES.get(name, ())}
 
 
-class Sweep:
-    """All reports, and requests, as they were at one time.
+class ListSnapshot:
+    """Reports, and requests, read at one time.
 
-    What it cannot answer it hands on to the client: a record that is not in the lists, a filter on a field that the
-    list's rows do not have.
+    Records that are not in the lists, and filters whose field is not in the rows, are requested from the client.
 
-    :param with_requests: whether requests are needed too.
+    :param with_requests: whether to read requests too.
     """
 
     def __init__(self, client: OpenESGClient, *, with_requests: bool) -> None:
-        self.calls = 0
+        self.requests = 0
         self._client = client
         self._indexes: dict[tuple[str, str], dict[str, list[Row]]] = {}
-        # Requests first: one that is answered in between then counts twice, as missing and as its report. The other
-        # way round it would be in neither list, and "all" be met too early.
+        # Requests first: a request that gets its report in between then counts twice, as missing and as its report.
+        # In the other order it would be in no list, and the wait for "all" would end too early.
         self._rows = {name: self._read(name) for name in (["report-requests"] if with_requests else []) + ["reports"]}
 
     def get_record(self, resource: str, record_id: str | int) -> Row:
-        """Return a record of the lists; else the platform's, with its error where there is none."""
-        found = self._index(resource, "id").get(str(record_id).strip())
-        return found[0] if found else self._client.get_record(resource, record_id)
+        """Return a record of the lists, or request it from the platform."""
+        matching = self._index(resource, "id").get(str(record_id).strip())
+        return matching[0] if matching else self._client.get_record(resource, record_id)
 
     def iter_pages(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Generator[list[Row]]:
-        """Return the rows that ``filters`` select."""
-        if resource not in self._rows:  # report templates: read once, for all waits that name one by its key
+        """Yield the rows that ``filters`` select."""
+        if resource not in self._rows:  # report templates are read once for all waits
             self._rows[resource] = self._read(resource)
         rows = self._rows[resource]
         if not filters:
@@ -55,14 +54,14 @@ class Sweep:
             yield from self._client.iter_pages(resource, filters=filters)
             return
         (first, value), *others = filters.items()
-        found = self._index(resource, first).get(str(value), [])
-        yield [row for row in found if all(str(reference(row, name)) == str(wanted) for name, wanted in others)]
+        matching = self._index(resource, first).get(str(value), [])
+        yield [row for row in matching if all(str(reference(row, name)) == str(wanted) for name, wanted in others)]
 
     def _read(self, resource: str) -> list[Row]:
         from airflow_provider_openesg.client.pagination import decode_records
 
         def decode(body: bytes) -> Page[Row]:
-            self.calls += 1
+            self.requests += 1
             page = decode_records(body)
             page.rows = [{key: row[key] for key in _KEPT & row.keys()} for row in page.rows]
             return page

@@ -1,4 +1,4 @@
-"""Triggers: the deferred half of the sensor, and one asset event per report."""
+"""Triggers: one for the deferred sensor, one for asset events of reports."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGError
-from airflow_provider_openesg.reports.waiting import GONE, Decision, Expected, ReportSelector, decide
+from airflow_provider_openesg.exceptions import (
+    OpenESGApiError,
+    OpenESGContractError,
+    OpenESGError,
+    OpenESGNotFoundError,
+)
+from airflow_provider_openesg.reports.waiting import Decision, Expected, ReportSelector, decide
 from airflow_provider_openesg.triggers.report_events import OpenESGReportEventTrigger
 from airflow_provider_openesg.triggers.shared_polling import shared_polls
 
@@ -20,25 +25,26 @@ if TYPE_CHECKING:
 __all__ = ["OpenESGReportEventTrigger", "OpenESGReportTrigger"]
 
 MAX_FAILURES = 10
-"""Looks in a row that may fail for a passing reason, before the wait ends with that error."""
+"""Number of temporary failures in a row after which the wait ends with the error."""
 
 LONGEST_BACKOFF = 3600.0
-"""Seconds between two looks that fail."""
+"""Longest pause after a failed poll, in seconds."""
 
 MARGIN = timedelta(minutes=1)
-"""By which Airflow's own timeout of a deferred wait comes after the trigger's, which can say more."""
+"""Time between the trigger's timeout, whose message has details, and the later timeout of Airflow."""
 
 
 class OpenESGReportTrigger(BaseTrigger):
-    """Looks every ``poke_interval`` seconds, together with all waits on the Connection in this triggerer.
+    """Trigger that polls every ``poke_interval`` seconds, together with all waits on the Connection in this triggerer.
 
-    Ends in one event: ``status`` is ``done`` (with ``result``), ``unreachable``, ``timeout`` or ``error`` (with
+    It yields one event: ``status`` is ``done`` (with ``result``), ``unreachable``, ``timeout`` or ``error`` (with
     ``message``).
 
-    :param report_id: see :class:`~airflow_provider_openesg.sensors.openesg.OpenESGReportSensor`, as the following.
-    :param poke_interval: seconds between two looks.
-    :param deadline: when the wait is over, in ISO 8601 with its zone; it holds across restarts of the triggerer. A wait
-        that no worker has begun has none: there it is :data:`MARGIN` before Airflow's own.
+    :param report_id: see :class:`~airflow_provider_openesg.sensors.openesg.OpenESGReportSensor`, also for the other
+        selectors.
+    :param poke_interval: seconds between two polls.
+    :param deadline: end of the wait, in ISO 8601 with time zone; it stays the same across restarts of the triggerer.
+        By default :data:`MARGIN` before Airflow's timeout, for a wait that starts in the triggerer.
     """
 
     def __init__(
@@ -66,7 +72,7 @@ class OpenESGReportTrigger(BaseTrigger):
         self.filters = filters
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what another triggerer makes the same wait from: ids and the Connection's name, nothing secret."""
+        """Return the class path and the arguments from which a triggerer creates the trigger; nothing secret."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "statuses": list(self.statuses),
             "expected": self.expected,
@@ -80,15 +86,18 @@ class OpenESGReportTrigger(BaseTrigger):
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait until it is decided, and say so in one event."""
+        """Wait, and yield one event at the end."""
         event: dict[str, Any]
         end = self._end()
         left = None if end is None else max(0, (end - datetime.now(UTC)).total_seconds())
         try:
             event = (await asyncio.wait_for(self._decided(), left)).event()
         except TimeoutError:
-            event = {"status": "timeout", "message": f"The wait was to end at {end and end.isoformat()}."}
-        except Exception as error:  # Airflow would show none of it to the task
+            event = {
+                "status": "timeout",
+                "message": f"The timeout of the wait was reached at {end and end.isoformat()}.",
+            }
+        except Exception as error:  # Airflow does not pass errors of triggers to the task
             text = str(error) if isinstance(error, OpenESGError) else f"{type(error).__name__}: {error}"
             event = {"status": "error", "message": text}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
@@ -96,40 +105,40 @@ class OpenESGReportTrigger(BaseTrigger):
     def _end(self) -> datetime | None:
         if self.deadline is not None:
             return datetime.fromisoformat(self.deadline)
-        airflows: datetime | None = getattr(self, "timeout_after", None)  # the triggerer sets it
-        if airflows is None:
+        airflow_timeout: datetime | None = getattr(self, "timeout_after", None)  # the triggerer sets it
+        if airflow_timeout is None:
             return None
-        return (airflows if airflows.tzinfo else airflows.replace(tzinfo=UTC)) - MARGIN
+        return (airflow_timeout if airflow_timeout.tzinfo else airflow_timeout.replace(tzinfo=UTC)) - MARGIN
 
     async def _decided(self) -> Decision:
         selector = ReportSelector.of(self, statuses=tuple(self.statuses))
         expected, polls = Expected.parse(self.expected, selector.number), shared_polls(self.openesg_conn_id)
-        failures, delay, said = 0, 0.0, ""
+        failures, delay, last_message = 0, 0.0, ""
         while True:
             try:
-                seen = await polls.look(selector, self.poke_interval, delay)
-            except GONE as error:
-                return Decision.gone(error)
+                counts = await polls.poll(selector, self.poke_interval, delay)
+            except OpenESGNotFoundError as error:
+                return Decision.not_found(error)
             except (OpenESGApiError, OpenESGContractError, AirflowNotFoundException) as error:
                 failures += 1
-                if not _passing(error) or failures >= MAX_FAILURES:
+                if not _is_temporary(error) or failures >= MAX_FAILURES:
                     raise
                 delay = min(self.poke_interval * (2**failures - 1), LONGEST_BACKOFF)
-                self.log.warning("Look failed, %d of %d in a row: %s", failures, MAX_FAILURES, error)
+                self.log.warning("Poll failed, %d of %d in a row: %s", failures, MAX_FAILURES, error)
                 continue
             failures, delay = 0, 0.0
-            decision = decide(seen, expected, self.expected)
+            decision = decide(counts, expected, self.expected)
             if decision.status != "waiting":
                 return decision
-            if str(seen) != said:
-                said = str(seen)
-                self.log.info("Expected %s: %s", self.expected, said)
+            if str(counts) != last_message:
+                last_message = str(counts)
+                self.log.info("Expected %s: %s", self.expected, last_message)
 
 
-def _passing(error: Exception) -> bool:
-    """Tell whether a later look may succeed: anything but a refusal, or a certificate that is not trusted."""
+def _is_temporary(error: Exception) -> bool:
+    """Return whether a later poll may succeed: not after a refused request or an untrusted certificate."""
     if isinstance(error, OpenESGApiError):
         if error.status is None:
             return not error.permanent
         return error.status == 429 or error.status >= 500
-    return True  # a page of maintenance; Airflow hides that its own database is away behind "not found"
+    return True  # a maintenance page; Airflow raises "not found" also if its database is not available

@@ -1,7 +1,7 @@
-"""Shared polls: waits on one Connection in one triggerer look at the platform together.
+"""Shared polls: waits on one Connection in one triggerer poll the platform together.
 
-Their looks fall on the ticks of a grid, so that waits that began at different times meet. A tick's batch runs in one
-thread. Few waits ask for their own records; many share one sweep of the lists, whichever takes fewer calls.
+Polls are at multiples of the interval, so that waits that started at different times poll together, in one thread.
+A few waits request single records; many share one snapshot of the lists, if that needs fewer requests.
 """
 
 from __future__ import annotations
@@ -17,49 +17,49 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGAuthError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.triggers.list_snapshot import Sweep
+from airflow_provider_openesg.triggers.list_snapshot import ListSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_openesg.reports.waiting import ReportSelector, Sighting
+    from airflow_provider_openesg.reports.waiting import ReportCounts, ReportSelector
 
 
-FIRST_SWEEP_FROM = 10
-"""Different waits from which a sweep is tried; afterwards it is known how many calls one takes."""
+SNAPSHOT_FROM = 10
+"""Number of different waits from which a snapshot is read. Later the number of its requests is used."""
 
 
 class SharedPolls:
-    """The looks of all waits on one Connection in this event loop.
+    """The polls of all waits on one Connection in this event loop.
 
     :param openesg_conn_id: Connection of type ``openesg``.
     """
 
     def __init__(self, openesg_conn_id: str) -> None:
         self.openesg_conn_id = openesg_conn_id
-        self._began = asyncio.get_running_loop().time()
-        self._batches: dict[float, list[tuple[str, ReportSelector, asyncio.Future[Sighting]]]] = {}
+        self._started_at = asyncio.get_running_loop().time()
+        self._batches: dict[float, list[tuple[str, ReportSelector, asyncio.Future[ReportCounts]]]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
-        self._calls_of_a_sweep = FIRST_SWEEP_FROM
+        self._requests_of_snapshot = SNAPSHOT_FROM
 
-    async def look(self, selector: ReportSelector, interval: float, delay: float = 0) -> Sighting:
-        """Wait for the next tick of the grid of ``interval`` seconds, and look together with all who wait for it.
+    async def poll(self, selector: ReportSelector, interval: float, delay: float = 0) -> ReportCounts:
+        """Wait for the next multiple of ``interval`` seconds, and poll together with all waits of that time.
 
-        :param delay: seconds that must pass before the tick, too.
-        :raises OpenESGError: what the look ended in.
+        :param delay: additional pause in seconds.
+        :raises OpenESGError: if the poll fails.
         """
         loop = asyncio.get_running_loop()
-        passed = loop.time() + delay - self._began
-        tick = round(self._began + (math.floor(passed / interval) + 1) * interval, 3)
-        found: asyncio.Future[Sighting] = loop.create_future()
+        passed = loop.time() + delay - self._started_at
+        tick = round(self._started_at + (math.floor(passed / interval) + 1) * interval, 3)
+        future: asyncio.Future[ReportCounts] = loop.create_future()
         if tick not in self._batches:
             self._batches[tick] = []
             task = loop.create_task(self._run(tick))
-            self._running.add(task)  # the loop itself holds tasks weakly
+            self._running.add(task)  # the event loop has only weak references to tasks
             task.add_done_callback(self._running.discard)
-        self._batches[tick].append((_key(selector), selector, found))
-        return await found
+        self._batches[tick].append((_key(selector), selector, future))
+        return await future
 
     async def _run(self, tick: float) -> None:
         await asyncio.sleep(max(0, tick - asyncio.get_running_loop().time()))
@@ -68,43 +68,43 @@ class SharedPolls:
             different = {key: selector for key, selector, _ in batch}
             if not different:
                 return
-            seen: list[Sighting | Exception]
+            results_of_polls: list[ReportCounts | Exception]
             try:
-                # asgiref's: from its threads Airflow reaches the triggerer's supervisor, for Connections and masking.
-                seen = await sync_to_async(self._look, thread_sensitive=False)(list(different.values()))
+                # Airflow can read Connections only from the threads of asgiref.
+                results_of_polls = await sync_to_async(self._poll, thread_sensitive=False)(list(different.values()))
             except Exception as error:
-                seen = [error] * len(different)
-        results = dict(zip(different, seen, strict=True))
-        for key, _, found in batch:
-            await asyncio.sleep(0)  # one in a turn of the event loop: thousands that decide and log would hold it up
+                results_of_polls = [error] * len(different)
+        results = dict(zip(different, results_of_polls, strict=True))
+        for key, _, future in batch:
+            await asyncio.sleep(0)  # thousands of waits at once would block the event loop
             result = results[key]
-            if found.done():
+            if future.done():
                 continue
             if isinstance(result, Exception):
-                found.set_exception(result)
+                future.set_exception(result)
             else:
-                found.set_result(result)
+                future.set_result(result)
 
-    def _look(self, selectors: Sequence[ReportSelector]) -> list[Sighting | Exception]:
-        """Look for all of them, in a thread."""
+    def _poll(self, selectors: Sequence[ReportSelector]) -> list[ReportCounts | Exception]:
+        """Poll for all selectors, in a thread."""
         with OpenESGHook(self.openesg_conn_id) as hook:
-            sweep = None
-            if len(selectors) > self._calls_of_a_sweep:
-                sweep = Sweep(hook.client, with_requests=any(each.report_id is None for each in selectors))
-                self._calls_of_a_sweep = max(FIRST_SWEEP_FROM, sweep.calls)
-            results: list[Sighting | Exception] = []
+            snapshot = None
+            if len(selectors) > self._requests_of_snapshot:
+                snapshot = ListSnapshot(hook.client, with_requests=any(each.report_id is None for each in selectors))
+                self._requests_of_snapshot = max(SNAPSHOT_FROM, snapshot.requests)
+            results: list[ReportCounts | Exception] = []
             for selector in selectors:
                 try:
-                    results.append(selector.look(sweep or hook.client))
+                    results.append(selector.poll(snapshot or hook.client))
                 except Exception as error:
-                    if _of_all(error):
+                    if _affects_all(error):
                         raise
                     results.append(error)
             return results
 
 
-def _of_all(error: Exception) -> bool:
-    """Tell whether the Connection or the platform is at fault: asking for the others, too, would be a storm."""
+def _affects_all(error: Exception) -> bool:
+    """Return whether the error is not specific to a record, so that the other records are not requested."""
     unavailable = isinstance(error, OpenESGApiError) and error.status in (None, 429, 502, 503, 504)
     return unavailable or isinstance(error, OpenESGAuthError)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.settings import OpenESGSettings
 
 EXAMPLES = Path(__file__).parents[2] / "dags_examples"
-# What runs on the other Airflow alone is not collected, so that a skipped test always means that something is missing.
+# Tests of the other Airflow are not collected, so a skipped test always means that something is missing.
 AIRFLOW_3 = importlib.metadata.version("apache-airflow").startswith("3.")
 collect_ignore_glob = ["*_airflow2.py" if AIRFLOW_3 else "*_airflow3.py"]
 
@@ -61,7 +61,7 @@ def airflow(platform: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def watched_platform() -> Iterator[SandboxProcess]:
-    """A sandbox that is never reset: Airflow's watchers look at it all the time, and know what they have seen."""
+    """A sandbox that is never reset, because Airflow's watchers store which reports had an event."""
     with SandboxProcess(reports=40) as sandbox:
         yield sandbox
 
@@ -94,11 +94,11 @@ def triggering(
 
 @pytest.fixture(scope="session")
 def watching(triggering: RunningAirflow) -> RunningAirflow:
-    """The DAGs that assets start, and their watchers after their first look."""
+    """The DAGs that assets start, and their watchers after their first poll."""
     for dag_id in ("on_submitted", "on_written", "openesg_load_submitted_report"):
         triggering.unpause(dag_id)
     log = triggering.component_log("triggerer")
-    triggering.wait_for(lambda: log.read_text().count("Watching from now on; ") >= 2, what="the watchers' first look")
+    triggering.wait_for(lambda: log.read_text().count("Watching from now on; ") >= 2, what="the watchers' first poll")
     return triggering
 
 

@@ -1,4 +1,4 @@
-"""The Connection form of Airflow 3 in a real browser: seen, filled, saved, tested, edited."""
+"""The Connection form of Airflow 3 in a real browser: shown, filled, saved, tested, edited."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from connection_form import ConnectionForm, ConnectionsPage
+from packaging.version import Version
 from playwright.sync_api import expect
 
 from airflow_provider_openesg.settings import OpenESGSettings
+from airflow_provider_openesg.version_compat import AIRFLOW
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.xdist_group("running-airflow")]
 
+# Airflow's UI sends port 0 for a Connection without a port, and these versions compare it with the stored port.
+CHECKS_THE_PORT = (Version("3.3.1"), Version("3.3.2"))
 STANDARD_FIELDS = ["Description", "Base URL", "Client ID", "Client secret"]
 # label: (widget, default as the form shows it)
 EXTRA_FIELDS = {
@@ -95,6 +99,21 @@ def test_saved_tested_and_edited(page: Page, airflow: RunningAirflow, platform: 
     assert press_test(page, airflow, "openesg_form")[0] == "Test Connection Successful"
 
 
+@pytest.mark.skipif(AIRFLOW not in CHECKS_THE_PORT, reason="only these versions compare the port")
+def test_a_connection_without_port_is_tested_with_the_command(
+    page: Page, airflow: RunningAirflow, platform: SandboxProcess
+):
+    form = ConnectionsPage(page, airflow.url).add("openesg_no_port", "openESG")
+    form.field("Base URL").fill(platform.base_url)
+    form.field("Client ID").fill(platform.client_id)
+    form.field("Client secret").fill(platform.client_secret)
+    form.save()
+
+    title, text = ConnectionsPage(page, airflow.url).test("openesg_no_port")
+    assert (title, "Bad Request" in text) == ("Test Connection Failed", True), text
+    assert "Connection success!" in airflow.command("connections", "test", "openesg_no_port")
+
+
 def test_wrong_secret_says_what_to_check(page: Page, airflow: RunningAirflow, platform: SandboxProcess, pictures: Path):
     form = ConnectionsPage(page, airflow.url).add("openesg_wrong", "openESG")
     form.field("Base URL").fill(platform.base_url)
@@ -110,8 +129,11 @@ def test_wrong_secret_says_what_to_check(page: Page, airflow: RunningAirflow, pl
 
 
 def press_test(page: Page, airflow: RunningAirflow, connection_id: str, picture: Path | None = None) -> tuple[str, str]:
+    if AIRFLOW in CHECKS_THE_PORT:  # the port of the Base URL is used, so this one changes nothing else
+        body = {"connection_id": connection_id, "conn_type": "openesg", "port": 443}
+        airflow.api("PATCH", f"/connections/{connection_id}", params={"update_mask": "port"}, json=body)
     page.set_viewport_size({"width": 1280, "height": 540})
-    answer = ConnectionsPage(page, airflow.url).test(connection_id)  # a page without the note that it was saved
+    answer = ConnectionsPage(page, airflow.url).test(connection_id)  # a new page, without the message of the save
     if picture:
         page.screenshot(path=picture)
     return answer
@@ -135,8 +157,8 @@ def shown(form: ConnectionForm, label: str) -> str:
 
 
 def stored_settings(airflow: RunningAirflow, connection_id: str) -> OpenESGSettings:
-    said = airflow.command("connections", "get", connection_id, "--output", "json")
-    (stored,) = json.loads(said.splitlines()[-1])  # log lines stand before it
+    output = airflow.command("connections", "get", connection_id, "--output", "json")
+    (stored,) = json.loads(output.splitlines()[-1])  # the lines before it are log lines
     return OpenESGSettings.from_connection(
         host=stored["host"],
         login=stored["login"],

@@ -52,7 +52,7 @@ def test_a_deferred_task_and_its_button(
             (task,) = deferred(triggering)
             page.goto(f"{triggering.url}/dags/deferred_wait/runs/{task['dag_run_id']}/tasks/wait")
             expect(page.get_by_text("Deferred").first).to_be_visible()
-            expect(page.get_by_text("0 of 1 reports are there").first).to_be_visible()
+            expect(page.get_by_text("0 of 1 reports have the status").first).to_be_visible()
             page.screenshot(path=pictures / "deferred-task.png")
             page.goto(f"{page.url}/details")
             button = page.get_by_role("link", name="openESG", exact=True)

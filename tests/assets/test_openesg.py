@@ -41,7 +41,7 @@ def test_one_asset_has_one_uri(uri):
     ],
 )
 def test_a_slip_shows_while_the_dag_is_parsed(uri):
-    with pytest.raises(ValueError, match="allowed are openesg://host/report-templates/KEY/reports"):
+    with pytest.raises(ValueError, match="allowed: openesg://host/report-templates/KEY/reports"):
         sanitize_uri(urlsplit(uri))
 
 

@@ -66,7 +66,7 @@ def test_it_is_kept_before_the_look_fails(sandbox, kept, context):
 
 
 def test_after_the_triggerer(sandbox, kept, context):
-    result = {"report_ids": [1010], "there": 1, "missing": 0, "ended": 0}
+    result = {"report_ids": [1010], "reached": 1, "missing": 0, "ended": 0}
     wait(customer_identifier="4711").execute_complete(context, {"status": "done", "result": result})
     assert kept == [f"{sandbox.base_url}/reports/1010"]
 

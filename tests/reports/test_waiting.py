@@ -13,6 +13,6 @@ class Source:
 
 
 def test_a_request_without_report_is_missing_whatever_its_status():
-    state = ReportSelector(statuses=["submitted"], report_request_id=5).look(Source())
-    assert state.there == []
+    state = ReportSelector(statuses=["submitted"], report_request_id=5).poll(Source())
+    assert state.reached == []
     assert [each.report_id for each in state.missing] == [None]

@@ -47,7 +47,7 @@ def test_one_report_that_is_there(reports):
     report = one(reports, "submitted")
     result = poke(report_id=report["id"])
     assert result.is_done
-    assert result.xcom_value == {"report_ids": [report["id"]], "there": 1, "missing": 0, "ended": 0}
+    assert result.xcom_value == {"report_ids": [str(report["id"])], "reached": 1, "missing": 0, "ended": 0}
 
 
 def test_one_report_is_waited_for(reports, sandbox):
@@ -62,13 +62,13 @@ def test_a_request_is_waited_for_through_its_report(reports, requests, sandbox):
     request = next(request for request in requests if request["report"] in waiting)
     assert not poke(report_request_id=request["id"]).is_done
     sandbox.turn_clock(30 * DAY)
-    assert poke(report_request_id=request["id"]).xcom_value["report_ids"] == [request["report"]]
+    assert poke(report_request_id=request["id"]).xcom_value["report_ids"] == [str(request["report"])]
 
 
 def test_a_request_without_a_report_is_missing_and_the_log_says_so(requests, task_log):
     request = next(request for request in requests if request["report"] is None)
     assert poke(report_request_id=request["id"]).xcom_value["missing"] == 1
-    assert f"0 of 1 reports are there; missing: request {request['id']} (created)." in task_log()
+    assert f"0 of 1 reports have the status; missing: request {request['id']} (created)." in task_log()
 
 
 class TestManyRequests:
@@ -79,14 +79,14 @@ class TestManyRequests:
         assert 10 < len(there) < 20
         ids = [str(request["id"]) for request in asked]
         assert poke(report_request_id=ids, expected=len(there)).xcom_value == {
-            "report_ids": there,
-            "there": len(there),
+            "report_ids": [str(each) for each in there],
+            "reached": len(there),
             "missing": 20 - len(there),
             "ended": 0,
         }
         assert not poke(report_request_id=ids).is_done
         sandbox.turn_clock(30 * DAY)
-        assert poke(report_request_id=ids).xcom_value["there"] == 20
+        assert poke(report_request_id=ids).xcom_value["reached"] == 20
 
     def test_what_is_gone_will_not_come(self, reports, requests, sandbox, task_log):
         asked = [request for request in requests if request["report"] in {report["id"] for report in reports}][:4]
@@ -94,7 +94,7 @@ class TestManyRequests:
         ids = [request["id"] for request in asked]
         seen = ReportSelector(statuses=["any"], report_request_id=[*ids[1:], 10**6])
         with OpenESGHook() as hook:
-            assert [each.name for each in seen.look(hook.client).ended if each.status == "deleted"] == [
+            assert [each.name for each in seen.poll(hook.client).ended if each.status == "deleted"] == [
                 "request 1000000"
             ]
         # Its request has lost its report: it may get another.
@@ -112,7 +112,7 @@ def test_all_of_a_customer_identifier_counts_requests_that_have_no_report_yet(re
     sandbox.turn_clock(365 * DAY)
     result = poke(customer_identifier=identifier)
     assert not result.is_done
-    assert result.xcom_value["there"] == len(mine)
+    assert result.xcom_value["reached"] == len(mine)
     assert result.xcom_value["missing"] >= 1
     if mine:
         assert poke(customer_identifier=identifier, expected=len(mine)).is_done
@@ -134,34 +134,34 @@ def test_ids_are_capped_and_no_details_are_fetched(sandbox, monkeypatch, reports
     before = sandbox.state()["requests"]
     result = poke(filters={"status": "submitted"})
     assert len(result.xcom_value["report_ids"]) == 5
-    assert result.xcom_value["there"] == 134
+    assert result.xcom_value["reached"] == 134
     assert sandbox.state()["requests"] - before == 2  # two pages of 100
 
 
 def test_nothing_found_is_waited_for_and_said(task_log):
     for expected in ("all", 1, "1%"):
         assert not poke(customer_identifier="nobody", expected=expected).is_done
-    assert "Nothing found yet" in task_log()
+    assert "No report and no request found yet" in task_log()
 
 
 def test_a_declined_report_fails_instead_of_waiting_for_ever(reports):
     declined = one(reports, "declined")
-    with pytest.raises(AirflowFailException, match=rf"will not come: report {declined['id']} \(declined\)"):
+    with pytest.raises(AirflowFailException, match=rf"ended without it: report {declined['id']} \(declined\)"):
         poke(report_id=declined["id"])
-    with pytest.raises(AirflowFailException, match="cannot be reached any more"):
+    with pytest.raises(AirflowFailException, match="is not possible any more"):
         poke(filters={"template": declined["template"]})
-    with pytest.raises(AirflowFailException, match="cannot be reached any more"):
+    with pytest.raises(AirflowFailException, match="is not possible any more"):
         poke(filters={"status": "declined"}, expected="50%")
     # A number may still be made up by reports that are requested later.
     assert not poke(filters={"status": "declined"}, expected=4).is_done
-    with pytest.raises(AirflowFailException, match="Expected 3, which cannot be reached any more"):
+    with pytest.raises(AirflowFailException, match="Expected 3, which is not possible any more"):
         poke(filters={"status": "declined"}, expected=3)
     assert poke(report_id=declined["id"], statuses=["declined"]).is_done
 
 
 def test_a_declined_request_fails(requests, sandbox):
     request = one(requests, "declined")
-    with pytest.raises(AirflowFailException, match="cannot be reached any more"):
+    with pytest.raises(AirflowFailException, match="is not possible any more"):
         poke(report_request_id=request["id"])
 
 
@@ -171,23 +171,23 @@ def test_a_withdrawn_request_fails(requests, reports, sandbox, with_report):
     request = next(each for each in requests if (each["report"] in waiting if with_report else each["report"] is None))
     assert not poke(report_request_id=request["id"]).is_done
     sandbox.withdraw_request(request["id"])
-    with pytest.raises(AirflowFailException, match=r"will not come: re.*\(withdrawn\)"):
+    with pytest.raises(AirflowFailException, match=r"ended without it: re.*\(withdrawn\)"):
         poke(report_request_id=request["id"])
 
 
 def test_a_request_that_is_withdrawn_ends_the_wait_for_a_report_that_still_says_otherwise():
     records = {"report-requests": {"id": 7, "status": "withdrawn", "report": 8}, "reports": {"id": 8, "status": "x"}}
     platform = SimpleNamespace(get_record=lambda resource, _: records[resource])
-    seen = ReportSelector(statuses=["submitted"], report_request_id=7).look(platform)
+    seen = ReportSelector(statuses=["submitted"], report_request_id=7).poll(platform)
     assert [each.name for each in seen.ended] == ["request 7"]
     records["reports"]["status"] = "submitted"
-    assert ReportSelector(statuses=["submitted"], report_request_id=7).look(platform).there
+    assert ReportSelector(statuses=["submitted"], report_request_id=7).poll(platform).reached
 
 
 def test_a_template_may_be_named_by_its_key(reports):
     there = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
-    assert poke(filters={"template": "vsme"}, expected=there).xcom_value["there"] == there
-    with pytest.raises(OpenESGConfigError, match=r"template 'vsmee' given; the platform has: .*vsme"):
+    assert poke(filters={"template": "vsme"}, expected=there).xcom_value["reached"] == there
+    with pytest.raises(OpenESGConfigError, match=r"template 'vsmee' given; allowed: .*vsme"):
         poke(filters={"template": "vsmee"})
 
 
@@ -195,7 +195,7 @@ def test_a_deleted_report_fails(reports, sandbox):
     report = one(reports, "in_progress")
     assert not poke(report_id=report["id"]).is_done
     sandbox.remove_report(report["id"])
-    with pytest.raises(AirflowFailException, match=rf"It will not come: deleted.*reports/{report['id']}.*404"):
+    with pytest.raises(AirflowFailException, match=rf"was deleted.*reports/{report['id']}.*404"):
         poke(report_id=report["id"])
 
 
@@ -238,8 +238,8 @@ def test_a_passing_error_is_retried_and_a_lasting_one_raised(reports, sandbox):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "Nothing given to wait for"),
-        ({"report_id": 1, "filters": {"status": "x"}}, "report_id and filters given to wait for"),
+        ({}, "nothing given"),
+        ({"report_id": 1, "filters": {"status": "x"}}, "report_id and filters given; allowed: exactly one"),
         (
             {"filters": {"costumer_identifier": "x"}},
             "'costumer_identifier' given; .* Did you mean 'customer_identifier'",
@@ -269,7 +269,7 @@ def test_a_platform_may_have_statuses_of_its_own():
 
 @pytest.mark.parametrize("wait", [{"report_id": 1}, {"report_request_id": [1, 2, "2"]}])
 def test_more_than_can_come_is_refused_before_any_call(wait, sandbox):
-    with pytest.raises(OpenESGConfigError, match=r"expected: '80' given, of . that can come\. A share ends in"):
+    with pytest.raises(OpenESGConfigError, match=r"expected: '80' given; allowed: at most .\. A share ends in"):
         poke(**wait, expected="80")
     assert sandbox.state()["requests"] == 0
 

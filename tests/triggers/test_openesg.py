@@ -81,7 +81,7 @@ def one(records, status):
 @pytest.fixture(params=["each", "sweep"])
 def way(request, monkeypatch):
     """Few waits ask for their own records, many share a sweep: the results are the same."""
-    monkeypatch.setattr(polls, "FIRST_SWEEP_FROM", 0 if request.param == "sweep" else 1000)
+    monkeypatch.setattr(polls, "SNAPSHOT_FROM", 0 if request.param == "sweep" else 1000)
     return request.param
 
 
@@ -121,7 +121,7 @@ def test_it_waits_until_the_report_is_there(way, reports, sandbox):
 
     (event,) = events(trigger(report_id=report["id"]), meanwhile=provider)
     assert event["status"] == "done"
-    assert event["result"]["report_ids"] == [report["id"]]
+    assert event["result"]["report_ids"] == [str(report["id"])]
     assert sandbox.state()["token_requests"]["total"] == 2  # the turned clock has ended the first token
 
 
@@ -220,7 +220,7 @@ def test_the_deadline_is_absolute(reports):
     first, second = events(
         trigger(report_id=report["id"], deadline=soon), trigger(report_id=report["id"], deadline=past)
     )
-    assert first == {"status": "timeout", "message": f"The wait was to end at {soon}."}
+    assert first == {"status": "timeout", "message": f"The timeout of the wait was reached at {soon}."}
     assert second["status"] == "timeout"
 
 
@@ -327,8 +327,8 @@ def test_the_sensor_defers_when_it_has_to_wait(reports):
 
 def test_what_is_decided_at_the_first_look_is_not_deferred(reports):
     there, declined = one(reports, "submitted"), one(reports, "declined")
-    assert deferrable(report_id=there["id"]).execute({})["report_ids"] == [there["id"]]
-    with pytest.raises(AirflowFailException, match="will not come"):
+    assert deferrable(report_id=there["id"]).execute({})["report_ids"] == [str(there["id"])]
+    with pytest.raises(AirflowFailException, match="ended without it"):
         deferrable(report_id=declined["id"]).execute({})
     with pytest.raises(AirflowSkipException):
         deferrable(report_id=declined["id"], soft_fail=True).execute({})
