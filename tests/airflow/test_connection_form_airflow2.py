@@ -108,7 +108,7 @@ def test_web_server_shows_saves_and_tests(tmp_path: Path, platform: SandboxProce
 
 
 def web_server(home: Path, form: dict[str, str], tests: list[dict[str, str]]) -> dict[str, Any]:
-    """Drive Airflow's web application in a process and a home of its own, without a login."""
+    """Drive Airflow's web application in a separate process and home, without a login."""
     (home / "webserver_config.py").write_text("AUTH_ROLE_PUBLIC = 'Admin'\nWTF_CSRF_ENABLED = False\n")
     environment = os.environ | {
         "AIRFLOW_HOME": str(home),

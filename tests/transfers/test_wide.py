@@ -151,7 +151,7 @@ def test_from_python():
         for table, batch in hook.iter_tables(templates=["supplier-basics"], shape="wide"):
             rows[table] += len(batch)
         assert rows == {"supplier_basics_reports": 28}
-        with pytest.raises(OpenESGConfigError, match="tables: .* with shape='wide'"):
+        with pytest.raises(OpenESGConfigError, match=r"tables: .* with shape='wide'"):
             hook.iter_tables(["reports"], templates=["vsme"], shape="wide")
         with pytest.raises(OpenESGConfigError, match="shape: 'long' given; allowed: tidy, wide"):
             hook.iter_tables(shape="long")
