@@ -72,6 +72,7 @@ class OpenESGUpdateReportOperator(BaseOperator):
         :return: ``report_id``, ``status``, ``submitted`` (whether this run submitted the report), ``unchanged`` (number
             of fields), and names of the fields in ``written`` and ``attached``, at most 1,000 each.
         """
+        check_field_values(self.field_values)
         report_id = check_id("report_id", self.report_id)
         with OpenESGHook(self.openesg_conn_id) as hook:
             keep_link(context, hook.settings.base_url, "reports", report_id)

@@ -10,7 +10,7 @@ from connection_form import ConnectionForm, ConnectionsPage
 from packaging.version import Version
 from playwright.sync_api import expect
 
-from airflow_provider_openesg.settings import OpenESGSettings
+from airflow_provider_openesg.settings import FIELDS, OpenESGSettings
 from airflow_provider_openesg.version_compat import AIRFLOW
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_form_shows_every_field_with_its_label_and_widget(page: Page, airflow: R
 
     assert form.labels("Extra Fields") == list(EXTRA_FIELDS)
     assert {label: (widget(form, label), shown(form, label)) for label in EXTRA_FIELDS} == EXTRA_FIELDS
-    expect(form.dialog.get_by_text("Check the platform's certificate.")).to_be_visible()
+    expect(form.dialog.get_by_text(FIELDS["verify_tls"].description)).to_be_visible()
 
 
 def test_saved_tested_and_edited(page: Page, airflow: RunningAirflow, platform: SandboxProcess, pictures: Path):
