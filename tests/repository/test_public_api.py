@@ -28,13 +28,15 @@ def test_every_documented_name_can_be_imported() -> None:
 def test_every_public_class_of_the_folders_for_dags_is_documented() -> None:
     paths = [path for folder in FOLDERS for path in (ROOT / PACKAGE / folder).glob("*.py")]
     classes = {
-        (".".join(path.relative_to(ROOT).with_suffix("").parts), node.name)
+        (path.parent.name, node.name)
         for path in paths
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.ClassDef) and node.name.startswith("OpenESG")
     }
     assert len(classes) >= 10
-    assert classes - {(f"{PACKAGE}.transfers.base", "OpenESGTransferOperator")} <= documented()
+    # Users import from the modules on the page, which may import a class from another module of the folder.
+    names = {(module.split(".")[1], name) for module, name in documented() if "." in module}
+    assert classes - {("transfers", "OpenESGTransferOperator")} <= names
 
 
 def test_every_error_is_documented() -> None:
