@@ -96,7 +96,7 @@ def test_sixteen_mapped_tasks_write_one_run(airflow: RunningAirflow, platform: S
     assert len(manifest.parts) == 17
     with OpenESGClient(settings_for(platform), cache=open_cache("memory")) as client:
         everything = {"reports": {}, "report_requests": {}, "organizations": {}}
-        for table, batch in iter_tables(client, everything):
+        for table, batch in iter_tables(client, list(everything)):
             everything[table] |= {row["id"]: row for row in batch.to_pylist()}
     customers = {part.selection["filters"]["customer_identifier"] for part in manifest.parts if part.map_index >= 0}
     assert len(customers) == 16
