@@ -44,4 +44,4 @@ def test_a_wait_survives_a_killed_triggerer(tmp_path: Path, platform: SandboxPro
         airflow.wait_for(lambda: airflow.query("SELECT state FROM dag_run") != [("running",)], what="the end")
         assert airflow.query("SELECT state FROM dag_run") == [("success",)]
         ((value,),) = airflow.query("SELECT value FROM xcom WHERE key = 'return_value'")
-        assert json.loads(value)["report_ids"] == [report["id"]]
+        assert json.loads(value)["report_ids"] == [str(report["id"])]
