@@ -59,9 +59,9 @@ class OpenESGApiError(OpenESGError):
         super().__init__(message)
 
     def __str__(self) -> str:
-        answer = "no answer" if self.status is None else f"HTTP {self.status}"
+        outcome = "no response" if self.status is None else f"HTTP {self.status}"
         request = f" (request id {self.request_id})" if self.request_id else ""
-        return f"{self.method} {self.url}: {answer}: {self.message}{request}"
+        return f"{self.method} {self.url}: {outcome}: {self.message}{request}"
 
     def __reduce__(self) -> tuple[object, ...]:
         # Executors pickle exceptions, which does not work by default with keyword-only arguments.

@@ -272,10 +272,10 @@ def _coerce(name: str, spec: ConnectionField, given: Any) -> Any:
 
 def _boolean(name: str, spec: ConnectionField, value: Any) -> bool:
     words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    answer = words.get(str(value).lower())
-    if answer is None:
+    result = words.get(str(value).lower())
+    if result is None:
         _refuse(name, spec, value, "true or false")
-    return answer
+    return result
 
 
 def _number(name: str, spec: ConnectionField, value: Any) -> float | int:

@@ -121,12 +121,12 @@ def read_token_response(response: Response, identity: Identity) -> Token:
 
 
 def _read_token(response: Response, identity: Identity) -> Token | None:
-    answer = _json_object(response)
-    if response.status_code != 200 or answer is None or str(answer.get("token_type", "Bearer")).lower() != "bearer":
+    content = _json_object(response)
+    if response.status_code != 200 or content is None or str(content.get("token_type", "Bearer")).lower() != "bearer":
         return None
     try:
         # A new client, because it stores the token. Without scope, because a narrower scope is no error.
-        read = BackendApplicationClient(identity.client_id).parse_request_body_response(json.dumps(answer))
+        read = BackendApplicationClient(identity.client_id).parse_request_body_response(json.dumps(content))
         value, life = read["access_token"], float(read.get("expires_in") or DOCUMENTED_LIFE_SECONDS)
     except (OAuth2Error, TypeError, ValueError, ArithmeticError):
         return None
@@ -144,14 +144,14 @@ def _basic_credentials(identity: Identity) -> str:
 
 def _json_object(response: Response) -> Mapping[str, Any] | None:
     try:
-        answer = json.loads(response.content)
+        content = json.loads(response.content)
     except ValueError:
         return None
-    return answer if isinstance(answer, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def _refusal(response: Response, identity: Identity) -> str:
-    answer = _json_object(response)
+    content = _json_object(response)
     who, where, status = f"client ID {identity.client_id!r}", identity.token_url, response.status_code
     check_url = "Check Base URL and OAuth2 endpoint (auth_url)."
     known = {
@@ -165,22 +165,22 @@ def _refusal(response: Response, identity: Identity) -> str:
         "unsupported_grant_type": f"{where} does not offer client credentials (unsupported_grant_type). {check_url} "
         "The application on the platform must have the grant type client credentials.",
     }
-    error = str((answer or {}).get("error", ""))
+    error = str((content or {}).get("error", ""))
     if error in known:
         return known[error]
     if status in (404, 405, 410):
-        return f"{where} answered HTTP {status}: no openESG token endpoint at this URL. {check_url}"
+        return f"{where} responded with HTTP {status}: no openESG token endpoint at this URL. {check_url}"
     if 300 <= status < 400:
-        return f"{where} answered HTTP {status}, a redirect, which is not followed with a secret. {check_url}"
-    if answer is None:
+        return f"{where} responded with HTTP {status}, a redirect, which is not followed with a secret. {check_url}"
+    if content is None:
         kind = response.headers.get("Content-Type", "no content type").split(";")[0]
         return (
-            f"{where} answered HTTP {status} with something that is not JSON ({kind}): not openESG at this URL, or a "
+            f"{where} responded with HTTP {status} and a body that is not JSON ({kind}): not openESG at this URL, or a "
             f"proxy or login page in between. {check_url}"
         )
-    if status == 200 and "error" not in answer:
-        return f"{where} answered without a usable bearer token. {check_url}"
-    reason = " ".join(str(answer[name]) for name in ("error", "error_description", "detail") if answer.get(name))
+    if status == 200 and "error" not in content:
+        return f"{where} responded without a usable bearer token. {check_url}"
+    reason = " ".join(str(content[name]) for name in ("error", "error_description", "detail") if content.get(name))
     hint = "Check Client ID and Client secret." if status in (401, 403) else check_url
     return (
         f"{where} gave {who} no token: HTTP {status}: {_scrubbed(reason, identity)[:200] or 'no reason given'}. {hint}"

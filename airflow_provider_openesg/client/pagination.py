@@ -55,9 +55,9 @@ def decode_records(body: bytes) -> Page[dict[str, Any]]:
 
     :raises ValueError: if the body is not JSON, is no list, or has rows without an ``id``.
     """
-    answer = msgspec.json.decode(body)
-    envelope = answer if isinstance(answer, dict) else {}
-    rows = answer if isinstance(answer, list) else envelope.get(ITEMS, envelope.get(RESULTS))
+    content = msgspec.json.decode(body)
+    envelope = content if isinstance(content, dict) else {}
+    rows = content if isinstance(content, list) else envelope.get(ITEMS, envelope.get(RESULTS))
     if not isinstance(rows, list):
         raise ValueError(f"expected a list: {{{ITEMS!r}: [...], {COUNT!r}: n}}, {{{RESULTS!r}: [...]}} or [...]")
     ids = []
@@ -155,10 +155,10 @@ class Listing(Generic[Row]):
         first = self._first()
         self.total = first.count
         if first.next is not None:
-            return self._by_links(self._counted(first))
+            return self._by_links(self._checked(first))
         if first.count is not None:
-            return self._by_count(self._counted(first))
-        return self._by_length(self._counted(first))
+            return self._by_count(self._checked(first))
+        return self._by_length(self._checked(first))
 
     def _first(self) -> Page[Row]:
         """Read the first page, and learn from it how many rows the platform gives in one."""
@@ -179,11 +179,11 @@ class Listing(Generic[Row]):
     def _fetch_at(self, offset: int) -> Callable[[], Page[Row]]:
         return self._fetch(self._url, page_query(self._query, self._size, offset))
 
-    def _counted(self, page: Page[Row]) -> Page[Row]:
+    def _checked(self, page: Page[Row]) -> Page[Row]:
         self.pages_read += 1
         if len(set(page.ids)) < len(page.ids):
             twice = next(identity for number, identity in enumerate(page.ids) if identity in page.ids[:number])
-            self._refuse(f"one page has the row with id {twice!r} twice")
+            self._fail(f"one page has the row with id {twice!r} twice")
         return page
 
     def _by_count(self, first: Page[Row]) -> Generator[Page[Row]]:
@@ -192,27 +192,27 @@ class Listing(Generic[Row]):
         previous, end, total = first, len(first.rows), first.count or 0
         # A page with all rows is the whole list, even if it is larger than requested.
         offsets = later_offsets(self._size, 0 if end == total else total)
-        with closing(ordered((partial(self._fetch_at, offset) for offset in offsets), self._parallel)) as answers:
-            for offset, decoded in zip(offsets, answers, strict=True):
+        with closing(ordered((partial(self._fetch_at, offset) for offset in offsets), self._parallel)) as results:
+            for offset, decoded in zip(offsets, results, strict=True):
                 page = decoded()
                 total = max(total, page.count or 0)
                 # A list that grew by one page looks the same, but then the page before has moved as well.
                 repeats = page.ids == previous.ids and len(page.ids) > 1
                 if repeats and self._at(offset - self._size + 1).ids == page.ids:
-                    self._refuse(f"the page at {OFFSET} {offset} repeats the one before: the server ignores {OFFSET!r}")
-                page = self._of_right_size(self._counted(page), offset)
+                    self._fail(f"the page at {OFFSET} {offset} repeats the one before: the server ignores {OFFSET!r}")
+                page = self._of_right_size(self._checked(page), offset)
                 yield self._after_seam(previous, page)
                 previous, end = page, offset + len(page.rows)
         # The list has grown. The overlap of the next page shows whether only at its end.
         while end < total and not self._moved:
-            page = self._of_right_size(self._counted(self._at(end - 1)), end - 1)
+            page = self._of_right_size(self._checked(self._at(end - 1)), end - 1)
             yield self._after_seam(previous, page)
             previous, end, total = page, end - 1 + len(page.rows), page.count or 0
 
     def _of_right_size(self, page: Page[Row], offset: int) -> Page[Row]:
         """Compare a page with its count. Read it once more if they differ: servers read rows and count separately."""
         if self._surplus(page, offset):
-            page = self._counted(self._at(offset))
+            page = self._checked(self._at(offset))
         surplus = self._surplus(page, offset)
         if surplus:
             got = f"requested {self._size} rows from {OFFSET} {offset}, received {len(page.rows)} of {page.count}"
@@ -221,12 +221,12 @@ class Listing(Generic[Row]):
                 advice = "the page ends early"
             if surplus < 0 and not offset and len(page.rows) > 1:
                 advice += f"; if the server caps its pages, set Page size of the Connection to {len(page.rows)}"
-            self._refuse(f"{got}: {advice}")
+            self._fail(f"{got}: {advice}")
         return page
 
     def _surplus(self, page: Page[Row], offset: int) -> int:
         if page.count is None:
-            self._refuse(f"the page at {OFFSET} {offset} has no {COUNT!r}, the first one had")
+            self._fail(f"the page at {OFFSET} {offset} has no {COUNT!r}, the first one had")
         if not offset and len(page.rows) == page.count:
             return 0
         return len(page.rows) - min(self._size, max(0, page.count - offset))
@@ -245,11 +245,11 @@ class Listing(Generic[Row]):
         previous, offset = first, len(first.rows) - 1
         # A short page may not be the last: the server may limit pages to fewer rows than requested.
         while len(previous.rows) >= len(first.rows) > 1:
-            page = self._counted(self._at(offset))
+            page = self._checked(self._at(offset))
             if page.ids == previous.ids:
                 if previous is first or self._moved:
                     return  # The list is not paged: the same array again.
-                self._refuse(f"the page at {OFFSET} {offset} repeats the one before")
+                self._fail(f"the page at {OFFSET} {offset} repeats the one before")
             yield self._after_seam(previous, page)
             previous, offset = page, offset + len(page.rows) - 1
 
@@ -259,16 +259,16 @@ class Listing(Generic[Row]):
         while page.next is not None:
             url = self._followable(page.next)
             if url in followed:
-                self._refuse("the link to the next page leads back to a page that was read before")
+                self._fail("the link to the next page leads back to a page that was read before")
             followed.add(url)
-            previous, page = page, self._counted(self._fetch(url, None)())
+            previous, page = page, self._checked(self._fetch(url, None)())
             if page.ids == previous.ids:
-                self._refuse(f"the page {url} repeats the one before")
+                self._fail(f"the page {url} repeats the one before")
             self._moved |= page.count != previous.count
             rows += len(page.rows)
             yield page
         if not self._moved and page.count is not None and page.count != rows:
-            self._refuse(f"the last page came after {rows} rows, while {COUNT!r} is {page.count}")
+            self._fail(f"the last page came after {rows} rows, while {COUNT!r} is {page.count}")
 
     def _followable(self, link: str) -> str:
         try:
@@ -276,8 +276,8 @@ class Listing(Generic[Row]):
         except ValueError:
             url = ""
         if not self._same_origin(url):
-            self._refuse(f"the link to the next page leaves the platform: {link!r:.200}; it is not followed")
+            self._fail(f"the link to the next page leaves the platform: {link!r:.200}; it is not followed")
         return url
 
-    def _refuse(self, what: str) -> NoReturn:
+    def _fail(self, what: str) -> NoReturn:
         raise OpenESGContractError(f"{self._url}: {what}.")

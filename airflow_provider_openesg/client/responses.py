@@ -52,10 +52,10 @@ def raise_for_error(response: Response) -> None:
 def platform_message(response: Response) -> str:
     """Return the error message in a response, or an excerpt of the body if it has none."""
     try:
-        answer = json.loads(response.content)
+        content = json.loads(response.content)
     except ValueError:
-        answer = None
-    message = _message(answer) if isinstance(answer, dict) else None
+        content = None
+    message = _message(content) if isinstance(content, dict) else None
     if message is None:
         text = " ".join(response.content[: 4 * _EXCERPT].decode("utf-8", "replace").split())
         kind = response.headers.get("Content-Type", "").split(";")[0]
@@ -76,13 +76,13 @@ def shown_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
 
 
-def _message(answer: dict[str, Any]) -> str | None:
-    detail = answer.get("detail")
+def _message(content: dict[str, Any]) -> str | None:
+    detail = content.get("detail")
     if isinstance(detail, list):  # django-ninja's 422
         return "; ".join(_validation_error(item) for item in detail)
     if isinstance(detail, str):
         return detail
-    parts = [str(answer[name]) for name in ("error", "error_description", "message") if answer.get(name)]
+    parts = [str(content[name]) for name in ("error", "error_description", "message") if content.get(name)]
     return ": ".join(parts) or None
 
 

@@ -56,7 +56,7 @@ def no_response(error: Exception, settings: OpenESGSettings) -> NoResponse | Ope
     if isinstance(error, requests.ConnectTimeout):
         return NoResponse("no connection in time (timeout)", sent=False)
     if isinstance(error, requests.Timeout) or caused_by(urllib3.exceptions.ReadTimeoutError):
-        return NoResponse("no answer in time (timeout)")
+        return NoResponse("no response in time (timeout)")
     if caused_by(urllib3.exceptions.NameResolutionError, socket.gaierror):
         return NoResponse("the host name does not resolve: check Base URL, and this machine's DNS", sent=False)
     refused = caused_by(urllib3.exceptions.NewConnectionError)
@@ -77,7 +77,7 @@ def _proxy_failure(causes: list[BaseException]) -> NoResponse:
         status = next((word for word in text.split() if word.isdecimal()), "")
         why = f"the proxy refuses to connect (HTTP {status}). {_PROXY_HINT}"
         return NoResponse(why, sent=False, permanent=not status.startswith("5"))
-    return NoResponse(f"the proxy does not answer: {_os_reason(causes) or 'no connection'}. {_PROXY_HINT}", sent=False)
+    return NoResponse(f"the proxy does not respond: {_os_reason(causes) or 'no connection'}. {_PROXY_HINT}", sent=False)
 
 
 def _tls_reason(causes: list[BaseException]) -> str:

@@ -52,7 +52,7 @@ class RecordDecoder:
     """Decodes the records of one type. Threads may share it."""
 
     def __init__(self, type_: RecordType) -> None:
-        self._learner = _Learner(type_)
+        self._learned = _LearnedType(type_)
         self._lock = threading.Lock()
         self._build()
 
@@ -62,15 +62,15 @@ class RecordDecoder:
         :raises ValueError: it is not such a list, or a record is not what it must be; names record and field.
         """
         try:
-            answer = self._pages.decode(body)
+            content = self._pages.decode(body)
         except ValidationError:
-            answer = self._learned_page(body)
-        if isinstance(answer, list):
-            return Page(answer, [row.id for row in answer])
-        rows = answer.items if answer.items is not None else answer.results
+            content = self._decode_new_fields(body)
+        if isinstance(content, list):
+            return Page(content, [row.id for row in content])
+        rows = content.items if content.items is not None else content.results
         if rows is None:
             raise _no_list()
-        return Page(rows, [row.id for row in rows], answer.count, answer.next or None)
+        return Page(rows, [row.id for row in rows], content.count, content.next or None)
 
     def record(self, body: bytes) -> Any:
         """Decode one record.
@@ -81,12 +81,12 @@ class RecordDecoder:
             return self._records.decode(body)
         except ValidationError:
             with self._lock:
-                body = bytes(self._learner.tidy(Raw(body)))
+                body = bytes(self._learned.normalize(Raw(body)))
                 self._build()
                 return self._records.decode(body)
 
     def _build(self) -> None:
-        record = self._learner.struct()
+        record = self._learned.struct()
         rows = list[record] | None  # type: ignore[valid-type]
         envelope = msgspec.defstruct(
             "Envelope",
@@ -101,35 +101,39 @@ class RecordDecoder:
         self._records: msgspec.json.Decoder[Any] = msgspec.json.Decoder(record)
         self._pages: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[record] | envelope)  # type: ignore[valid-type]
 
-    def _learned_page(self, body: bytes) -> Any:
+    def _decode_new_fields(self, body: bytes) -> Any:
         """Decode a page with new fields. Most often it is one field, which one record is enough to learn."""
-        answer = msgspec.json.decode(body, type=dict[str, Raw] | list[Raw])
-        listed = answer if isinstance(answer, list) else answer.pop(ITEMS, None) or answer.get(RESULTS)
+        content = msgspec.json.decode(body, type=dict[str, Raw] | list[Raw])
+        listed = content if isinstance(content, list) else content.pop(ITEMS, None) or content.get(RESULTS)
         if isinstance(listed, Raw) and bytes(listed).lstrip().startswith(b"["):
             listed = msgspec.json.decode(listed, type=list[Raw])
         if not isinstance(listed, list):
             raise _no_list()
         with self._lock:
-            tidy: list[Raw] = []
+            normalized: list[Raw] = []
             for row in listed:
-                known = self._learner.known()
-                tidy.append(self._learner.tidy(row))
-                if self._learner.known() > known:
+                known = self._learned.known()
+                normalized.append(self._learned.normalize(row))
+                if self._learned.known() > known:
                     self._build()
                     with contextlib.suppress(ValidationError):
                         return self._pages.decode(body)
             self._build()
-            body = msgspec.json.encode(tidy if isinstance(answer, list) else {**answer, ITEMS: tidy, RESULTS: None})
+            body = msgspec.json.encode(
+                normalized if isinstance(content, list) else {**content, ITEMS: normalized, RESULTS: None}
+            )
             return self._pages.decode(body)
 
 
-class _Learner:
+class _LearnedType:
     """What is learned about the records of one type, beyond the type."""
 
     def __init__(self, type_: RecordType) -> None:
         self._type = type_
         self._parts = {
-            name: _Learner(expected.type) for name, expected in type_.fields.items() if isinstance(expected, Ref | Many)
+            name: _LearnedType(expected.type)
+            for name, expected in type_.fields.items()
+            if isinstance(expected, Ref | Many)
         }
         self._expected: dict[str, msgspec.json.Decoder[Any]] = {
             name: msgspec.json.Decoder(ID if isinstance(expected, Ref) else expected)
@@ -183,7 +187,7 @@ class _Learner:
             + sum(part.known() for part in self._parts.values())
         )
 
-    def tidy(self, record: Raw) -> Raw:
+    def normalize(self, record: Raw) -> Raw:
         """Learn the new fields of ``record`` and return it in a form that :meth:`struct` accepts.
 
         :raises ValueError: it has no id, or a part of it is not what it must be.
@@ -195,10 +199,10 @@ class _Learner:
         rest = {}
         for name, value in list(fields.items()):
             if name in self._type.fields:
-                fields[name] = self._tidy_field(name, value, fields)
+                fields[name] = self._normalize_field(name, value, fields)
             elif expected := self._expected_name(name):
                 self._renamed[name] = expected
-                fields[name] = self._tidy_field(expected, value, fields)
+                fields[name] = self._normalize_field(expected, value, fields)
             elif name in self._unknown or (_can_be_a_field(name) and len(self._unknown) < MOST_LEARNED):
                 self._unknown[name] = None
             else:
@@ -213,15 +217,15 @@ class _Learner:
     def _expected_name(self, name: str) -> str | None:
         return next((other for other in OTHER_NAMES.get(name, ()) if other in self._type.fields), None)
 
-    def _tidy_field(self, name: str, value: Raw, record: Mapping[str, Raw]) -> Raw:
+    def _normalize_field(self, name: str, value: Raw, record: Mapping[str, Raw]) -> Raw:
         expected = self._type.fields[name]
         start = bytes(value)[:1]
         try:
             if isinstance(expected, Ref) and start == b"{":
-                return self._parts[name].tidy(value)
+                return self._parts[name].normalize(value)
             if isinstance(expected, Many) and start == b"[":
                 parts = msgspec.json.decode(value, type=list[Raw])
-                return Raw(msgspec.json.encode([self._parts[name].tidy(part) for part in parts]))
+                return Raw(msgspec.json.encode([self._parts[name].normalize(part) for part in parts]))
         except ValueError as error:
             raise ValueError(f"{self._named(record)}: {error}") from None
         if isinstance(expected, Many):

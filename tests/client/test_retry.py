@@ -67,7 +67,7 @@ def test_a_broken_connection_is_repeated_for_reading_only(wire, connect, steps, 
     wire.script("/api/v1/report-requests", *[steps[broken]] * 2)
     session = connect()
     assert session.get("reports").json() == {"items": [], "count": 0}
-    with pytest.raises(OpenESGApiError, match=r"no answer: the (connection broke|response broke off)") as caught:
+    with pytest.raises(OpenESGApiError, match=r"no response: the (connection broke|response broke off)") as caught:
         session.post("report-requests", json={})
     assert caught.value.status is None
     assert [seen.method for seen in wire.calls()] == ["GET"] * 3 + ["POST"]
@@ -101,7 +101,7 @@ def test_a_refused_connection_is_repeated_for_writing_too(wire, wire_factory, co
 def test_nobody_listening_is_said_so_once_the_budget_is_spent(connect):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(OpenESGApiError, match=r"no answer: no connection: .*refused") as caught:
+    with pytest.raises(OpenESGApiError, match=r"no response: no connection: .*refused") as caught:
         connect(host=f"http://127.0.0.1:{port}", max_retry_time=0.2).get("reports")
     assert caught.value.status is None
 
@@ -113,7 +113,7 @@ def test_no_answer_in_time_is_repeated_for_reading_only(wire, connect):
     assert session.get("reports").status_code == 200
     assert len(wire.calls()) == 4
     wire.script("/api/", *[lambda handler: time.sleep(0.4)] * 3)
-    with pytest.raises(OpenESGApiError, match="no answer in time"):
+    with pytest.raises(OpenESGApiError, match="no response in time"):
         session.post("report-requests", json={})
     assert len(wire.calls()) == 5
 

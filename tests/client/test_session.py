@@ -201,7 +201,7 @@ def test_no_call_touches_the_environment_of_other_threads(wire, connect):
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(connect):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(OpenESGApiError, match=r"the proxy does not answer.*Proxies") as caught:
+    with pytest.raises(OpenESGApiError, match=r"the proxy does not respond.*Proxies") as caught:
         connect(proxies=f"http://user:pr0xyword@127.0.0.1:{port}", max_retry_time=0).get("reports")
     assert "pr0xyword" not in str(caught.value)
     with pytest.raises(OpenESGConfigError, match="proxy's URL") as caught_config:

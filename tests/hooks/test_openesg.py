@@ -244,7 +244,7 @@ CASES = {
     "401 with a new token": ({}, answer(401, TEMPLATES), ["refuses a token that it has just given out"]),
     "403": ({}, answer(403, TEMPLATES, '{"detail": "No role"}'), ["HTTP 403: No role"]),
     "500": ({}, answer(500, TEMPLATES), ["HTTP 500"]),
-    "timeout": ({"extra": {"timeout": 1}}, {"kind": "hang", "path": "/o/token/"}, ["no answer in time (timeout)"]),
+    "timeout": ({"extra": {"timeout": 1}}, {"kind": "hang", "path": "/o/token/"}, ["no response in time (timeout)"]),
     "reset": ({}, {"kind": "reset", "path": "/o/token/"}, ["the connection broke"]),
     "wrong scope": (
         {"extra": {"scope": "everything"}},
@@ -301,7 +301,7 @@ def test_certificate_that_is_not_trusted(hook_for, tls_sandbox):
 @pytest.mark.parametrize("there", [True, False])
 def test_proxy(hook_for, sandbox, refusing_proxy, port, there):
     proxy = refusing_proxy if there else f"http://user:hunter22@127.0.0.1:{port}"
-    message = ["the proxy refuses to connect (HTTP 403)" if there else "the proxy does not answer", "Check Proxies"]
+    message = ["the proxy refuses to connect (HTTP 403)" if there else "the proxy does not respond", "Check Proxies"]
     hook = hook_for(host="https://openesg.invalid", extra={"proxies": proxy})
     check_refusal(hook, message, sandbox.client_secret, "hunter22")
 
