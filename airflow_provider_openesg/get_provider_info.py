@@ -11,7 +11,7 @@ CONNECTION_TYPE = "openesg"
 HOOK_CLASS = "airflow_provider_openesg.hooks.openesg.OpenESGHook"
 HOOK_NAME = "openESG"
 
-# The standard fields of the form. Airflow 3 reads them here, Airflow 2 from hooks/form.py.
+# The standard fields of the form. Airflow 3 reads them here, Airflow 2 from hooks/connection_form.py.
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema", "port"],
     "relabeling": {"host": "Base URL", "login": "Client ID", "password": "Client secret"},
