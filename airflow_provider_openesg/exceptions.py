@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+TEMPORARY_STATUSES = frozenset({429, 500, 502, 503, 504})
+"""HTTP statuses after which the same request may succeed later."""
+
 
 class OpenESGError(Exception):
     """Base class of all errors of this package."""
@@ -62,6 +65,11 @@ class OpenESGApiError(OpenESGError):
         outcome = "no response" if self.status is None else f"HTTP {self.status}"
         request = f" (request id {self.request_id})" if self.request_id else ""
         return f"{self.method} {self.url}: {outcome}: {self.message}{request}"
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request may succeed later."""
+        return not self.permanent if self.status is None else self.status in TEMPORARY_STATUSES
 
     def __reduce__(self) -> tuple[object, ...]:
         # Executors pickle exceptions, which does not work by default with keyword-only arguments.

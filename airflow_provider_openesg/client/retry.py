@@ -13,6 +13,7 @@ import tenacity
 
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.client.responses import shown_url
+from airflow_provider_openesg.exceptions import TEMPORARY_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 
 _BACKOFF = tenacity.wait_random_exponential(multiplier=1, max=60)
 _NOT_PROCESSED = frozenset({429})
-_TEMPORARY = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _http_date(text: str) -> float | None:
 def _worth_repeating(result: Result, *, safe: bool) -> bool:
     if isinstance(result, NoResponse):
         return not result.permanent and (safe or not result.sent)
-    return result.status_code in (_TEMPORARY if safe else _NOT_PROCESSED)
+    return result.status_code in (TEMPORARY_STATUSES if safe else _NOT_PROCESSED)
 
 
 def _result(state: tenacity.RetryCallState) -> Result:

@@ -121,7 +121,9 @@ class OpenESGReportTrigger(BaseTrigger):
                 return Decision.not_found(error)
             except (OpenESGApiError, OpenESGContractError, AirflowNotFoundException) as error:
                 failures += 1
-                if not _is_temporary(error) or failures >= MAX_FAILURES:
+                # Others are temporary: a maintenance page; "not found" of Airflow if its database is not available.
+                permanent = isinstance(error, OpenESGApiError) and not error.is_temporary
+                if permanent or failures >= MAX_FAILURES:
                     raise
                 delay = min(self.poke_interval * (2**failures - 1), LONGEST_BACKOFF)
                 self.log.warning("Poll failed, %d of %d in a row: %s", failures, MAX_FAILURES, error)
@@ -133,12 +135,3 @@ class OpenESGReportTrigger(BaseTrigger):
             if str(counts) != last_message:
                 last_message = str(counts)
                 self.log.info("Expected %s: %s", self.expected, last_message)
-
-
-def _is_temporary(error: Exception) -> bool:
-    """Return whether a later poll may succeed: not after a refused request or an untrusted certificate."""
-    if isinstance(error, OpenESGApiError):
-        if error.status is None:
-            return not error.permanent
-        return error.status == 429 or error.status >= 500
-    return True  # a maintenance page; Airflow raises "not found" also if its database is not available
