@@ -82,16 +82,21 @@ def test_what_a_transfer_wrote_starts_a_dag(watching: RunningAirflow):
 def events_of(airflow: RunningAirflow, asset: str) -> list[dict[str, Any]]:
     assets = airflow.api("GET", "/assets", params={"name_pattern": asset, "limit": 100})["assets"]
     (asset_id,) = [each["id"] for each in assets if each["name"] == asset]
-    path, query = "/assets/events", {"asset_id": asset_id, "limit": 100, "order_by": "timestamp"}
+    query = {"asset_id": asset_id, "limit": 100, "order_by": "timestamp"}
+    return read_events(airflow, "/assets/events", **query)
+
+
+def read_events(airflow: RunningAirflow, path: str, **query: Any) -> list[dict[str, Any]]:
+    """Read asset events. Airflow responds with 500 while a run that an event has triggered has not started."""
     while True:
         try:
-            found: list[dict[str, Any]] = airflow.api("GET", path, params=query)["asset_events"]
-        except requests.HTTPError as error:  # 500 while a run that an event has started has not begun
+            events: list[dict[str, Any]] = airflow.api("GET", path, params=query)["asset_events"]
+        except requests.HTTPError as error:
             if error.response.status_code != 500:
                 raise
             threading.Event().wait(0.5)
         else:
-            return found
+            return events
 
 
 def reports_of(airflow: RunningAirflow, asset: str) -> list[Any]:
@@ -102,7 +107,7 @@ def runs_reports(airflow: RunningAirflow) -> list[Any]:
     """Return the reports of the events that runs have, also of a run whose task failed on a busy machine."""
     runs = airflow.api("GET", "/dags/on_submitted/dagRuns", params={"limit": 100})["dag_runs"]
     paths = [f"/dags/on_submitted/dagRuns/{run['dag_run_id']}/upstreamAssetEvents" for run in runs]
-    events = [event for path in paths for event in airflow.api("GET", path)["asset_events"]]
+    events = [event for path in paths for event in read_events(airflow, path)]
     return [event["extra"]["payload"]["report_id"] for event in events]
 
 
