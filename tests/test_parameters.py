@@ -1,4 +1,4 @@
-"""Every check of a parameter has one home: parameters.py. Operators, transfers and the hook call it."""
+"""Every check of a parameter is in one module: parameters.py. Operators, transfers and the hook call it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("check", "message"), WRONG)
-def test_wrong_values(check, message):
+def test_invalid_values_are_an_error(check, message):
     with pytest.raises(OpenESGConfigError, match=message):
         check()
 
@@ -93,7 +93,7 @@ def test_updated_after(value, expected):
     assert parameters.read_updated_after(value) == expected
 
 
-def test_right_values():
+def test_valid_values():
     parameters.check_statuses(["submitted", "archived_by_hand"])
     parameters.check_filters({"status": ("submitted",), "customer_identifier": "{{ x }}"})
     parameters.check_request_rows({2: ROW})
@@ -189,13 +189,13 @@ def sources(but=""):
     return [path for path in PACKAGE.rglob("*.py") if path.name != but and "sandbox" not in path.parts]
 
 
-def test_hints_have_one_home():
+def test_hints_are_in_one_module():
     assert [str(path) for path in sources("parameters.py") if "difflib" in path.read_text()] == []
 
 
 def test_shape_is_checked_in_one_place():
     """Elsewhere, ``shape == "wide"`` raises no error about shape, tables or templates."""
-    second_homes = [
+    other_checks = [
         f"{path}:{node.lineno}"
         for path in sources("parameters.py")
         for node in ast.walk(ast.parse(path.read_text()))
@@ -204,7 +204,7 @@ def test_shape_is_checked_in_one_place():
         if isinstance(each, ast.Raise)
         and any(f"{name}:" in ast.unparse(each) for name in ("shape", "tables", "templates"))
     ]
-    assert second_homes == []
+    assert other_checks == []
 
 
 OPERATORS = [

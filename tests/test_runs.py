@@ -30,7 +30,7 @@ def at(hour: int | None) -> datetime | None:
         ([("this", None, 4), ("later", 4, 5)], None),
     ],
 )
-def test_a_run_continues_a_history_without_gaps(history, expected):
+def test_run_continues_a_history_without_gaps(history, expected):
     runs = [
         CompletedRun(run, at(after), at(mark), NOW + timedelta(hours=number), NOW + timedelta(hours=number, minutes=30))
         for number, (run, after, mark) in enumerate(history)
@@ -38,13 +38,17 @@ def test_a_run_continues_a_history_without_gaps(history, expected):
     assert next_updated_after(runs, "this") == at(expected)
 
 
-def test_changes_that_were_read_while_another_run_was_active_are_read_again():
-    def ran(run, after, mark, start, end):
+def test_changes_read_while_another_run_was_active_are_read_again():
+    def completed(run, after, mark, start, end):
         return CompletedRun(run, at(after), at(mark), NOW + timedelta(minutes=start), NOW + timedelta(minutes=end))
 
-    full, slow, quick = ran("full", None, 1, 0, 10), ran("slow", 1, 2, 20, 60), ran("quick", 1, 5, 30, 40)
+    full, slow, quick = (
+        completed("full", None, 1, 0, 10),
+        completed("slow", 1, 2, 20, 60),
+        completed("quick", 1, 5, 30, 40),
+    )
     assert next_updated_after([full, slow, quick], "next") == at(2)
-    assert next_updated_after([full, slow, quick, ran("later", 2, 6, 70, 80)], "next") == at(6)
+    assert next_updated_after([full, slow, quick, completed("later", 2, 6, 70, 80)], "next") == at(6)
 
 
 def run_of(**changes) -> Run:
@@ -73,7 +77,7 @@ def test_a_series_is_task_platform_and_selection():
     assert len({series, *(run_of(**other).series for other in others)}) == 1 + len(others)
 
 
-def test_the_high_water_mark_stays_behind_the_latest_change_and_never_decreases():
+def test_high_water_mark_is_before_the_latest_change_and_never_decreases():
     run = run_of(started_at=NOW)
     hour = timedelta(hours=1)
     assert run.high_water_mark(None, None) is None

@@ -1,4 +1,4 @@
-"""What a Connection says, however it was written."""
+"""Settings from Connections in all notations."""
 
 import json
 
@@ -14,14 +14,14 @@ def settings(host="https://esg.example", login="client-1", password=SECRET, extr
     return OpenESGSettings.from_connection(host=host, login=login, password=password, extra=extra, **others)
 
 
-def refusal(**given):
+def error_text(**given):
     with pytest.raises(OpenESGConfigError) as caught:
         settings(**given)
     assert SECRET not in str(caught.value)
     return str(caught.value)
 
 
-def test_defaults_are_those_of_the_interface():
+def test_defaults():
     got = settings(host=None)
     assert (got.base_url, got.token_url, got.api_url) == (
         DEFAULT_BASE_URL,
@@ -87,7 +87,7 @@ def test_base_url(host, base_url):
         ({"host": "https://esg.example", "schema": "http"}, "https://esg.example"),
     ],
 )
-def test_port_and_scheme_may_stand_apart(given, base_url):
+def test_port_and_scheme_may_be_separate_fields(given, base_url):
     assert settings(**given).base_url == base_url
 
 
@@ -107,8 +107,8 @@ def test_port_and_scheme_may_stand_apart(given, base_url):
         ("https://esg.example/#x", "has a query or fragment"),
     ],
 )
-def test_hosts_that_cannot_be_used(host, message):
-    text = refusal(host=host)
+def test_invalid_hosts_are_an_error(host, message):
+    text = error_text(host=host)
     assert text.startswith("Base URL (host): ")
     assert message in text
 
@@ -133,10 +133,10 @@ def test_hosts_that_cannot_be_used(host, message):
     ],
 )
 @pytest.mark.parametrize("field", ["host", "auth_url"])
-def test_credentials_in_a_url_are_never_repeated(url, field):
+def test_credentials_in_a_url_are_not_in_the_error(url, field):
     if field == "auth_url" and url == "https://esg.example?password=hunter22":
         return  # an endpoint may have a query
-    text = refusal(host=url) if field == "host" else refusal(extra={"auth_url": url})
+    text = error_text(host=url) if field == "host" else error_text(extra={"auth_url": url})
     assert "hunter22" not in text
     assert field in text
 
@@ -159,28 +159,28 @@ def test_credentials_in_a_url_are_never_repeated(url, field):
         ("api_path", {}, "text"),
     ],
 )
-def test_a_value_that_cannot_be_used(name, value, allowed):
-    text = refusal(extra={name: value})
+def test_invalid_value_is_an_error(name, value, allowed):
+    text = error_text(extra={name: value})
     assert f"{FIELDS[name].label} ({name}): {value!r} given; allowed: {allowed}." in text
 
 
-def test_what_is_missing_is_named():
-    assert "Client ID (login): not set" in refusal(login=None)
-    assert "Client ID (login): not set" in refusal(login="  ")
-    assert "Client secret (password): not set" in refusal(password="\n")
+def test_missing_field_is_an_error():
+    assert "Client ID (login): not set" in error_text(login=None)
+    assert "Client ID (login): not set" in error_text(login="  ")
+    assert "Client secret (password): not set" in error_text(password="\n")
 
 
-def test_an_unknown_field_is_named_with_the_known_ones():
-    text = refusal(extra={"token_url": "x", "timout": 1})
+def test_error_of_an_unknown_field_lists_the_known_ones():
+    text = error_text(extra={"token_url": "x", "timout": 1})
     assert "'timout', 'token_url'" in text
     assert "timeout" in text
 
 
-def test_white_space_from_copying_is_dropped():
+def test_surrounding_white_space_is_removed():
     assert settings(login=" client-1\n", password=f"\t{SECRET}\r\n") == settings()
 
 
-def test_an_id_of_digits_may_come_as_a_number():
+def test_id_of_digits_may_be_a_number():
     assert settings(login=12345, password=67890).client_id == "12345"
     assert settings(login="12345", password=67890).client_secret == "67890"
 
@@ -209,7 +209,7 @@ def test_proxies_by_scheme(proxies):
     assert settings(extra={"proxies": proxies}).proxies == {"https": "http://u:p@proxy:3128"}
 
 
-def test_one_proxy_for_all():
+def test_one_proxy_for_all_schemes():
     assert settings(extra={"proxies": "http://proxy:3128"}).proxies == {
         "http": "http://proxy:3128",
         "https": "http://proxy:3128",
@@ -219,8 +219,8 @@ def test_one_proxy_for_all():
 @pytest.mark.parametrize(
     "proxies", ['{"https": "http://u:hunter22@', '{"https": 5, "x": "hunter22"}', {"https": None}, ["hunter22"]]
 )
-def test_proxies_that_cannot_be_used(proxies):
-    text = refusal(extra={"proxies": proxies})
+def test_invalid_proxies_are_an_error(proxies):
+    text = error_text(extra={"proxies": proxies})
     assert "Proxies (proxies): not valid; allowed: a proxy URL" in text
     assert "hunter22" not in text
 

@@ -39,7 +39,7 @@ def platform() -> Iterator[SandboxProcess]:
 def airflow(platform: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
     """Airflow 3 with scheduler and LocalExecutor, everything logged at DEBUG, and what the example DAGs need.
 
-    Its database and logs stay in pytest's temporary directory, beside the DuckDB file and the lake.
+    Its database and logs stay in pytest's temporary directory, next to the DuckDB file and the lake.
     """
     from airflow_provider_openesg.sandbox.local_airflow.processes import RunningAirflow
 
@@ -52,7 +52,7 @@ def airflow(platform: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) 
         "AIRFLOW_CONN_DUCKDB_DEFAULT": json.dumps({"conn_type": "duckdb", "host": str(place / "openesg.duckdb")}),
         "AIRFLOW_VAR_OPENESG_LAKE": (place / "lake").as_uri(),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
-        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",  # the tests say what runs when
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",  # the tests start all runs
         "AIRFLOW__OPENESG__CREDENTIAL_CACHE_DIR": str(place / "credentials"),
     }
     with RunningAirflow(place / "home", dags=dags, environment=environment) as airflow:
@@ -67,13 +67,13 @@ def watched_platform() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture(scope="session")
-def triggering(
+def airflow_with_triggerer(
     platform: SandboxProcess, watched_platform: SandboxProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningAirflow]:
-    """Airflow 3 with a triggerer that is missed soon after its end, and DAGs that assets start."""
+    """Airflow 3 with a triggerer whose end is noticed within seconds, and DAGs that assets start."""
     from airflow_provider_openesg.sandbox.local_airflow.processes import COMPONENTS, RunningAirflow
 
-    place = tmp_path_factory.mktemp("triggering")
+    place = tmp_path_factory.mktemp("airflow_with_triggerer")
     dags = place / "dags"
     shutil.copytree(Path(__file__).parent / "dags_triggerer", dags, ignore=shutil.ignore_patterns("__pycache__"))
     example = (EXAMPLES / "openesg_load_submitted_report.py").read_text()
@@ -93,18 +93,20 @@ def triggering(
 
 
 @pytest.fixture(scope="session")
-def watching(triggering: RunningAirflow) -> RunningAirflow:
+def airflow_with_watchers(airflow_with_triggerer: RunningAirflow) -> RunningAirflow:
     """The DAGs that assets start, and their watchers after their first poll."""
     for dag_id in ("on_submitted", "on_written", "openesg_load_submitted_report"):
-        triggering.unpause(dag_id)
-    log = triggering.component_log("triggerer")
-    triggering.wait_for(lambda: log.read_text().count("Watching from now on; ") >= 2, what="the watchers' first poll")
-    return triggering
+        airflow_with_triggerer.unpause(dag_id)
+    log = airflow_with_triggerer.component_log("triggerer")
+    airflow_with_triggerer.wait_for(
+        lambda: log.read_text().count("Watching from now on; ") >= 2, what="the watchers' first poll"
+    )
+    return airflow_with_triggerer
 
 
 @pytest.fixture
 def report(platform: SandboxProcess, settings_for: Callable[..., OpenESGSettings]) -> dict[str, Any]:
-    """A report that nobody has submitted yet."""
+    """A report that is not submitted yet."""
     platform.reset()
     with OpenESGClient(settings_for(platform)) as client:
         rows = [row for page in client.iter_pages("reports") for row in page]
@@ -125,5 +127,5 @@ def page() -> Iterator[Page]:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Where pictures of the form go: ``docs/img`` when ``docs/screenshots.py`` asks for them."""
+    """The folder for pictures of the UI: ``docs/img`` if ``docs/screenshots.py`` runs the tests."""
     return Path(os.environ.get("SCREENSHOTS", tmp_path))

@@ -1,4 +1,4 @@
-"""The form of Airflow 2, which asks the hook for it: held to the manifest field by field, and shown by a web server."""
+"""The Connection form of Airflow 2, which the hook defines: compared with the manifest, and shown by a web server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.airflow
 
 (MANIFEST,) = get_provider_info()["connection-types"]
 FIELDS = MANIFEST["conn-fields"]
-# Airflow 2 knows no decimal field; the settings coerce and check what is typed into a text field.
+# Airflow 2 has no decimal field; the settings coerce and check what is typed into a text field.
 FIELD_CLASSES = {"string": "StringField", "number": "StringField", "integer": "IntegerField", "boolean": "BooleanField"}
 
 WEB_SERVER = """
@@ -38,17 +38,17 @@ form, tests = json.loads(sys.argv[1])
 with create_app(testing=True).test_client() as browser:
     page = browser.get("/connection/add").text
     saved = browser.post("/connection/add", data=form).status_code
-    answers = [browser.post("/api/v1/connections/test", json=body).get_json() for body in tests]
+    responses = [browser.post("/api/v1/connections/test", json=body).get_json() for body in tests]
 with create_session() as session:
     stored = session.query(Connection).filter_by(conn_id=form["conn_id"]).one()
     fields = {name: getattr(stored, name) for name in ("host", "login", "password", "port", "schema")}
     fields["extra"] = stored.extra_dejson
 print()
-print(json.dumps({"page": page, "saved": saved, "answers": answers, "stored": fields}))
+print(json.dumps({"page": page, "saved": saved, "responses": responses, "stored": fields}))
 """
 
 
-def test_widgets_are_those_of_the_manifest():
+def test_widgets_match_the_manifest():
     widgets = OpenESGHook.get_connection_form_widgets()
 
     assert list(widgets) == list(FIELDS)
@@ -70,7 +70,7 @@ def test_widgets_are_those_of_the_manifest():
             assert (limits["NumberRange"].min, limits["NumberRange"].max) == (schema["minimum"], schema["maximum"])
 
 
-def test_behaviour_is_that_of_the_manifest():
+def test_field_behaviour_matches_the_manifest():
     behaviour, manifest = OpenESGHook.get_ui_field_behaviour(), MANIFEST["ui-field-behaviour"]
     assert behaviour == {
         "hidden_fields": manifest["hidden-fields"],
@@ -79,7 +79,7 @@ def test_behaviour_is_that_of_the_manifest():
     }
 
 
-def test_web_server_shows_saves_and_tests(tmp_path: Path, platform: SandboxProcess):
+def test_web_server_shows_saves_and_tests_a_connection(tmp_path: Path, platform: SandboxProcess):
     typed = {"host": platform.base_url, "login": platform.client_id, "password": platform.client_secret}
     form = {"conn_id": "openesg_form", "conn_type": "openesg", "extra": "", **typed}
     extra = {"timeout": "2.5", "page_size": "", "client_auth": "body", "verify_tls": "y", "api_path": "/api/v1"}
@@ -100,7 +100,7 @@ def test_web_server_shows_saves_and_tests(tmp_path: Path, platform: SandboxProce
         **typed, extra={"timeout": 2.5, "client_auth": "body"}
     )
 
-    right, wrong = served["answers"]
+    right, wrong = served["responses"]
     assert right["status"] is True
     assert right["message"].startswith(f"Connected to {platform.base_url} as {platform.client_id}")
     assert wrong["status"] is False

@@ -57,7 +57,9 @@ def test_form_shows_every_field_with_its_label_and_widget(page: Page, airflow: R
     expect(form.dialog.get_by_text(FIELDS["verify_tls"].description)).to_be_visible()
 
 
-def test_saved_tested_and_edited(page: Page, airflow: RunningAirflow, platform: SandboxProcess, pictures: Path):
+def test_connection_is_saved_tested_and_edited(
+    page: Page, airflow: RunningAirflow, platform: SandboxProcess, pictures: Path
+):
     form = ConnectionsPage(page, airflow.url).add("openesg_form", "openESG")
     form.field("Base URL").fill(platform.base_url)
     form.field("Client ID").fill(platform.client_id)
@@ -67,7 +69,7 @@ def test_saved_tested_and_edited(page: Page, airflow: RunningAirflow, platform: 
     form.choose("Client authentication", "body")
     form.field("Timeout (s)").fill("45")
     form.field("Page size").fill("50")
-    page.set_viewport_size({"width": 1280, "height": 2000})  # the whole section
+    page.set_viewport_size({"width": 1280, "height": 2000})  # the complete section
     page.screenshot(path=pictures / "connection-form-extra.png")
     form.save()
 
@@ -100,7 +102,7 @@ def test_saved_tested_and_edited(page: Page, airflow: RunningAirflow, platform: 
 
 
 @pytest.mark.skipif(AIRFLOW not in CHECKS_THE_PORT, reason="only these versions compare the port")
-def test_a_connection_without_port_is_tested_with_the_command(
+def test_connection_without_port_is_tested_on_the_command_line(
     page: Page, airflow: RunningAirflow, platform: SandboxProcess
 ):
     form = ConnectionsPage(page, airflow.url).add("openesg_no_port", "openESG")
@@ -114,7 +116,9 @@ def test_a_connection_without_port_is_tested_with_the_command(
     assert "Connection success!" in airflow.command("connections", "test", "openesg_no_port")
 
 
-def test_wrong_secret_says_what_to_check(page: Page, airflow: RunningAirflow, platform: SandboxProcess, pictures: Path):
+def test_wrong_secret_error_says_what_to_check(
+    page: Page, airflow: RunningAirflow, platform: SandboxProcess, pictures: Path
+):
     form = ConnectionsPage(page, airflow.url).add("openesg_wrong", "openESG")
     form.field("Base URL").fill(platform.base_url)
     form.field("Client ID").fill(platform.client_id)
@@ -133,10 +137,10 @@ def press_test(page: Page, airflow: RunningAirflow, connection_id: str, picture:
         body = {"connection_id": connection_id, "conn_type": "openesg", "port": 443}
         airflow.api("PATCH", f"/connections/{connection_id}", params={"update_mask": "port"}, json=body)
     page.set_viewport_size({"width": 1280, "height": 540})
-    answer = ConnectionsPage(page, airflow.url).test(connection_id)  # a new page, without the message of the save
+    result = ConnectionsPage(page, airflow.url).test(connection_id)  # a new page, without the message of the save
     if picture:
         page.screenshot(path=picture)
-    return answer
+    return result
 
 
 def widget(form: ConnectionForm, label: str) -> str:

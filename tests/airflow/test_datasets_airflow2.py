@@ -1,4 +1,4 @@
-"""What transfers write, as datasets of Airflow 2: a DAG that is scheduled on one, under a real scheduler."""
+"""Tables that transfers write are datasets of Airflow 2: a DAG is scheduled on one, with a real scheduler."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ with DAG("on_written", schedule=[Asset("LAKE/organizations")], start_date=dateti
 """
 
 
-def test_what_a_transfer_wrote_starts_a_dag(tmp_path: Path, platform: SandboxProcess):
+def test_written_dataset_starts_a_dag(tmp_path: Path, platform: SandboxProcess):
     platform.reset()
     dags = DAG_FILE.replace("LAKE", (tmp_path / "lake").as_uri())
     with RunningAirflow2(tmp_path, dags, {"AIRFLOW_CONN_OPENESG_DEFAULT": platform.connection_json}) as airflow:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.airflow,
     pytest.mark.processes,
-    pytest.mark.xdist_group("triggering-airflow"),
+    pytest.mark.xdist_group("airflow-with-triggerer"),
     pytest.mark.timeout(600),  # a triggerer that is killed takes half a minute to come back, more on a busy machine
 ]
 
@@ -25,24 +25,33 @@ KILLS, REPORTS = 2, 5
 RUNS_WITHIN = 240  # seconds: STORED_AFTER and the time that Airflow needs for a run
 
 
-def test_no_event_is_lost_whenever_the_triggerer_is_killed(watching: RunningAirflow, watched_platform: SandboxProcess):
-    draw, inserted, before = random.Random(4), [], reports_of(watching, "submitted")
+def test_no_event_is_lost_if_the_triggerer_is_killed(
+    airflow_with_watchers: RunningAirflow, watched_platform: SandboxProcess
+):
+    draw, inserted, before = random.Random(4), [], reports_of(airflow_with_watchers, "submitted")
     for _ in range(KILLS):
         polls = watched_platform.state()["calls"]["GET /api/v1/reports"]
         inserted += [str(watched_platform.insert_report()["id"]) for _ in range(REPORTS)]
         # A poll yields the events, and Airflow stores them one by one within about two seconds.
-        watching.wait_for(lambda: watched_platform.state()["calls"]["GET /api/v1/reports"] > polls, what="a poll")  # noqa: B023
+        airflow_with_watchers.wait_for(
+            lambda: watched_platform.state()["calls"]["GET /api/v1/reports"] > polls,  # noqa: B023
+            what="a poll",
+        )
         threading.Event().wait(draw.uniform(0, 2.5))
-        watching.kill("triggerer")
-        watching.start("triggerer")
+        airflow_with_watchers.kill("triggerer")
+        airflow_with_watchers.start("triggerer")
     inserted.append(str(watched_platform.insert_report()["id"]))
-    watching.wait_for(lambda: set(inserted) <= set(reports_of(watching, "submitted")), what="all events")
+    airflow_with_watchers.wait_for(
+        lambda: set(inserted) <= set(reports_of(airflow_with_watchers, "submitted")), what="all events"
+    )
     # Airflow leaves events of a burst to the next run. The trigger repeats an event STORED_AFTER seconds later.
-    watching.wait_for(lambda: set(inserted) <= set(runs_reports(watching)), seconds=RUNS_WITHIN, what="all runs")
+    airflow_with_watchers.wait_for(
+        lambda: set(inserted) <= set(reports_of_runs(airflow_with_watchers)), seconds=RUNS_WITHIN, what="all runs"
+    )
 
-    payloads = [event["extra"]["payload"] for event in events_of(watching, "submitted")]
+    payloads = [event["extra"]["payload"] for event in events_of(airflow_with_watchers, "submitted")]
     assert {payload["report_id"] for payload in payloads} == {*before, *inserted}
-    assert set(runs_reports(watching)) == {*before, *inserted}
+    assert set(reports_of_runs(airflow_with_watchers)) == {*before, *inserted}
     # A repeated event is equal to the first, so the number of different ids is the number of reports.
     assert len({json.dumps(payload, sort_keys=True) for payload in payloads}) == len(before) + len(inserted)
     assert len({payload["event_id"] for payload in payloads}) == len(before) + len(inserted)
@@ -53,28 +62,34 @@ def test_no_event_is_lost_whenever_the_triggerer_is_killed(watching: RunningAirf
     assert payload["time"].startswith("2026-03-02T")
 
 
-def test_the_example_loads_just_the_submitted_reports(watching: RunningAirflow, watched_platform: SandboxProcess):
+def test_example_loads_only_the_submitted_reports(
+    airflow_with_watchers: RunningAirflow, watched_platform: SandboxProcess
+):
     import duckdb
 
     def loaded() -> list[Any]:
         try:
-            with duckdb.connect(watching.home.parent / "openesg.duckdb", read_only=True) as database:
+            with duckdb.connect(airflow_with_watchers.home.parent / "openesg.duckdb", read_only=True) as database:
                 return [row[0] for row in database.sql("SELECT id FROM reports").fetchall()]
         except duckdb.Error:  # it does not exist yet, or another process writes it
             return []
 
     reports = [watched_platform.insert_report() for _ in range(6)]
     vsme = [str(each["id"]) for each in reports if each["template"] == 1]
-    watching.wait_for(lambda: set(map(str, loaded())) >= set(vsme), seconds=RUNS_WITHIN, what="the reports in DuckDB")
-    submitted = {str(each) for each in reports_of(watching, "openesg_vsme_reports")}
+    airflow_with_watchers.wait_for(
+        lambda: set(map(str, loaded())) >= set(vsme), seconds=RUNS_WITHIN, what="the reports in DuckDB"
+    )
+    submitted = {str(each) for each in reports_of(airflow_with_watchers, "openesg_vsme_reports")}
     assert set(map(str, loaded())) <= submitted  # and none of the 40 that had the status at the first poll
 
 
-def test_what_a_transfer_wrote_starts_a_dag(watching: RunningAirflow):
-    run = watching.run_dag("writes")
+def test_written_asset_starts_a_dag(airflow_with_watchers: RunningAirflow):
+    run = airflow_with_watchers.run_dag("writes")
     assert run["state"] == "success"
-    watching.wait_for(lambda: xcoms(watching, "on_written", "rows") == [[240]], what="the DAG that the asset starts")
-    (event,) = events_of(watching, f"{watching.environment['OPENESG_LAKE']}/organizations")
+    airflow_with_watchers.wait_for(
+        lambda: xcoms(airflow_with_watchers, "on_written", "rows") == [[240]], what="the DAG that the asset starts"
+    )
+    (event,) = events_of(airflow_with_watchers, f"{airflow_with_watchers.environment['OPENESG_LAKE']}/organizations")
     assert event["source_dag_id"] == "writes"
     assert event["extra"]["table"] == "organizations"
 
@@ -103,7 +118,7 @@ def reports_of(airflow: RunningAirflow, asset: str) -> list[Any]:
     return [event["extra"]["payload"]["report_id"] for event in events_of(airflow, asset)]
 
 
-def runs_reports(airflow: RunningAirflow) -> list[Any]:
+def reports_of_runs(airflow: RunningAirflow) -> list[Any]:
     """Return the reports of the events that runs have, also of a run whose task failed on a busy machine."""
     runs = airflow.api("GET", "/dags/on_submitted/dagRuns", params={"limit": 100})["dag_runs"]
     paths = [f"/dags/on_submitted/dagRuns/{run['dag_run_id']}/upstreamAssetEvents" for run in runs]

@@ -1,4 +1,4 @@
-"""The task's button on Airflow 2, whose web server asks the link class itself."""
+"""The link of a task on Airflow 2, where the web server calls the link class."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ with DAG("waits", schedule=None) as dag:
     OpenESGReportSensor.partial(task_id="many", statuses=["submitted", "declined"]).expand(report_id=[1010, 1020])
 """
 
-RUN_AND_ASK = """
+RUN_AND_READ_LINKS = """
 import json, runpy, sys
 from airflow.www.app import create_app
 
 run = runpy.run_path(sys.argv[1])["dag"].test()
 path = f"/api/v1/dags/waits/dagRuns/{run.run_id}/taskInstances"
 with create_app(testing=True).test_client() as browser:
-    answers = [browser.get(f"{path}/{task}").get_json() for task in ("one/links", "many/links?map_index=1")]
+    responses = [browser.get(f"{path}/{task}").get_json() for task in ("one/links", "many/links?map_index=1")]
 print()
-print(json.dumps(answers))
+print(json.dumps(responses))
 """
 
 
-def test_the_web_server_knows_the_page(tmp_path: Path, platform: SandboxProcess):
+def test_web_server_returns_the_links_of_tasks(tmp_path: Path, platform: SandboxProcess):
     platform.reset()
     platform.turn_clock(365 * 86_400)
     (tmp_path / "dags").mkdir()
@@ -59,7 +59,7 @@ def test_the_web_server_knows_the_page(tmp_path: Path, platform: SandboxProcess)
     for command in (
         [*airflow, "db", "migrate"],
         [*airflow, "dags", "reserialize"],
-        [sys.executable, "-c", RUN_AND_ASK, str(file)],
+        [sys.executable, "-c", RUN_AND_READ_LINKS, str(file)],
     ):
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -69,7 +69,7 @@ def test_nightly_extract(airflow: RunningAirflow, platform: SandboxProcess):
     assert in_files == in_database
 
 
-def test_a_worker_process_decodes_a_long_pull(airflow: RunningAirflow, platform: SandboxProcess):
+def test_worker_process_decodes_a_long_pull(airflow: RunningAirflow, platform: SandboxProcess):
     platform.reset()
     run = airflow.run_dag("long_extract")
 
@@ -108,14 +108,14 @@ def test_sixteen_mapped_tasks_write_one_run(airflow: RunningAirflow, platform: S
         assert sorted(found) == sorted(wanted)
     assert {str(file.relative_to(lake)) for file in lake.glob("*/*.parquet*")} == {*manifest.paths}
 
-    nothing = airflow.run_dag("mapped_extract", conf={"customers": 0})
-    states = {task["task_id"]: task["state"] for task in nothing["task_instances"]}
+    empty_run = airflow.run_dag("mapped_extract", conf={"customers": 0})
+    states = {task["task_id"]: task["state"] for task in empty_run["task_instances"]}
     assert states == {"customers": "success", "others": "success", "part": "skipped", "commit": "skipped"}
     assert read_manifests(lake) == [manifest]
 
 
-def test_no_file_of_airflow_holds_a_token_or_secret(airflow: RunningAirflow, platform: SandboxProcess):
-    """Logs at DEBUG, XComs and rendered fields: all of it is below AIRFLOW_HOME, the database's file among it."""
+def test_no_file_of_airflow_contains_a_token_or_secret(airflow: RunningAirflow, platform: SandboxProcess):
+    """Logs at DEBUG, XComs, rendered fields and the database file are all in AIRFLOW_HOME."""
     platform.reset()
     assert airflow.run_dag("mapped_reads", conf={"tasks": 3})["state"] == "success"
     settings = OpenESGSettings.from_connection(
@@ -135,4 +135,4 @@ def test_no_file_of_airflow_holds_a_token_or_secret(airflow: RunningAirflow, pla
 
 
 def no_fetch() -> Token:
-    raise AssertionError("the tasks have left no usable token in the cache")
+    raise AssertionError("the cache has no usable token of the tasks")

@@ -1,4 +1,4 @@
-"""A deferred wait under the real scheduler and triggerer of Airflow 2, the triggerer killed in between."""
+"""A deferred wait with the real scheduler and triggerer of Airflow 2; the triggerer is killed during the wait."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ with DAG("waits", schedule="@once", start_date=datetime(2026, 1, 1)):
 """
 
 
-def test_a_wait_survives_a_killed_triggerer(tmp_path: Path, platform: SandboxProcess, report: dict[str, Any]):
-    def looks() -> int:
+def test_wait_continues_after_the_triggerer_is_killed(tmp_path: Path, platform: SandboxProcess, report: dict[str, Any]):
+    def polls() -> int:
         return int(platform.state()["calls"].get("GET /api/v1/reports/{id}", 0))
 
     dags = DAG_FILE.replace("REPORT", str(report["id"]))
     with RunningAirflow2(tmp_path, dags, {"AIRFLOW_CONN_OPENESG_DEFAULT": platform.connection_json}) as airflow:
         airflow.start("triggerer")
-        airflow.wait_for(lambda: looks() >= 3, what="one look by the task, others by the triggerer")
+        airflow.wait_for(lambda: polls() >= 3, what="one poll by the task, others by the triggerer")
         airflow.kill("triggerer")
-        at_the_kill = looks()
+        polls_at_kill = polls()
         airflow.start("triggerer")
-        airflow.wait_for(lambda: looks() >= at_the_kill + 2, what="looks after the restart")
+        airflow.wait_for(lambda: polls() >= polls_at_kill + 2, what="polls after the restart")
         assert airflow.query("SELECT state FROM task_instance") == [("deferred",)]
         platform.turn_clock(365 * 86_400)
         airflow.wait_for(lambda: airflow.query("SELECT state FROM dag_run") != [("running",)], what="the end")

@@ -19,13 +19,13 @@ VSME = "openesg://app.openesg.de/report-templates/vsme/reports"
         ({"host": "app.openesg.de", "template": "a/b"}, VSME.replace("vsme", "a%2Fb")),
     ],
 )
-def test_the_factory(arguments, uri):
+def test_create_asset(arguments, uri):
     assert create_asset(**arguments).uri == uri
     assert create_asset(**arguments, extra={"a": 1}).extra == {"a": 1}
 
 
 @pytest.mark.parametrize("uri", [VSME, VSME + "/", VSME.replace("app", "APP"), "openesg://h/reports"])
-def test_one_asset_has_one_uri(uri):
+def test_uris_are_normalized(uri):
     assert sanitize_uri(urlsplit(uri)).geturl() == Asset(uri=uri).uri == uri.rstrip("/").lower()
 
 
@@ -40,17 +40,17 @@ def test_one_asset_has_one_uri(uri):
         "openesg://host/reports?status=submitted",
     ],
 )
-def test_a_slip_shows_while_the_dag_is_parsed(uri):
+def test_invalid_uri_is_an_error(uri):
     with pytest.raises(ValueError, match="allowed: openesg://host/report-templates/KEY/reports"):
         sanitize_uri(urlsplit(uri))
 
 
-def test_its_name_in_openlineage():
+def test_openlineage_name_of_an_asset():
     dataset = convert_asset_to_openlineage(Asset(uri=VSME), None)
     assert (dataset.namespace, dataset.name) == ("openesg://app.openesg.de", "report-templates/vsme/reports")
 
 
-def test_airflow_finds_them():
+def test_airflow_finds_the_asset_functions():
     try:
         from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime as Manager
     except ImportError:

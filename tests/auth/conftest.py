@@ -53,16 +53,16 @@ class Job:
         self.errors = ""
 
     def ready(self) -> Job:
-        """Wait until all children are there."""
+        """Wait until all children are ready."""
         assert self.process.stdout is not None
         missing = self.processes
         while missing:
-            said = json.loads(self.process.stdout.readline())
-            if "ready" in said:
-                self.pids.append(said["pid"])
+            message = json.loads(self.process.stdout.readline())
+            if "ready" in message:
+                self.pids.append(message["pid"])
                 missing -= 1
             else:
-                self.results.append(said)
+                self.results.append(message)
         return self
 
     def release(self) -> None:
@@ -71,7 +71,7 @@ class Job:
         self.process.stdin.close()
         self.process.stdin = None
 
-    def go(self) -> Job:
+    def finish(self) -> Job:
         """Let the children make their last call, and wait for all."""
         output, errors = self.process.communicate()
         self.results += [json.loads(line) for line in output.splitlines()]
@@ -90,11 +90,11 @@ def cache_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def connection() -> Callable[..., dict[str, Any]]:
-    def of(sandbox: SandboxProcess, client: int = 0, **extra: Any) -> dict[str, Any]:
+    def make(sandbox: SandboxProcess, client: int = 0, **extra: Any) -> dict[str, Any]:
         login, password = sandbox.clients[client]
         return {"host": sandbox.base_url, "login": login, "password": password, "extra": extra}
 
-    return of
+    return make
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The token file: who may read it, who may plant one, and what becomes of a damaged one."""
+"""The token file: access rights, files of other users, and damaged files."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from airflow_provider_openesg.exceptions import OpenESGAuthError, OpenESGConfigE
 IDENTITY = Identity("https://demo.openesg.de/o/token/", "client-1", "secret-of-client-1", None)
 NOBODY = 65534
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="plays another user, which root alone can")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user, which only root can")
 
 
 class Platform:
-    """Counts how often it is asked for a token."""
+    """Count the requests for a token."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.fetch_count = 0
 
     def __call__(self) -> Token:
-        self.asked += 1
+        self.fetch_count += 1
         now = time.time()
-        return Token(f"token-{self.asked}", now, now + 3600)
+        return Token(f"token-{self.fetch_count}", now, now + 3600)
 
 
 @pytest.fixture(autouse=True)
 def new_process():
-    """Forget what a process remembers."""
+    """Clear the caches of this process."""
     disk._warn_once.cache_clear()
     PROCESS_CACHE.clear()
 
@@ -55,7 +55,7 @@ def directory(tmp_path):
 
 @pytest.fixture
 def get(platform, directory):
-    """Ask as a process that has just started does."""
+    """Return a function that gets a token like a process that has just started."""
     return lambda identity=IDENTITY, **arguments: open_cache("disk", str(directory)).get(
         identity, platform, **arguments
     )
@@ -66,7 +66,7 @@ def token_file(directory):
     return file
 
 
-def test_directory_and_files_are_for_this_user_alone(get, directory):
+def test_only_this_user_can_access_directory_and_files(get, directory):
     old = os.umask(0)
     try:
         get()
@@ -77,7 +77,7 @@ def test_directory_and_files_are_for_this_user_alone(get, directory):
     assert {path.stat().st_uid for path in directory.iterdir()} == {os.geteuid()}
 
 
-def test_neither_name_nor_content_tells_anything(get, directory):
+def test_file_name_and_content_contain_no_plain_text(get, directory):
     token = get()
     content = token_file(directory).read_bytes()
     shown = content + token_file(directory).name.encode()
@@ -95,95 +95,95 @@ def test_neither_name_nor_content_tells_anything(get, directory):
     ],
     ids=["secret", "scope", "client", "platform"],
 )
-def test_another_identity_reads_nothing_even_from_a_copied_file(get, platform, directory, other):
+def test_another_identity_cannot_read_a_copied_file(get, platform, directory, other):
     get()
-    mine = token_file(directory)
+    own = token_file(directory)
     name, _ = disk._name_and_key(other)
-    (directory / name).write_bytes(mine.read_bytes())
+    (directory / name).write_bytes(own.read_bytes())
     (directory / name).chmod(0o600)
     assert get(other).value == "token-2"
     assert get(other).value == "token-2"
     assert get().value == "token-1"
-    assert platform.asked == 2
+    assert platform.fetch_count == 2
 
 
 @pytest.mark.parametrize("garbage", [b"", b"garbage", b"gAAAAAB", bytes(200_000), b"{}", "half"])
-def test_garbage_is_replaced(get, platform, directory, garbage, caplog):
+def test_damaged_file_is_replaced(get, platform, directory, garbage, caplog):
     get()
     file = token_file(directory)
-    whole = file.read_bytes()
-    file.write_bytes(whole[: len(whole) // 2] if garbage == "half" else garbage)
+    complete = file.read_bytes()
+    file.write_bytes(complete[: len(complete) // 2] if garbage == "half" else garbage)
     assert [get().value, get().value] == ["token-2", "token-2"]
-    assert platform.asked == 2
+    assert platform.fetch_count == 2
     assert caplog.text == ""
 
 
-def test_a_token_in_another_form_is_replaced(get, platform, directory):
+def test_token_of_another_format_is_replaced(get, platform, directory):
     get()
     for content in (b"[]", b'{"value": "x"}', b'{"value": "x", "fetched_at": "now", "expires_at": 1}', b"\xff"):
         token_file(directory).write_bytes(Fernet(disk._name_and_key(IDENTITY)[1]).encrypt(content))
-        assert get().value == f"token-{platform.asked}"
-    assert platform.asked == 5
+        assert get().value == f"token-{platform.fetch_count}"
+    assert platform.fetch_count == 5
 
 
-def test_a_refused_token_is_dropped_and_a_newer_one_is_not(get, platform):
+def test_rejected_token_is_dropped_but_a_newer_one_is_kept(get, platform):
     first = get()
     assert get(rejected=first.value).value == "token-2"
     assert get(rejected=first.value).value == "token-2"
-    assert platform.asked == 2
+    assert platform.fetch_count == 2
 
 
-def test_a_failed_fetch_keeps_nothing_and_frees_the_lock(get, platform, directory):
-    def refuse():
+def test_failed_fetch_stores_nothing_and_releases_the_lock(get, platform, directory):
+    def fail():
         raise OpenESGAuthError("no")
 
     with pytest.raises(OpenESGAuthError):
-        open_cache("disk", str(directory)).get(IDENTITY, refuse)
+        open_cache("disk", str(directory)).get(IDENTITY, fail)
     assert [path.suffix for path in directory.iterdir()] == [".lock"]
     assert get().value == "token-1"
 
 
-def not_used(caplog, get, platform, reason):
-    """Every process fetches for itself, one warning says why, and no task fails."""
+def assert_cache_is_not_used(caplog, get, platform, reason):
+    """Assert that every process fetches a token, with one warning that names the reason, and no task fails."""
     with caplog.at_level(logging.WARNING):
         assert [get().value, get().value] == ["token-1", "token-1"]
         PROCESS_CACHE.clear()
         assert [get().value, get(rejected="token-2").value] == ["token-2", "token-3"]
     assert len(caplog.records) == 1
     assert reason in caplog.text
-    assert platform.asked == 3
+    assert platform.fetch_count == 3
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770, 0o701, 0o777])
-def test_a_directory_that_lets_others_in_is_not_used(get, platform, directory, caplog, mode):
+def test_directory_with_access_for_others_is_not_used(get, platform, directory, caplog, mode):
     directory.mkdir()
     directory.chmod(mode)
-    not_used(caplog, get, platform, f"its mode {mode:04o} gives other users access")
+    assert_cache_is_not_used(caplog, get, platform, f"its mode {mode:04o} gives other users access")
     assert list(directory.iterdir()) == []
 
 
-def test_a_link_to_a_directory_is_not_used(get, platform, directory, tmp_path, caplog):
+def test_symbolic_link_to_a_directory_is_not_used(get, platform, directory, tmp_path, caplog):
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     directory.symlink_to(tmp_path / "elsewhere")
-    not_used(caplog, get, platform, "symbolic link")
+    assert_cache_is_not_used(caplog, get, platform, "symbolic link")
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_file_in_the_directorys_place_is_no_reason_to_fail(get, platform, directory, caplog):
+def test_file_instead_of_the_directory_is_only_a_warning(get, platform, directory, caplog):
     directory.write_text("")
-    not_used(caplog, get, platform, "File exists")
+    assert_cache_is_not_used(caplog, get, platform, "File exists")
 
 
 @as_root
-def test_another_users_directory_is_not_used(get, platform, directory, caplog):
+def test_directory_of_another_user_is_not_used(get, platform, directory, caplog):
     directory.mkdir(mode=0o700)
     os.chown(directory, NOBODY, NOBODY)
-    not_used(caplog, get, platform, f"it belongs to user {NOBODY}")
+    assert_cache_is_not_used(caplog, get, platform, f"it belongs to user {NOBODY}")
     assert list(directory.iterdir()) == []
 
 
 @as_root
-def test_another_users_file_is_not_read_but_replaced(get, platform, directory, caplog):
+def test_file_of_another_user_is_replaced_without_reading(get, platform, directory, caplog):
     get()
     file = token_file(directory)
     os.chown(file, NOBODY, NOBODY)
@@ -192,7 +192,7 @@ def test_another_users_file_is_not_read_but_replaced(get, platform, directory, c
     assert file.stat().st_uid == 0
 
 
-def test_a_file_that_others_may_read_is_not_read_but_replaced(get, platform, directory, caplog):
+def test_file_that_others_can_read_is_replaced_without_reading(get, platform, directory, caplog):
     get()
     file = token_file(directory)
     file.chmod(0o644)
@@ -201,7 +201,7 @@ def test_a_file_that_others_may_read_is_not_read_but_replaced(get, platform, dir
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_link_in_the_files_place_is_neither_followed_nor_written_through(get, platform, directory, tmp_path, caplog):
+def test_symbolic_link_instead_of_the_file_is_replaced(get, platform, directory, tmp_path, caplog):
     get()
     file, elsewhere = token_file(directory), tmp_path / "elsewhere"
     file.rename(elsewhere)
@@ -212,7 +212,7 @@ def test_a_link_in_the_files_place_is_neither_followed_nor_written_through(get, 
     assert elsewhere.read_bytes() == before
 
 
-def test_a_link_in_the_locks_place_costs_a_warning(get, platform, directory, tmp_path, caplog):
+def test_symbolic_link_instead_of_the_lock_is_only_a_warning(get, platform, directory, tmp_path, caplog):
     get()
     lock = directory / (token_file(directory).name + ".lock")
     lock.unlink()
@@ -224,7 +224,7 @@ def test_a_link_in_the_locks_place_costs_a_warning(get, platform, directory, tmp
 
 
 @pytest.mark.parametrize("kind", ["fifo", "directory"])
-def test_what_is_no_file_does_not_hang(get, platform, directory, kind, caplog):
+def test_fifo_or_directory_instead_of_the_file_does_not_hang(get, platform, directory, kind, caplog):
     get()
     file = token_file(directory)
     file.unlink()
@@ -233,7 +233,7 @@ def test_what_is_no_file_does_not_hang(get, platform, directory, kind, caplog):
     assert "is not used" in caplog.text
 
 
-def test_a_lock_that_nobody_frees_costs_a_warning_and_a_fetch(get, platform, directory, caplog, monkeypatch):
+def test_lock_timeout_fetches_a_token_and_warns(get, platform, directory, caplog, monkeypatch):
     get()
     file = token_file(directory)
     monkeypatch.setattr(disk, "LOCK_SECONDS", 0.2)
@@ -244,18 +244,18 @@ def test_a_lock_that_nobody_frees_costs_a_warning_and_a_fetch(get, platform, dir
     assert get().value == "token-2"
 
 
-def test_a_directory_that_cannot_be_written_costs_a_warning_and_a_fetch(get, platform, directory, caplog, monkeypatch):
+def test_write_error_fetches_a_token_and_warns(get, platform, directory, caplog, monkeypatch):
     # A full or read-only disk, which root cannot cause without mounting one.
-    def refuse(*_, **__):
+    def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(disk.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(disk.tempfile, "mkstemp", fail)
     assert [get().value, get().value] == ["token-1", "token-2"]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "No space left on device" in caplog.text
 
 
-def test_the_default_directory_is_the_users_runtime_directory(platform, tmp_path, monkeypatch):
+def test_default_directory_is_in_the_users_runtime_directory(platform, tmp_path, monkeypatch):
     runtime, temporary = tmp_path / "run", tmp_path / "tmp"
     runtime.mkdir(mode=0o700)
     temporary.mkdir()
@@ -270,7 +270,7 @@ def test_the_default_directory_is_the_users_runtime_directory(platform, tmp_path
 
 
 @as_root
-def test_a_runtime_directory_of_somebody_else_is_left_alone(platform, tmp_path, monkeypatch, caplog):
+def test_runtime_directory_of_another_user_is_not_used(platform, tmp_path, monkeypatch, caplog):
     runtime, temporary = tmp_path / "run", tmp_path / "tmp"
     runtime.mkdir(mode=0o700)
     os.chown(runtime, NOBODY, NOBODY)
@@ -285,51 +285,51 @@ def test_a_runtime_directory_of_somebody_else_is_left_alone(platform, tmp_path, 
 
 @as_root
 @pytest.mark.processes
-def test_another_user_can_neither_read_nor_plant_a_token(start, token_requests, tmp_path, cache_dir):
+def test_another_user_can_neither_read_nor_write_tokens(start, token_requests, tmp_path, cache_dir):
     for path in (tmp_path, *tmp_path.parents[:3]):
         path.chmod(path.stat().st_mode | 0o055)
-    assert start().go().failures() == []
+    assert start().finish().failures() == []
     before = {path.name: path.read_bytes() for path in cache_dir.iterdir()}
-    # With this user's very secret, and so with the right file name and key, in this user's directory:
-    other = start(uid=NOBODY, processes=2).go()
+    # With the same secret, and so with the same file name and key, in this user's directory:
+    other = start(uid=NOBODY, processes=2).finish()
     assert other.failures() == []
     assert "it belongs to user 0" in other.errors
     assert token_requests() == 3
     assert {path.name: path.read_bytes() for path in cache_dir.iterdir()} == before
 
-    # And in the place of the default directory, made before this user's first task, as a temporary directory allows:
+    # And with a default directory that the other user created before this user's first task:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o1777)
     environment = {**os.environ, "TMPDIR": str(shared), "XDG_RUNTIME_DIR": ""}
-    assert start(uid=NOBODY, directory=None, environment=environment).go().failures() == []
-    planted = shared / f"airflow-openesg-{NOBODY}"
-    planted.rename(shared / "airflow-openesg-0")
+    assert start(uid=NOBODY, directory=None, environment=environment).finish().failures() == []
+    foreign = shared / f"airflow-openesg-{NOBODY}"
+    foreign.rename(shared / "airflow-openesg-0")
     before = {path.name: path.read_bytes() for path in (shared / "airflow-openesg-0").iterdir()}
-    mine = start(directory=None, environment=environment).go()
-    assert mine.failures() == []
-    assert f"it belongs to user {NOBODY}" in mine.errors
+    own = start(directory=None, environment=environment).finish()
+    assert own.failures() == []
+    assert f"it belongs to user {NOBODY}" in own.errors
     assert token_requests() == 5
     assert {path.name: path.read_bytes() for path in (shared / "airflow-openesg-0").iterdir()} == before
 
 
-def test_kinds_that_do_not_exist_are_named():
+def test_unknown_cache_kind_is_an_error():
     with pytest.raises(OpenESGConfigError, match=r"credential_cache: 'redis' given; allowed: disk, memory, off"):
         open_cache("redis")
 
 
-def test_a_forked_child_does_not_wait_for_a_lock_of_its_parents_threads(platform):
-    held, free = threading.Event(), threading.Event()
+def test_forked_child_does_not_wait_for_locks_of_the_parents_threads(platform):
+    locked, free = threading.Event(), threading.Event()
 
     def slow():
-        held.set()
+        locked.set()
         free.wait(30)
         return platform()
 
     cache = open_cache("memory")
     thread = threading.Thread(target=cache.get, args=(IDENTITY, slow))
     thread.start()
-    held.wait(30)
+    locked.wait(30)
     child = os.fork()
     if not child:
         try:
@@ -347,7 +347,7 @@ def test_a_forked_child_does_not_wait_for_a_lock_of_its_parents_threads(platform
     assert ended == (child, 0)
 
 
-def test_memory_is_kept_per_cache_object():
+def test_memory_caches_are_separate_objects():
     platform = Platform()
     one, other = MemoryCache(), MemoryCache()
     assert [cache.get(IDENTITY, platform).value for cache in (one, one, other)] == ["token-1", "token-1", "token-2"]

@@ -1,4 +1,4 @@
-"""When a token is used, and what a refusal says."""
+"""When a token is used, and the messages of errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_openesg.exceptions import OpenESGAuthError
 
 
 @given(life=st.floats(0, 10_000_000), share=st.floats(-0.5, 1.5))
-def test_the_lead_time_is_a_minute_and_at_most_half_the_life(life, share):
+def test_lead_time_is_a_minute_and_at_most_half_the_lifetime(life, share):
     token = Token("t", 1_000_000.0, 1_000_000.0 + life)
     age = life * share
     lead = min(60, life / 2)
@@ -29,17 +29,17 @@ def session(sandbox, settings_for):
     return lambda **overrides: OpenESGSession(settings_for(sandbox, **overrides), cache=open_cache("off"))
 
 
-def refused(session):
+def error_message(session):
     with pytest.raises(OpenESGAuthError) as caught:
         session.get("reports")
     assert caught.value.__cause__ is None
     return str(caught.value)
 
 
-def test_what_the_platforms_stack_refuses_is_said_in_plain_words(session, sandbox):
-    assert "(invalid_client). Check Client ID and Client secret" in refused(session(password="nonsense-secret"))
-    assert "does not know client ID 'nobody'" in refused(session(login="nobody"))
-    assert "scope 'everything' is not allowed" in refused(session(scope="everything"))
+def test_errors_of_the_sandbox_name_the_cause(session, sandbox):
+    assert "(invalid_client). Check Client ID and Client secret" in error_message(session(password="nonsense-secret"))
+    assert "does not know client ID 'nobody'" in error_message(session(login="nobody"))
+    assert "scope 'everything' is not allowed" in error_message(session(scope="everything"))
     assert sandbox.state()["token_requests"]["total"] == 3
     assert sandbox.state()["tokens_issued"] == 0
 
@@ -66,10 +66,10 @@ def test_what_the_platforms_stack_refuses_is_said_in_plain_words(session, sandbo
         (403, '{"error": "no", "detail": "SECRET"}', {}, "no ***"),
     ],
 )
-def test_every_refusal_of_a_token_endpoint_says_what_to_do(session, sandbox, status, body, headers, expected):
+def test_every_token_endpoint_error_says_what_to_do(session, sandbox, status, body, headers, expected):
     body = body.replace("SECRET", sandbox.client_secret)
     sandbox.fault("answer", path="/o/token/", status=status, body=body, headers=headers)
-    message = refused(session())
+    message = error_message(session())
     assert expected in message
     assert message.count("/o/token/") == 1
     assert sandbox.client_secret not in message

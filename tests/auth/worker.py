@@ -1,6 +1,6 @@
 """Real processes that call the platform as Airflow's tasks do: forked from one that has the modules loaded.
 
-Takes a job as JSON (see ``jobs`` in conftest.py) and prints one line of JSON for each call.
+Takes a job as JSON (see ``Job`` in conftest.py) and prints one line of JSON for each call.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import cryptography.fernet
-import filelock  # noqa: F401 - loaded before another user's process could not
+import filelock  # noqa: F401 - a process of another user could not load it later
 
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.auth.cache import open_cache
@@ -22,7 +22,7 @@ from airflow_provider_openesg.client.session import OpenESGSession, raise_for_er
 from airflow_provider_openesg.settings import OpenESGSettings
 
 
-def say(**result: object) -> None:
+def print_result(**result: object) -> None:
     os.write(1, (json.dumps(result) + "\n").encode())
 
 
@@ -34,9 +34,9 @@ def call(session: OpenESGSession, path: str) -> None:
     try:
         raise_for_error(session.get(path))
     except Exception as error:
-        say(error=type(error).__name__, message=str(error), pid=os.getpid())
+        print_result(error=type(error).__name__, message=str(error), pid=os.getpid())
     else:
-        say(ok=True, pid=os.getpid())
+        print_result(ok=True, pid=os.getpid())
 
 
 def child(job: dict) -> None:
@@ -54,7 +54,7 @@ def child(job: dict) -> None:
     if job["calls_before_ready"] is not None:
         for _ in range(job["calls_before_ready"]):
             call(session, job["path"])
-        say(ready=True, pid=os.getpid())
+        print_result(ready=True, pid=os.getpid())
         os.read(0, 1)  # until the test closes it
     call(session, job["path"])
 

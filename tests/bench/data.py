@@ -103,6 +103,6 @@ def text(datatype: str, draw: random.Random) -> str:
 def checksum(pairs: Iterable[tuple[Any, str | None]]) -> int:
     """Return a checksum of ids and texts that does not depend on the order.
 
-    :param pairs: id and value of each field value; blank text is the same as none, as CSV and DuckDB's readers have it.
+    :param pairs: id and value of each field value; an empty text equals none, as for readers of CSV and for DuckDB.
     """
     return sum(zlib.crc32(f"{number}={each or ''}".encode()) for number, each in pairs)

@@ -168,7 +168,7 @@ def pull(way: Way, base: str, server: str) -> dict[str, float]:
         command = [python_for(name), ways / f"{script}.py", base, target, place]
         # Modules are compiled once, like those of an installation, even if the environment says otherwise.
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTECODE.absolute())}
-        if script != "ours":  # the page server has no TLS, which requests-oauthlib refuses by default
+        if script != "ours":  # the page server has no TLS, which requests-oauthlib rejects by default
             environment["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
@@ -177,8 +177,8 @@ def pull(way: Way, base: str, server: str) -> dict[str, float]:
         result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         result |= {name: stats.get(name, 0) for name in ("requests", "connections", "tokens")}
         if target != "nothing":
-            came = arrived(way, place)
-            assert came == (stats["values"], stats["checksum"]), f"{name} -> {target}: {came} arrived, not {stats}"
+            found = arrived(way, place)
+            assert found == (stats["values"], stats["checksum"]), f"{name} -> {target}: {found} arrived, not {stats}"
         return result
 
 

@@ -36,9 +36,9 @@ def main() -> None:
         state = sandbox.state()
     late.sort()
     busy.sort()
-    print(f"{waits} waits, {INTERVALS} looks {INTERVAL} s apart, {reports} reports, each call hangs {HANG} s")
+    print(f"{waits} waits, {INTERVALS} polls {INTERVAL} s apart, {reports} reports, each call hangs {HANG} s")
     print(f"calls {state['requests']}, of which token requests {state['token_requests']['total']}")
-    for what, each in (("loop held up", late), ("of that, its own work (CPU)", busy)):
+    for what, each in (("loop blocked", late), ("of that, its own work (CPU)", busy)):
         print(f"{what}: longest {each[-1]:.0f} ms, 99.9 % below {each[int(len(each) * 0.999)]:.0f} ms")
     if MEMORY:
         print(f"memory per wait: {memory / waits / 1000:.1f} KB")
@@ -50,7 +50,7 @@ async def measured(waits: int, reports: int) -> tuple[list[float], list[float], 
 
     end = datetime.now(UTC) + timedelta(seconds=INTERVAL * (INTERVALS + 0.5))
     common = {
-        "statuses": ["accepted"],  # which nothing in the sandbox ever is
+        "statuses": ["accepted"],  # a status that no report of the sandbox gets
         "expected": "all",
         "poke_interval": INTERVAL,
         "openesg_conn_id": "openesg_default",

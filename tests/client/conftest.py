@@ -1,4 +1,4 @@
-"""A server that does on a real socket what a test tells it to, and writes down what came in."""
+"""A server on a real socket that follows a script and records the requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLIENT_ID, CLIENT_SECRET = "test-client", "test-secret/+ %ä"
 
 
 @dataclass
-class Seen:
+class ReceivedRequest:
     method: str
     path: str
     headers: dict[str, str]
@@ -41,7 +41,7 @@ class Seen:
 Step = Callable[["Handler"], None]
 
 
-class Wire(http.server.ThreadingHTTPServer):
+class ScriptedServer(http.server.ThreadingHTTPServer):
     """A server that issues ``token-1``, ``token-2``, …, accepts tokens that are not revoked, and follows a script."""
 
     daemon_threads = True
@@ -49,7 +49,7 @@ class Wire(http.server.ThreadingHTTPServer):
 
     def __init__(self, port: int = 0, certificate: trustme.LeafCert | None = None) -> None:
         super().__init__(("127.0.0.1", port), Handler)
-        self.seen: list[Seen] = []
+        self.requests: list[ReceivedRequest] = []
         self.tokens: set[str] = set()
         self.life: Any = 3600
         self.lock = threading.Lock()
@@ -64,27 +64,27 @@ class Wire(http.server.ThreadingHTTPServer):
         self.thread.start()
 
     def script(self, path: str, *steps: Step) -> None:
-        """Answer the next calls of ``path`` by ``steps``, one each; then as always."""
+        """Respond to the next calls of ``path`` by ``steps``, one each, and then as usual."""
         self._script.append((re.compile(path), list(steps)))
 
     def step(self, path: str) -> Step | None:
         with self.lock:
             return next((steps.pop(0) for pattern, steps in self._script if steps and pattern.search(path)), None)
 
-    def calls(self, path: str = "/api/") -> list[Seen]:
-        return [seen for seen in self.seen if path in seen.path]
+    def calls(self, path: str = "/api/") -> list[ReceivedRequest]:
+        return [request for request in self.requests if path in request.path]
 
     @property
     def token_requests(self) -> int:
         return len(self.calls("/o/token/"))
 
     def gaps(self, path: str = "/api/") -> list[float]:
-        times = [seen.at for seen in self.calls(path)]
+        times = [request.at for request in self.calls(path)]
         return [later - earlier for earlier, later in itertools.pairwise(times)]
 
     def new_token(self) -> str:
         with self.lock:
-            token = f"token-{self.token_requests}-of-the-wire"
+            token = f"token-{self.token_requests}-of-the-server"
             self.tokens.add(token)
             return token
 
@@ -93,17 +93,17 @@ class Wire(http.server.ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients may leave."""
+        """Ignore clients that disconnect."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Wire
+    server: ScriptedServer
 
     def serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with self.server.lock:
-            self.server.seen.append(Seen(self.command, self.path, dict(self.headers), body))
+            self.server.requests.append(ReceivedRequest(self.command, self.path, dict(self.headers), body))
         step = self.server.step(self.path)
         if step is not None:
             step(self)
@@ -130,7 +130,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 def answer(status: int, content: Any = b"", **headers: str) -> Step:
@@ -159,31 +159,31 @@ def steps() -> dict[str, Any]:
 
 
 @pytest.fixture
-def wire_factory() -> Iterator[Callable[..., Wire]]:
-    started: list[Wire] = []
+def server_factory() -> Iterator[Callable[..., ScriptedServer]]:
+    started: list[ScriptedServer] = []
 
-    def start(**arguments: Any) -> Wire:
-        started.append(Wire(**arguments))
+    def start(**arguments: Any) -> ScriptedServer:
+        started.append(ScriptedServer(**arguments))
         return started[-1]
 
     yield start
-    for wire in started:
-        wire.stop()
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture
-def wire(wire_factory: Callable[..., Wire]) -> Wire:
-    return wire_factory()
+def server(server_factory: Callable[..., ScriptedServer]) -> ScriptedServer:
+    return server_factory()
 
 
 @pytest.fixture
-def connect(wire: Wire, tmp_path: Path) -> Iterator[Callable[..., OpenESGSession]]:
-    """Open a session with the given Connection extras; its token cache is the test's own."""
+def connect(server: ScriptedServer, tmp_path: Path) -> Iterator[Callable[..., OpenESGSession]]:
+    """Open a session with the given Connection extras; each test has a separate token cache."""
     sessions: list[OpenESGSession] = []
 
     def open_session(*, host: str | None = None, kind: str = "disk", **extra: Any) -> OpenESGSession:
         settings = OpenESGSettings.from_connection(
-            host=host or wire.url, login=CLIENT_ID, password=CLIENT_SECRET, extra=extra
+            host=host or server.url, login=CLIENT_ID, password=CLIENT_SECRET, extra=extra
         )
         sessions.append(OpenESGSession(settings, cache=open_cache(kind, str(tmp_path / "cache"))))
         return sessions[-1]

@@ -1,4 +1,4 @@
-"""OpenESGClient against the sandbox, over real sockets; the sandbox counts."""
+"""OpenESGClient against the sandbox, over real sockets; the sandbox counts the requests."""
 
 import logging
 import re
@@ -47,7 +47,7 @@ def offsets(sandbox):
     return [int(re.search(r"offset=(\d+)", call["query"])[1]) for call in calls(sandbox, REPORTS)]
 
 
-def test_all_resources_are_read_whole(connect, sandbox):
+def test_all_resources_are_read_completely(connect, sandbox):
     client = connect()
     state = sandbox.state()
     for resource in RESOURCES:
@@ -56,22 +56,22 @@ def test_all_resources_are_read_whole(connect, sandbox):
         assert len(rows) == state.get(resource.replace("-", "_"), 2)
 
 
-def test_pages_come_in_parallel_and_in_order(connect, sandbox):
+def test_pages_are_fetched_in_parallel_and_returned_in_order(connect, sandbox):
     sandbox.fault("delay", seconds=0.05, path=REPORTS)
     got = ids(connect(page_size=10, parallel_requests=3).iter_records("reports"))
     assert got == sorted(got)
     assert len(got) == 200
     assert sandbox.state()["in_flight_max"] == 3
-    assert sorted(offsets(sandbox)) == list(range(0, 199, 9))  # each page asked for once
+    assert sorted(offsets(sandbox)) == list(range(0, 199, 9))  # each page is requested once
 
 
-def test_one_at_a_time_where_that_is_asked_for(connect, sandbox):
+def test_one_request_at_a_time_without_parallel_requests(connect, sandbox):
     sandbox.options(list_field_values=False)
     assert len(ids(connect(page_size=50, parallel_requests=1).iter_records("reports"))) == 200
     assert sandbox.state()["in_flight_max"] == 1
 
 
-def test_a_slow_reader_holds_few_pages(connect, sandbox):
+def test_few_pages_are_prefetched_for_a_slow_reader(connect, sandbox):
     pages = connect(page_size=5, parallel_requests=3).iter_pages("reports")
     for number in range(1, 4):
         next(pages)
@@ -82,7 +82,7 @@ def test_a_slow_reader_holds_few_pages(connect, sandbox):
     assert len(calls(sandbox, REPORTS)) <= 9
 
 
-def test_a_reader_that_leaves_early_leaves_no_thread(connect, sandbox):
+def test_closed_iterator_leaves_no_thread(connect, sandbox):
     sandbox.options(list_field_values=False)
     records = connect(page_size=5).iter_records("reports")
     for _ in range(7):
@@ -107,7 +107,7 @@ def test_every_envelope(connect, sandbox, envelope, page_size):
 @pytest.mark.parametrize("order", ["id", "-id"])
 @pytest.mark.parametrize("position", ["start", "middle", "end"])
 @pytest.mark.parametrize("after", [1, 2, 4])
-def test_a_row_inserted_while_reading(connect, sandbox, envelope, order, position, after):
+def test_row_inserted_while_reading(connect, sandbox, envelope, order, position, after):
     sandbox.options(envelope=envelope, order=order)
     before = set(ids(connect().iter_records("reports")))
     sandbox.trigger("insert", after=after, position=position)
@@ -122,7 +122,7 @@ def test_a_row_inserted_while_reading(connect, sandbox, envelope, order, positio
 @pytest.mark.parametrize("order", ["id", "-id"])
 @pytest.mark.parametrize("position", ["start", "middle", "end"])
 @pytest.mark.parametrize("after", [1, 2, 4])
-def test_a_row_removed_while_reading(connect, sandbox, envelope, order, position, after):
+def test_row_removed_while_reading(connect, sandbox, envelope, order, position, after):
     sandbox.options(envelope=envelope, order=order)
     sandbox.trigger("remove", after=after, position=position)
     got = ids(connect(page_size=40, parallel_requests=2).iter_records("reports"))
@@ -139,23 +139,23 @@ def test_many_rows_removed_at_the_start_while_reading(connect, sandbox):
 
 
 def test_reports_without_field_values_are_completed(connect, sandbox):
-    whole = list(connect().iter_records("reports"))
+    complete = list(connect().iter_records("reports"))
     sandbox.reset()
     sandbox.options(list_field_values=False)
     sandbox.fault("delay", seconds=0.01, path="/reports")
-    assert list(connect(page_size=30, parallel_requests=4).iter_records("reports")) == whole
+    assert list(connect(page_size=30, parallel_requests=4).iter_records("reports")) == complete
     state = sandbox.state()
     assert state["calls"]["GET /api/v1/reports/{id}"] == 200
     assert 1 < state["in_flight_max"] <= 4
     assert state["token_requests"]["total"] == 1
 
 
-def test_reports_with_field_values_cost_no_further_call(connect, sandbox):
+def test_reports_with_field_values_need_no_further_call(connect, sandbox):
     list(connect().iter_records("reports"))
     assert calls(sandbox, r"/reports/\d+") == []
 
 
-def test_templates_come_with_all_their_sections(connect, sandbox):
+def test_templates_contain_all_their_sections(connect, sandbox):
     templates = list(connect(page_size=5).iter_records("report-templates"))
     assert [template["key"] for template in templates].count("vsme") == 1
     sections = next(template["sections"] for template in templates if template["key"] == "vsme")
@@ -164,19 +164,19 @@ def test_templates_come_with_all_their_sections(connect, sandbox):
     assert any(section["field_types"] for section in sections)
 
 
-def test_a_report_that_vanishes_between_list_and_details_is_left_out(connect, sandbox, caplog):
+def test_report_deleted_between_list_and_details_is_left_out(connect, sandbox, caplog):
     sandbox.options(list_field_values=False)
-    gone = ids(connect().iter_records("reports"))[57]
-    sandbox.trigger("remove", after=1, report_id=gone)  # once its page is answered
+    deleted = ids(connect().iter_records("reports"))[57]
+    sandbox.trigger("remove", after=1, report_id=deleted)  # after the response with its page
     with caplog.at_level(logging.WARNING):
         got = ids(connect().iter_records("reports"))
     assert len(got) == 199
-    assert gone not in got
-    assert f"/reports/{gone}: HTTP 404" in caplog.text
+    assert deleted not in got
+    assert f"/reports/{deleted}: HTTP 404" in caplog.text
 
 
 @pytest.mark.parametrize(("resource", "path"), [("reports", r"/reports/\d"), ("report-templates", "/sections")])
-def test_details_that_are_nowhere_are_an_error(connect, sandbox, resource, path):
+def test_missing_details_are_an_error(connect, sandbox, resource, path):
     sandbox.options(list_field_values=False)
     sandbox.fault("answer", path=path, status=404, body='{"detail": "Not Found"}')
     with pytest.raises(OpenESGContractError, match=r"HTTP 404: Not Found"):
@@ -197,7 +197,7 @@ def test_details_that_are_nowhere_are_an_error(connect, sandbox, resource, path)
         ({"kind": "short_page", "rows": 3}, "the page ends early"),
     ],
 )
-def test_bad_pages(connect, sandbox, fault, message, after):
+def test_invalid_pages_are_an_error(connect, sandbox, fault, message, after):
     sandbox.fault(path=REPORTS, after=after, **fault)
     with pytest.raises(OpenESGContractError, match=message) as caught:
         list(connect(page_size=50).iter_records("reports"))
@@ -206,20 +206,20 @@ def test_bad_pages(connect, sandbox, fault, message, after):
     assert len(text) < 600
 
 
-def test_a_page_of_100_megabytes_names_the_page_size(connect, sandbox):
+def test_error_of_a_page_of_100_mb_names_the_page_size(connect, sandbox):
     sandbox.fault("big", path=REPORTS)
     with pytest.raises(OpenESGContractError, match=r"larger than 64 MiB.*Page size"):
         list(connect().iter_records("reports"))
     assert len(calls(sandbox, REPORTS)) == 1
 
 
-def test_a_platform_that_repeats_its_first_page(connect, sandbox):
+def test_repeated_first_page_is_an_error(connect, sandbox):
     sandbox.fault("repeat_page", path=REPORTS)
     with pytest.raises(OpenESGContractError, match="ignores 'offset'"):
         list(connect(page_size=50).iter_records("reports"))
 
 
-def test_a_platform_that_caps_its_pages(connect, sandbox):
+def test_page_size_above_the_platforms_limit(connect, sandbox):
     sandbox.options(page_cap=30)
     with pytest.raises(OpenESGContractError, match="set Page size of the Connection to 30"):
         list(connect().iter_records("reports"))
@@ -228,7 +228,7 @@ def test_a_platform_that_caps_its_pages(connect, sandbox):
     assert len(ids(connect().iter_records("reports"))) == 200
 
 
-def test_a_link_to_another_origin_is_not_followed(connect, sandbox):
+def test_link_to_another_origin_is_not_followed(connect, sandbox):
     sandbox.options(envelope="results")
     sandbox.fault("next_origin", path=REPORTS)
     with pytest.raises(OpenESGContractError, match=r"leaves the platform: 'http://elsewhere\.example"):
@@ -236,7 +236,7 @@ def test_a_link_to_another_origin_is_not_followed(connect, sandbox):
     assert len(calls(sandbox, REPORTS)) == 1
 
 
-def test_an_error_on_a_later_page_comes_after_the_rows_before_it(connect, sandbox):
+def test_rows_before_the_error_of_a_later_page_are_returned(connect, sandbox):
     sandbox.fault("answer", path=REPORTS, status=403, body='{"detail": "Forbidden"}', after=2)
     got = []
     with pytest.raises(OpenESGApiError, match="Forbidden") as caught:
@@ -245,7 +245,7 @@ def test_an_error_on_a_later_page_comes_after_the_rows_before_it(connect, sandbo
     assert len(got) == 101
 
 
-def test_filters_reach_the_platform(connect, sandbox):
+def test_filters_are_sent_to_the_platform(connect, sandbox):
     report = next(connect().iter_records("reports"))
     chosen = report["customer_identifier"]
     got = list(connect().iter_records("reports", filters={"customer_identifier": chosen}))
@@ -267,13 +267,13 @@ def test_filters_reach_the_platform(connect, sandbox):
         ("/reports", {"offset": 5}, "filters: 'offset' given; all pages are read"),
     ],
 )
-def test_a_wrong_resource_or_filter_fails_before_any_call(connect, sandbox, resource, filters, message):
+def test_invalid_resource_or_filter_is_an_error_before_any_call(connect, sandbox, resource, filters, message):
     with pytest.raises(OpenESGConfigError, match=message):
         connect().iter_records(resource, filters=filters)
     assert sandbox.state()["requests"] == 0
 
 
-def test_a_path_of_ones_own_is_paged_as_well(connect, sandbox):
+def test_any_path_can_be_paged(connect, sandbox):
     got = list(connect(page_size=30).iter_records("/reports", filters={"status": "submitted"}))
     assert {row["status"] for row in got} == {"submitted"}
     assert len(got) == len({row["id"] for row in got}) > 1
@@ -288,14 +288,14 @@ def test_get_record(connect, sandbox):
 
 
 @pytest.mark.parametrize("record_id", ["", " ", ".", "..", None, True])
-def test_an_id_that_is_none_is_refused(connect, sandbox, record_id):
+def test_invalid_id_is_an_error(connect, sandbox, record_id):
     with pytest.raises(OpenESGConfigError, match="not an id"):
         connect().get_record("reports", record_id)
     assert sandbox.state()["requests"] == 0
 
 
 @pytest.mark.parametrize("record_id", ["a/b", "../organizations", "1?x=y", "1#2", "ä ö"])
-def test_an_id_stays_one_segment_of_its_path(connect, sandbox, record_id):
+def test_id_is_one_segment_of_the_path(connect, sandbox, record_id):
     with pytest.raises(OpenESGApiError):
         connect().get_record("reports", record_id)
     call = sandbox.state()["log"][-1]
@@ -303,13 +303,13 @@ def test_an_id_stays_one_segment_of_its_path(connect, sandbox, record_id):
     assert call["query"] == ""
 
 
-def test_a_record_that_is_none_is_an_error(connect, sandbox):
+def test_response_without_a_record_is_an_error(connect, sandbox):
     sandbox.fault("answer", path=r"/reports/1$", status=200, body='{"detail": "no"}')
     with pytest.raises(OpenESGContractError, match=r"expected a record.*The body says: no"):
         connect().get_record("reports", 1)
 
 
-def test_progress_in_the_log(connect, sandbox, caplog, monkeypatch):
+def test_progress_is_logged(connect, sandbox, caplog, monkeypatch):
     now = 1000.0
     monkeypatch.setattr(clock, "monotonic", lambda: now)
     client = connect(page_size=50, parallel_requests=1, max_retry_time=3600)
@@ -324,7 +324,7 @@ def test_progress_in_the_log(connect, sandbox, caplog, monkeypatch):
     ]
 
 
-def test_records_by_their_ids_are_asked_for_by_themselves(connect, sandbox):
+def test_records_with_given_ids_are_fetched_individually(connect, sandbox):
     client = connect()
     assert ids(client.iter_records("reports", filters={"id": 1010})) == [1010]
     assert ids(client.iter_records("reports", filters={"id": ["1030", 1010]})) == [1030, 1010]

@@ -1,4 +1,4 @@
-"""The reading of lists, against lists that are served from memory and change between two requests."""
+"""Reading of lists that are served from memory and change between two requests."""
 
 import threading
 
@@ -16,12 +16,12 @@ URL = "https://esg.example/api/v1/reports"
 
 
 class Server:
-    """Serves ``rows`` in one of the envelopes; ``changes[n]`` is done before the n-th request is answered."""
+    """Serve ``rows`` in one of the envelopes; ``changes[n]`` is called before the n-th response."""
 
-    def __init__(self, rows, envelope="items", cap=None, refuses_above=10**9):
-        self.rows, self.envelope, self.cap, self.refuses_above = list(rows), envelope, cap, refuses_above
+    def __init__(self, rows, envelope="items", cap=None, max_limit=10**9):
+        self.rows, self.envelope, self.cap, self.max_limit = list(rows), envelope, cap, max_limit
         self.changes = {}
-        self.asked: list[tuple[str, int]] = []
+        self.requests: list[tuple[str, int]] = []
         self.lock = threading.Lock()
 
     def __call__(self, url, query):
@@ -29,15 +29,15 @@ class Server:
             # The links of this server are offsets.
             offset = int(query["offset"]) if query else int(url.rpartition("=")[2])
             limit = int(query["limit"]) if query else 3
-            self.asked.append((url, offset))
-            if limit > self.refuses_above:
+            self.requests.append((url, offset))
+            if limit > self.max_limit:
                 raise OpenESGApiError("limit: too large", method="GET", url=url, status=422)
             limit = min(limit, self.cap or 10**9)
-            self.changes.get(len(self.asked), lambda rows: None)(self.rows)
+            self.changes.get(len(self.requests), lambda rows: None)(self.rows)
             return self.page(offset, limit)
 
     def page(self, offset, limit):
-        if self.envelope == "whole":
+        if self.envelope == "all_rows":
             return Page(list(self.rows), list(self.rows))
         rows = self.rows[offset : offset + limit]
         if self.envelope == "bare":
@@ -69,41 +69,41 @@ def listing(server, page_size, parallel, most=None):
     )
 
 
-@pytest.mark.parametrize("envelope", ["items", "links", "bare", "whole"])
+@pytest.mark.parametrize("envelope", ["items", "links", "bare", "all_rows"])
 @pytest.mark.parametrize("parallel", [1, 4])
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5, 6, 7, 20])
-def test_every_row_once_and_in_order(envelope, parallel, number):
+def test_every_row_is_read_once_and_in_order(envelope, parallel, number):
     server = Server(range(number), envelope)
     assert server.read(parallel=parallel) == list(range(number))
 
 
-def test_requests_of_a_list_that_stands_still():
+def test_requests_of_an_unchanged_list():
     server = Server(range(300))
     assert server.read(page_size=100) == list(range(300))
-    assert [offset for _, offset in server.asked] == [0, 99, 198, 297]  # one row of overlap
+    assert [offset for _, offset in server.requests] == [0, 99, 198, 297]  # one row of overlap
     server = Server(range(100))
     assert server.read(page_size=100) == list(range(100))
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("envelope", ["items", "links"])
 @pytest.mark.parametrize("where", [0, 1, 5, 10, 19, 20])
 @pytest.mark.parametrize("at", range(1, 12))
-def test_an_inserted_row_is_read_once_and_loses_no_other(envelope, where, at):
+def test_inserted_row_is_read_once_and_no_other_is_lost(envelope, where, at):
     server = Server(range(20), envelope)
     server.changes[at] = lambda rows: rows.insert(where, 99)
     got = server.read()
     assert sorted(got) == sorted(set(got)), "doubled"
     assert set(range(20)) <= set(got)
-    # Where links are followed, only another page can tell of a row that came after its own page was read.
-    if len(server.asked) > at or envelope == "items":
+    # With links, only a later page shows that a row was inserted after its page was read.
+    if len(server.requests) > at or envelope == "items":
         assert (99 in got) == (99 in server.rows)
 
 
 @pytest.mark.parametrize("envelope", ["items", "links", "bare"])
 @pytest.mark.parametrize("where", [0, 1, 5, 10, 19])
 @pytest.mark.parametrize("at", range(2, 12))
-def test_a_removed_row_loses_no_other(envelope, where, at):
+def test_no_other_row_is_lost_if_one_is_removed(envelope, where, at):
     server = Server(range(20), envelope)
     server.changes[at] = lambda rows: rows.remove(where)
     got = server.read()
@@ -125,7 +125,7 @@ changes = st.dictionaries(
     most=st.sampled_from([None, 12]),
     cap=st.sampled_from([None, 11]),
 )
-def test_whatever_comes_and_goes(changes, number, page_size, parallel, most, cap):
+def test_any_insertions_and_removals(changes, number, page_size, parallel, most, cap):
     server = Server(range(number), cap=cap)
     stayed, kinds, inserted = set(range(number)), set(), {}
 
@@ -141,28 +141,28 @@ def test_whatever_comes_and_goes(changes, number, page_size, parallel, most, cap
 
         return run
 
-    server.changes = {at: change(at, *what) for at, what in changes.items()}
+    server.changes = {at: change(at, *arguments) for at, arguments in changes.items()}
     got = server.read(page_size, parallel, most)
     assert len(got) == len(set(got)), "doubled"
     assert stayed <= set(got), "lost"
     if kinds == {"insert"}:
-        assert set(inserted) <= set(got), "a row that came was lost"
+        assert set(inserted) <= set(got), "an inserted row was lost"
 
 
-def test_growth_at_the_end_costs_no_second_reading():
+def test_rows_appended_while_reading_need_no_second_pass():
     server = Server(range(20))
     server.changes = {n: lambda rows: rows.append(len(rows)) for n in range(2, 8)}
     assert server.read() == list(range(26))
-    offsets = [offset for _, offset in server.asked]
+    offsets = [offset for _, offset in server.requests]
     assert offsets == sorted(offsets)
 
 
-def test_a_list_that_never_holds_still_is_an_error():
+def test_list_that_changes_all_the_time_is_an_error():
     server = Server(range(20))
     server.changes = {n: lambda rows: rows.insert(0, -len(rows)) for n in range(1, 1000)}
     with pytest.raises(OpenESGContractError, match="changes faster than it can be read"):
         server.read()
-    assert server.asked.count((URL, 0)) == MAX_PASSES
+    assert server.requests.count((URL, 0)) == MAX_PASSES
 
 
 @pytest.mark.parametrize(
@@ -170,37 +170,38 @@ def test_a_list_that_never_holds_still_is_an_error():
     [
         ({}, range(0, 39, 19)),
         ({"cap": 5}, [0, *range(0, 39, 3)]),
-        ({"refuses_above": 5}, [0, *range(0, 39, 3)]),
+        ({"max_limit": 5}, [0, *range(0, 39, 3)]),
         ({"envelope": "bare"}, range(0, 39, 19)),
         ({"envelope": "bare", "cap": 5}, range(0, 40, 4)),
     ],
 )
-def test_as_many_rows_in_a_page_as_the_platform_gives(server, offsets):
-    """It is asked for more than the page size once; where it gives or takes less, the page size holds."""
+def test_largest_page_that_the_platform_allows_is_used(server, offsets):
+    """The first request is for more than the page size. If the platform allows less, the page size is used."""
     server = Server(range(40), **server)
     assert server.read(page_size=4, most=20) == list(range(40))
-    assert [offset for _, offset in server.asked] == [*offsets]
+    assert [offset for _, offset in server.requests] == [*offsets]
 
 
-def test_a_capped_page_names_the_page_size_to_set():
+def test_error_of_a_limited_page_names_the_page_size_to_set():
     server = Server(range(500), cap=50)
     with pytest.raises(OpenESGContractError, match="set Page size of the Connection to 50"):
         server.read(page_size=100)
-    assert [offset for _, offset in server.asked] == [0, 0]  # one more chance: rows and count are two queries
+    # It is requested again, because rows and count are two queries.
+    assert [offset for _, offset in server.requests] == [0, 0]
 
 
-def test_a_capped_bare_array_is_read_to_its_end():
+def test_limited_bare_array_is_read_to_its_end():
     server = Server(range(120), "bare", cap=50)
     assert server.read(page_size=100) == list(range(120))
 
 
-def test_a_page_that_is_short_once_is_read_again():
+def test_page_that_is_too_short_once_is_read_again():
     server = Server(range(20))
     serve = server.page
 
     def short_once(offset, limit):
         page = serve(offset, limit)
-        return Page(page.rows[:-1], page.ids[:-1], page.count) if len(server.asked) == 3 else page
+        return Page(page.rows[:-1], page.ids[:-1], page.count) if len(server.requests) == 3 else page
 
     server.page = short_once
     assert server.read() == list(range(20))
@@ -217,7 +218,7 @@ def test_a_page_that_is_short_once_is_read_again():
     ],
 )
 @pytest.mark.parametrize("parallel", [1, 4])
-def test_a_wrong_page_is_an_error_that_names_the_list(change, message, parallel):
+def test_invalid_page_is_an_error_that_names_the_list(change, message, parallel):
     server = Server(range(20))
     serve = server.page
     server.page = lambda offset, limit: change(serve(offset, limit)) if offset == 6 else serve(offset, limit)
@@ -227,20 +228,20 @@ def test_a_wrong_page_is_an_error_that_names_the_list(change, message, parallel)
 
 
 @pytest.mark.parametrize("number", [4, 5, 20])
-def test_a_server_that_ignores_offset_is_an_error(number):
+def test_server_that_ignores_offset_is_an_error(number):
     server = Server(range(number))
     serve = server.page
     server.page = lambda offset, limit: serve(0, limit)
     with pytest.raises(OpenESGContractError, match="the server ignores 'offset'"):
         server.read()
-    assert len(server.asked) <= 4
+    assert len(server.requests) <= 4
 
 
-def test_a_server_that_ignores_limit_gives_the_whole_list_at_once():
+def test_server_that_ignores_limit_returns_the_complete_list():
     server = Server(range(20))
     server.page = lambda offset, limit: Page(list(range(20)), list(range(20)), 20)
     assert server.read() == list(range(20))
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -255,16 +256,16 @@ def test_a_server_that_ignores_limit_gives_the_whole_list_at_once():
         ("?o=0", "repeats the one before"),
     ],
 )
-def test_links_that_are_not_followed(link, message):
+def test_invalid_links_are_an_error(link, message):
     server = Server(range(20), "links")
     serve = server.page
     server.page = lambda offset, limit: Page(*(serve(offset, limit).rows,) * 2, 20, link)
     with pytest.raises(OpenESGContractError, match=message):
         server.read()
-    assert all(url.startswith("https://esg.example/") for url, _ in server.asked)
+    assert all(url.startswith("https://esg.example/") for url, _ in server.requests)
 
 
-def test_a_circle_of_links_is_an_error():
+def test_cyclic_links_are_an_error():
     server = Server(range(20), "links")
     serve = server.page
     server.page = lambda offset, limit: (lambda page: Page(page.rows, page.ids, 20, page.next or "?o=3"))(
@@ -282,15 +283,15 @@ def test_links_that_end_early_are_an_error():
         server.read()
 
 
-def test_pages_fetched_ahead_are_bounded():
+def test_number_of_prefetched_pages_is_limited():
     server = Server(range(3000))
     pages = listing(server, 3, 4).pages()
     for number in range(1, 6):
         next(pages)
-        # Taken, plus four under way and four waiting, and no more however slow the reader is.
-        assert len(server.asked) <= number + 8
+        # The pages read, four in progress and four waiting; no more for a slow reader.
+        assert len(server.requests) <= number + 8
     pages.close()
-    assert len(server.asked) <= 13
+    assert len(server.requests) <= 13
 
 
 @pytest.mark.parametrize(
@@ -333,6 +334,6 @@ def test_envelopes(body, rows, count, link):
         b"\xff\xfe",
     ],
 )
-def test_what_is_no_page_is_refused(body):
+def test_body_that_is_not_a_page_is_an_error(body):
     with pytest.raises((ValueError, msgspec.MsgspecError)):
         decode_records(body)

@@ -11,16 +11,16 @@ from airflow_provider_openesg.client.parallel import interleaved, ordered, read_
 
 
 class Work:
-    """Tasks that are done when they are released, and what of them was begun."""
+    """Tasks that end when they are released; records which were started."""
 
     def __init__(self):
-        self.begun: list[int] = []
+        self.started: list[int] = []
         self.running = self.most = 0
         self.lock = threading.Lock()
 
     def __call__(self, number, until=None):
         with self.lock:
-            self.begun.append(number)
+            self.started.append(number)
             self.running += 1
             self.most = max(self.most, self.running)
         (until or threading.Event()).wait(5 if until else 0.001)
@@ -29,12 +29,12 @@ class Work:
         return number
 
 
-def test_results_come_in_order_whichever_is_done_first():
+def test_results_are_in_order():
     gates = [threading.Event() for _ in range(5)]
     gates[4].set()
     work = Work()
 
-    def task(number):  # each is done once the one after it is
+    def task(number):  # each ends after the next one
         work(number, gates[number + 1])
         gates[number].set()
         return number
@@ -43,18 +43,18 @@ def test_results_come_in_order_whichever_is_done_first():
     assert work.most == 4
 
 
-def test_width_bounds_what_is_under_way_and_what_waits():
+def test_width_limits_running_and_waiting_tasks():
     work = Work()
     results = ordered((partial(work, n) for n in count()), 3)
     for number in range(10):
         assert next(results) == number
         time.sleep(0.01)
-        assert len(work.begun) <= number + 1 + 2 * 3
+        assert len(work.started) <= number + 1 + 2 * 3
     results.close()
     assert work.most <= 3
 
 
-def test_an_error_comes_in_its_turn_and_ends_the_rest():
+def test_error_is_raised_in_order_and_ends_the_iterator():
     work = Work()
 
     def task(number):
@@ -68,10 +68,10 @@ def test_an_error_comes_in_its_turn_and_ends_the_rest():
         got.extend(results)
     got.extend(results)
     assert got == [0, 1, 2]
-    assert set(work.begun) <= {0, 1, 2, 4, 5, 6}
+    assert set(work.started) <= {0, 1, 2, 4, 5, 6}
 
 
-def test_closed_early_no_thread_is_left():
+def test_closed_iterator_leaves_no_thread():
     results = ordered((partial(Work(), n) for n in count()), 4)
     next(results)
     assert any(thread.name.startswith("openesg") for thread in threading.enumerate())
@@ -82,25 +82,25 @@ def test_closed_early_no_thread_is_left():
         time.sleep(0.01)
 
 
-def test_nothing_is_begun_before_the_first_is_asked_for():
+def test_no_task_starts_before_the_first_next():
     work = Work()
     ordered([partial(work, 1)], 2)
-    assert work.begun == []
+    assert work.started == []
     assert list(ordered([], 2)) == []
 
 
-def test_as_many_as_are_under_way_may_wait_done():
+def test_finished_results_up_to_the_width_may_wait():
     work = Work()
     results = ordered((partial(work, n) for n in count()), 3)
     next(results)
     deadline = time.monotonic() + 5
-    while len(work.begun) < 1 + 2 * 3:  # none waits for the consumer to take the next one
+    while len(work.started) < 1 + 2 * 3:  # none waits for the consumer to take the next one
         assert time.monotonic() < deadline
         time.sleep(0.01)
     results.close()
 
 
-def test_sources_take_turns_until_all_are_at_their_ends():
+def test_sources_alternate_until_all_end():
     closed = []
 
     def source(*items):
@@ -114,10 +114,10 @@ def test_sources_take_turns_until_all_are_at_their_ends():
     results = interleaved(source(1, 2), source("a"))
     assert next(results) == 1
     results.close()
-    assert closed == [(1, 2)]  # the other one never began
+    assert closed == [(1, 2)]  # the other one was not started
 
 
-def test_the_next_item_is_made_while_one_is_in_use():
+def test_next_item_is_produced_while_one_is_in_use():
     made = [threading.Event() for _ in range(5)]
 
     def items():
@@ -133,7 +133,7 @@ def test_the_next_item_is_made_while_one_is_in_use():
     assert list(results) == [1, 2, 3, 4]
 
 
-def test_an_item_that_fails_says_so_in_its_turn_and_a_reader_that_stops_closes_the_source():
+def test_read_ahead_raises_errors_in_order_and_closes_its_source():
     closed = threading.Event()
 
     def items():

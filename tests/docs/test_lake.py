@@ -33,7 +33,7 @@ def block(*containing: str) -> str:
     return found
 
 
-def ran(code: str, path) -> dict:
+def execute(code: str, path) -> dict:
     names: dict = {}
     exec(code.replace("/data/openesg", str(path)), names)
     return names
@@ -54,19 +54,19 @@ def lake(tmp_path, sandbox):
     return tmp_path / "lake"
 
 
-def test_the_last_run(lake):
+def test_last_run(lake):
     changed = read_manifests(lake)[-1].tables["reports"].rows
-    assert ran(block('duckdb.read_parquet(read_manifest("/data'), lake)["reports"].shape[0] == changed
-    assert len(ran(block("dataset(read_manifest", ".to_table()"), lake)["reports"]) == changed
+    assert execute(block('duckdb.read_parquet(read_manifest("/data'), lake)["reports"].shape[0] == changed
+    assert len(execute(block("dataset(read_manifest", ".to_table()"), lake)["reports"]) == changed
     with duckdb.connect() as database:
         assert len(database.execute(block("SET VARIABLE").replace("/data/openesg", str(lake))).fetchall()) == changed
 
 
-def test_the_current_state(lake, tmp_path):
-    """It is what one complete pull gives now."""
+def test_current_state(lake, tmp_path):
+    """It equals one complete pull."""
     run(tmp_path / "now", "1")
-    found = ran(block("QUALIFY"), lake)
-    expected = ran(block("QUALIFY"), tmp_path / "now")
+    found = execute(block("QUALIFY"), lake)
+    expected = execute(block("QUALIFY"), tmp_path / "now")
     for name in ("reports", "values"):
         rows = found[name].project("* EXCLUDE filename").order("id").fetchall()
         assert rows == expected[name].project("* EXCLUDE filename").order("id").fetchall()
@@ -75,20 +75,20 @@ def test_the_current_state(lake, tmp_path):
 
 def test_partitions(tmp_path):
     run(tmp_path, "1", partition_by="template")
-    by_duckdb = ran(block("hive_partitioning"), tmp_path)["vsme"]
-    by_arrow = ran(block('partitioning="hive"'), tmp_path)["vsme"]
+    by_duckdb = execute(block("hive_partitioning"), tmp_path)["vsme"]
+    by_arrow = execute(block('partitioning="hive"'), tmp_path)["vsme"]
     assert 0 < len(by_duckdb.fetchall()) == len(by_arrow) < 200
     assert set(by_arrow["template_id"].to_pylist()) == {"1"}
 
 
-def test_an_object_store(monkeypatch):
+def test_object_store(monkeypatch):
     with S3Server() as s3:
         monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", s3.connection())
         run("s3://lake/openesg", "1", tables=["reports"], object_storage_conn_id="aws_default")
-        assert len(ran(block("register_filesystem"), "")["reports"].fetchall()) == 200
+        assert len(execute(block("register_filesystem"), "")["reports"].fetchall()) == 200
 
 
-def test_every_block_that_reads_is_run():
+def test_every_block_that_reads_a_lake_is_tested():
     reading = [code for language, code in BLOCKS if "Operator" not in code]
     assert len(reading) == 7
     assert json.dumps(reading).count("read_manifest(") >= 5

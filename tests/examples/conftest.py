@@ -61,13 +61,13 @@ def start_example(
 
 @pytest.fixture
 def run_example(start_example: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]:
-    """Run an example to its end and return what it said."""
+    """Run an example to its end and return its output."""
 
     def run(*arguments: Any, **conf: Any) -> str:
         process = start_example(*arguments, **conf)
-        said, _ = process.communicate(timeout=200)
-        assert process.returncode == 0, said
-        return said
+        output, _ = process.communicate(timeout=200)
+        assert process.returncode == 0, output
+        return output
 
     return run
 
@@ -104,7 +104,7 @@ class Database:
 
 @pytest.fixture
 def database(postgres: dict[str, Any]) -> Iterator[Database]:
-    """A database that goes with the test, as the Connection ``postgres_default``."""
+    """A database that is dropped after the test, as the Connection ``postgres_default``."""
     database = Database(postgres)
     database.query(f"CREATE DATABASE {database.name}", postgres["schema"])
     yield database

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.airflow
 
 
 class Examples:
-    """Runs examples, and tells what they left behind."""
+    """Run examples, and read what they wrote."""
 
     def __init__(self, home: Path, target: Path, sandbox: SandboxProcess) -> None:
         self.database = target / "openesg.duckdb"
@@ -69,10 +69,10 @@ def environment(home: Path) -> dict[str, str]:
 
 def finish(process: subprocess.Popen[str]) -> None:
     try:
-        said, _ = process.communicate(timeout=200)
+        output, _ = process.communicate(timeout=200)
     finally:
         process.kill()
-    assert process.returncode == 0, said
+    assert process.returncode == 0, output
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The examples of those who ask and of those who answer, each run twice, against the sandbox and PostgreSQL."""
+"""The examples that request reports and that fill them, each run twice, against the sandbox and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_yearly_campaign(sandbox, start_example, database, openesg_connection):
         f" CASE WHEN n % 2 = 0 THEN 'de' ELSE 'en' END FROM generate_series(1, {SUPPLIERS}) n"
     )
     process = start_example("openesg_yearly_campaign.py", database.variables)
-    # The sandbox's clock stands still while the sensor waits: nobody answers until it is turned.
+    # The sandbox's clock is stopped while the sensor waits: no report is submitted until it is advanced.
     while len(sandbox.state()["emails"]) < SUPPLIERS or sandbox.state()["calls"].get("GET /api/v1/reports", 0) < 2:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
@@ -47,8 +47,8 @@ def test_yearly_campaign(sandbox, start_example, database, openesg_connection):
         sandbox.turn_clock(3 * DAY)
         turned += 3
         time.sleep(1.5)
-    said, _ = process.communicate(timeout=100)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
     assert Counter(email["to"] for email in sandbox.state()["emails"]) == {
         f"esg@lieferant-{number}.example": 1 for number in range(1, SUPPLIERS + 1)
     }
@@ -56,17 +56,17 @@ def test_yearly_campaign(sandbox, start_example, database, openesg_connection):
         database.query("SELECT customer_identifier, status FROM esg.reports WHERE customer_identifier LIKE 'S-%'")
     )
     assert len(loaded) == SUPPLIERS
-    answered = [name for name, status in loaded.items() if status == "submitted"]
-    assert SUPPLIERS * 0.8 <= len(answered) < SUPPLIERS
+    submitted = [name for name, status in loaded.items() if status == "submitted"]
+    assert SUPPLIERS * 0.8 <= len(submitted) < SUPPLIERS
     values = "SELECT count(*) FROM esg.field_values v JOIN esg.reports r ON r.id = v.report_id"
-    assert database.query(f"{values} WHERE r.customer_identifier = '{answered[0]}'")[0][0] > 50
-    # Those that had not answered when the wait ended; one may have come in until the load.
-    told, _ = re.findall(r"(\d+) reports are missing: ([S\-\d, ]*)", said)
-    names = set(filter(None, told[1].strip().split(", ")))
-    assert len(names) == int(told[0]) <= SUPPLIERS * 0.2
-    assert names >= loaded.keys() - answered
+    assert database.query(f"{values} WHERE r.customer_identifier = '{submitted[0]}'")[0][0] > 50
+    # The reports that were missing when the wait ended; one may have been submitted before the load.
+    missing, _ = re.findall(r"(\d+) reports are missing: ([S\-\d, ]*)", output)
+    names = set(filter(None, missing[1].strip().split(", ")))
+    assert len(names) == int(missing[0]) <= SUPPLIERS * 0.2
+    assert names >= loaded.keys() - submitted
     # The second run requested nothing again.
-    assert f"{SUPPLIERS} valid rows: {SUPPLIERS} already requested, 0 to send" in said
+    assert f"{SUPPLIERS} valid rows: {SUPPLIERS} already requested, 0 to send" in output
 
 
 def test_fill_report(sandbox, run_example, database, openesg_connection):

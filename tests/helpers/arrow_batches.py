@@ -70,11 +70,11 @@ def pull():
 
 
 @pytest.fixture
-def load_at_the_same_time(make_run) -> Callable[[str, int, int], None]:
+def load_concurrently(make_run) -> Callable[[str, int, int], None]:
     """Load reports from threads that start and commit together, each its own range, in different orders."""
     tables = ("report_templates", "reports", "field_values")
 
-    def all_at_once(schema: str, loads: int, reports: int) -> None:
+    def load_all(schema: str, loads: int, reports: int) -> None:
         failed, together = [], threading.Barrier(loads)
 
         def load(number: int) -> None:
@@ -97,4 +97,4 @@ def load_at_the_same_time(make_run) -> Callable[[str, int, int], None]:
             thread.join()
         assert failed == []
 
-    return all_at_once
+    return load_all

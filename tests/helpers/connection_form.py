@@ -1,4 +1,4 @@
-"""The Connections page of Airflow 3, as a person uses it; the tests and the docs' pictures go through here."""
+"""The Connections page of Airflow 3, as a person uses it, for the tests and the pictures of the docs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ARGUMENTS = (
 
 
 def find_chromium() -> str | None:
-    """Return the path of a Chromium, or None where the machine has none."""
+    """Return the path of a Chromium, or None if there is none."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     return next(filter(None, map(shutil.which, names)), None)
 
@@ -69,11 +69,11 @@ class ConnectionsPage:
         return form
 
     def test(self, connection_id: str) -> tuple[str, str]:
-        """Press *Test Connection* in the Connection's row and return the answer: its title and its text."""
+        """Press *Test Connection* in the Connection's row and return title and text of the result."""
         self._row(connection_id).get_by_role("button", name="Test Connection").click()
-        answer = self.page.get_by_role("status").filter(has_text=re.compile("Test Connection (Successful|Failed)"))
-        expect(answer).to_be_visible(timeout=60_000)
-        title, _, text = answer.inner_text().partition("\n")
+        result = self.page.get_by_role("status").filter(has_text=re.compile("Test Connection (Successful|Failed)"))
+        expect(result).to_be_visible(timeout=60_000)
+        title, _, text = result.inner_text().partition("\n")
         return title, text
 
     def _row(self, connection_id: str) -> Locator:
@@ -93,7 +93,7 @@ class ConnectionForm:
             header.click()
 
     def field(self, label: str) -> Locator:
-        """Return what is typed into (or switched) beside a label."""
+        """Return the input or switch of a label."""
         return self._group(label).locator("input, textarea").first
 
     def chosen(self, label: str) -> str:

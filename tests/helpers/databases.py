@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WAYS = ("duckdb", "postgres", "postgres-dbapi", "sqlite", "sqlite-dbapi", "mysql")
-"""Each is a database and a way into it."""
+"""Each is a database and a way to load into it."""
 
 MYSQL = ("127.0.0.1", 3306)
 NO_MYSQL = (
@@ -32,7 +32,7 @@ NO_MYSQL = (
 class DatabaseUnderTest:
     """A separate database or schema.
 
-    :param missing: module that is to be taken as not installed.
+    :param missing: module that is treated as not installed.
     """
 
     name: str
@@ -44,7 +44,7 @@ class DatabaseUnderTest:
 
     @property
     def dialect(self) -> str:
-        """Return the SQL that it speaks."""
+        """Return its SQL dialect."""
         return next(each for each in ("duckdb", "postgres", "sqlite", "mysql") if each in self.name)
 
     @property
@@ -128,7 +128,7 @@ def database_under_test(way: str, directory: Path, postgres: dict[str, Any]) -> 
             database.query(f"DROP SCHEMA IF EXISTS {schema}")
 
 
-def mysql_is_there() -> bool:
+def mysql_is_available() -> bool:
     """Return whether there is a MySQL or MariaDB to test with."""
     try:
         socket.create_connection(MYSQL, timeout=1).close()

@@ -1,4 +1,4 @@
-"""DuckDB by its own ADBC driver, in place of a warehouse: with tables that are not taken back, and no keys."""
+"""DuckDB by its ADBC driver, in place of a warehouse: without keys, and created tables are not rolled back."""
 
 from __future__ import annotations
 

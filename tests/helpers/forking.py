@@ -1,4 +1,4 @@
-"""A worker that has imported everything: forks a process for each try of a task, and kills it where asked."""
+"""A worker that has imported everything: forks a process for each try of a task, and may kill it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def serve(attempt: Callable[[dict[str, Any]], None], prepare: Callable[[], Any] = lambda: None) -> None:
     """Read tasks, one JSON object per line, and run each in a separate process.
 
-    ``kill_after`` seconds (or null) are the try's own. Answers with ``seconds`` and ``status``: 0 done, 1 failed, -9
-    killed.
+    Each task has ``kill_after``: seconds, or null. The output is ``seconds`` and ``status``: 0 done, 1 failed,
+    -9 killed.
 
-    :param prepare: does beforehand what is not to be part of a try.
+    :param prepare: called once before the first try.
     """
-    answers = os.fdopen(os.dup(1), "w")
+    output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Airflow 2 logs to the standard output
     prepare()
     for line in sys.stdin:
@@ -47,12 +47,12 @@ def serve(attempt: Callable[[dict[str, Any]], None], prepare: Callable[[], Any] 
         _, status = os.waitpid(pid, 0)
         seconds = time.monotonic() - started
         killer.cancel()
-        print(json.dumps({"status": os.waitstatus_to_exitcode(status), "seconds": seconds}), file=answers, flush=True)
+        print(json.dumps({"status": os.waitstatus_to_exitcode(status), "seconds": seconds}), file=output, flush=True)
 
 
 @contextmanager
 def worker(script: Path, log: Path) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Start a worker, and give what has it try a task: ``attempt(task, kill_after=None)``."""
+    """Start a worker, and yield a function that runs a task: ``attempt(task, kill_after=None)``."""
     command = [sys.executable, "-W", "ignore", str(script)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -62,9 +62,9 @@ def worker(script: Path, log: Path) -> Iterator[Callable[..., dict[str, Any]]]:
 
         def attempt(task: dict[str, Any], kill_after: float | None = None) -> dict[str, Any]:
             print(json.dumps(task | {"kill_after": kill_after}), file=process.stdin, flush=True)
-            answer: dict[str, Any] = json.loads(process.stdout.readline())
-            assert answer["status"] in (0, -9), log.read_text()[-4000:]
-            return answer
+            result: dict[str, Any] = json.loads(process.stdout.readline())
+            assert result["status"] in (0, -9), log.read_text()[-4000:]
+            return result
 
         yield attempt
         process.stdin.close()

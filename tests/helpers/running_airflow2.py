@@ -62,7 +62,7 @@ class RunningAirflow2:
             self.kill(name)
 
     def start(self, name: str) -> None:
-        """Start ``scheduler`` or ``triggerer``, or start it again; its log goes on."""
+        """Start ``scheduler`` or ``triggerer``, or start it again; its log is continued."""
         with (self.home / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [*AIRFLOW, name, "--skip-serve-logs"],
@@ -85,9 +85,9 @@ class RunningAirflow2:
             return database.execute(sql).fetchall()
 
     def wait_for(self, ready: Callable[[], bool], *, seconds: float = 200, what: str) -> None:
-        """Wait until something is so.
+        """Wait until a condition holds.
 
-        :raises AssertionError: where it is not after ``seconds``, or a component has ended.
+        :raises AssertionError: if it does not hold after ``seconds``, or a component has ended.
         """
         end = time.monotonic() + seconds
         while not ready():

@@ -55,8 +55,8 @@ class S3Server:
             }
         )
 
-    def authenticate(self, after: float) -> None:
-        """Refuse all credentials after a number of requests; infinity accepts them again."""
+    def reject_credentials(self, after: float) -> None:
+        """Reject all credentials after a number of requests; infinity accepts them again."""
         headers = {"Content-Type": "text/plain"}
         call = urllib.request.Request(f"{self.url}/moto-api/reset-auth", str(after).encode(), headers)
         urllib.request.urlopen(call).close()

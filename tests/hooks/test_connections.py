@@ -78,7 +78,7 @@ def test_host_of_a_uri(written, base_url, monkeypatch):
     assert OpenESGHook("esg").settings.base_url == base_url
 
 
-def test_uri_that_airflow_itself_writes(monkeypatch):
+def test_uri_written_by_airflow(monkeypatch):
     from airflow.models import Connection
 
     written = Connection("esg", **connection(extra=json.dumps(EXTRA))).get_uri()
@@ -100,7 +100,7 @@ def test_command_line_and_database(tmp_path):
     run(tmp_path, "-m", "airflow", "db", "migrate")
     given = ["--conn-type=openesg", f"--conn-host={HOST}", f"--conn-login={LOGIN}", f"--conn-password={SECRET}"]
     run(tmp_path, "-m", "airflow", "connections", "add", "esg", *given, f"--conn-extra={json.dumps(FORM)}")
-    # Outside of a task only Airflow's own components look into the database; this is how they say that they are one.
+    # Outside of a task, only Airflow's components read the database; this variable marks the process as one.
     assert settings_of_a_process(tmp_path, {"_AIRFLOW_PROCESS_CONTEXT": "server"}) == EXPECTED
 
 

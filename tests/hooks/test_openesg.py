@@ -1,4 +1,4 @@
-"""OpenESGHook against the sandbox: the calls, the token, and what *Test* says; on the oldest and the newest Airflow."""
+"""OpenESGHook against the sandbox: calls, token, and the result of *Test*; on the oldest and the newest Airflow."""
 
 import base64
 import http.server
@@ -44,7 +44,7 @@ def port():
 
 @pytest.fixture
 def tls_sandbox(sandbox_factory, tmp_path):
-    """A sandbox with a certificate of an authority that nobody trusts; the authority's file."""
+    """A sandbox with a certificate of an untrusted authority, and the authority's file."""
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
@@ -54,7 +54,7 @@ def tls_sandbox(sandbox_factory, tmp_path):
     return sandbox, str(tmp_path / "ca.pem")
 
 
-class RefusingProxy(http.server.BaseHTTPRequestHandler):
+class RejectingProxy(http.server.BaseHTTPRequestHandler):
     def do_CONNECT(self):
         self.send_error(403, "Not this host")
 
@@ -63,8 +63,8 @@ class RefusingProxy(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def refusing_proxy():
-    with http.server.HTTPServer(("127.0.0.1", 0), RefusingProxy) as server:
+def rejecting_proxy():
+    with http.server.HTTPServer(("127.0.0.1", 0), RejectingProxy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://user:hunter22@127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -100,7 +100,7 @@ def test_default_connection(sandbox, token_cache_dir, monkeypatch):
     assert len(list(OpenESGHook().iter_records("report-templates"))) == 2
 
 
-def test_the_connection_is_fetched_once(hook_for, monkeypatch):
+def test_connection_is_read_once(hook_for, monkeypatch):
     hook = hook_for()
     assert hook.settings
     monkeypatch.delenv("AIRFLOW_CONN_ESG")
@@ -115,7 +115,7 @@ def test_one_token_for_all_hooks_of_a_worker(hook_for, sandbox):
     assert sandbox.state()["token_requests"]["total"] == 1
 
 
-def test_a_closed_hook_can_be_used_again(hook_for):
+def test_closed_hook_can_be_used_again(hook_for):
     hook = hook_for()
     hook.close()
     hook.request("GET", "report-templates")
@@ -132,7 +132,7 @@ def test_cache_of_the_configuration(hook_for, sandbox, monkeypatch, token_cache_
     assert token_cache_dir.exists() == (kind == "disk")
 
 
-def test_an_unknown_cache_is_named(hook_for, monkeypatch):
+def test_unknown_cache_is_an_error(hook_for, monkeypatch):
     monkeypatch.setenv("AIRFLOW__OPENESG__CREDENTIAL_CACHE", "redis")
     with pytest.raises(OpenESGConfigError, match=r"credential_cache.*'redis'.*disk.*memory.*off"):
         hook_for().request("GET", "report-templates")
@@ -149,7 +149,7 @@ def test_secret_and_token_are_masked(hook_for, sandbox):
         assert secret not in repr(hook.settings)
 
 
-def test_the_password_of_a_proxy_is_masked(hook_for):
+def test_proxy_password_is_masked(hook_for):
     from airflow.providers.common.compat.sdk import redact
 
     hook_for(extra={"proxies": {"https": "http://user:pr0xy-passw0rd@127.0.0.1:3128"}}).get_conn()
@@ -175,7 +175,7 @@ def test_tables_without_pyarrow(hook_for):
     assert "pip install 'airflow-provider-openesg[parquet]'" in done.stderr
 
 
-def test_connection_that_works(hook_for, sandbox):
+def test_working_connection(hook_for, sandbox):
     ok, message = hook_for().test_connection()
     assert ok
     assert message == (
@@ -184,7 +184,7 @@ def test_connection_that_works(hook_for, sandbox):
     )
 
 
-def test_testing_asks_for_a_token_of_its_own_and_leaves_the_kept_one(hook_for, sandbox):
+def test_connection_test_fetches_a_separate_token(hook_for, sandbox):
     hook_for().request("GET", "report-templates")
     assert hook_for().test_connection()[0]
     assert sandbox.state()["token_requests"]["total"] == 2
@@ -192,12 +192,12 @@ def test_testing_asks_for_a_token_of_its_own_and_leaves_the_kept_one(hook_for, s
     assert sandbox.state()["token_requests"]["total"] == 2
 
 
-def test_a_secret_that_is_no_longer_valid_does_not_pass_by_a_kept_token(hook_for, sandbox):
+def test_connection_test_does_not_use_a_cached_token_of_an_old_secret(hook_for, sandbox):
     hook_for().request("GET", "report-templates")
-    kept = sandbox.client_secret
+    old_secret = sandbox.client_secret
     sandbox.rotate_secret()
     hook_for().request("GET", "report-templates")
-    ok, message = hook_for(password=kept).test_connection()
+    ok, message = hook_for(password=old_secret).test_connection()
     assert not ok
     assert "the secret does not belong to it" in message
 
@@ -260,14 +260,14 @@ CASES = {
 
 
 @pytest.mark.parametrize(("changes", "fault", "message"), CASES.values(), ids=CASES)
-def test_connection_that_does_not_work(hook_for, sandbox, changes, fault, message):
+def test_failing_connection(hook_for, sandbox, changes, fault, message):
     hook = hook_for(**changes)
     if fault:
         sandbox.fault(**fault)
-    check_refusal(hook, message, sandbox.client_secret, "not-the-secret")
+    check_failure(hook, message, sandbox.client_secret, "not-the-secret")
 
 
-def check_refusal(hook, parts, *secrets):
+def check_failure(hook, parts, *secrets):
     ok, message = hook.test_connection()
     assert not ok
     for part in parts:
@@ -278,46 +278,46 @@ def check_refusal(hook, parts, *secrets):
     assert "Traceback" not in message
 
 
-def test_connection_refused(hook_for, sandbox, port):
-    check_refusal(
+def test_port_without_a_server(hook_for, sandbox, port):
+    check_failure(
         hook_for(host=f"http://127.0.0.1:{port}"), [f"127.0.0.1:{port}", "Connection refused"], sandbox.client_secret
     )
 
 
-def test_a_server_that_speaks_no_tls(hook_for, sandbox, plain_server):
-    check_refusal(hook_for(host=f"https://{plain_server}"), ["TLS", "is it an https port?"], sandbox.client_secret)
+def test_server_without_tls(hook_for, sandbox, plain_server):
+    check_failure(hook_for(host=f"https://{plain_server}"), ["TLS", "is it an https port?"], sandbox.client_secret)
 
 
-def test_certificate_that_is_not_trusted(hook_for, tls_sandbox):
+def test_untrusted_certificate(hook_for, tls_sandbox):
     sandbox, authority = tls_sandbox
     given = {"host": sandbox.base_url, "login": sandbox.client_id, "password": sandbox.client_secret}
     message = ["the certificate is not trusted", "CA bundle (ca_bundle)"]
-    check_refusal(hook_for(**given), message, sandbox.client_secret)
+    check_failure(hook_for(**given), message, sandbox.client_secret)
     for extra in ({"ca_bundle": authority}, {"verify_tls": False}):
         ok, message = hook_for(**given, extra=extra).test_connection()
         assert ok, message
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_proxy(hook_for, sandbox, refusing_proxy, port, there):
-    proxy = refusing_proxy if there else f"http://user:hunter22@127.0.0.1:{port}"
-    message = ["the proxy refuses to connect (HTTP 403)" if there else "the proxy does not respond", "Check Proxies"]
+@pytest.mark.parametrize("responds", [True, False])
+def test_proxy(hook_for, sandbox, rejecting_proxy, port, responds):
+    proxy = rejecting_proxy if responds else f"http://user:hunter22@127.0.0.1:{port}"
+    message = ["the proxy refuses to connect (HTTP 403)" if responds else "the proxy does not respond", "Check Proxies"]
     hook = hook_for(host="https://openesg.invalid", extra={"proxies": proxy})
-    check_refusal(hook, message, sandbox.client_secret, "hunter22")
+    check_failure(hook, message, sandbox.client_secret, "hunter22")
 
 
-def test_connection_that_is_not_there():
+def test_missing_connection():
     ok, message = OpenESGHook("no_such_connection").test_connection()
     assert not ok
     assert "no_such_connection" in message
 
 
-def test_many_tests_at_once(hook_for):
+def test_concurrent_connection_tests(hook_for):
     hooks = [hook_for() for _ in range(8)]
-    answers = []
-    threads = [threading.Thread(target=lambda hook=hook: answers.append(hook.test_connection())) for hook in hooks]
+    results = []
+    threads = [threading.Thread(target=lambda hook=hook: results.append(hook.test_connection())) for hook in hooks]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [ok for ok, _ in answers] == [True] * 8
+    assert [ok for ok, _ in results] == [True] * 8

@@ -1,3 +1,3 @@
 """Fixtures of the tests of files."""
 
-from arrow_batches import load_at_the_same_time, make_run, pull, rows  # noqa: F401 - fixtures
+from arrow_batches import load_concurrently, make_run, pull, rows  # noqa: F401 - fixtures

@@ -78,12 +78,12 @@ def files(path: Path) -> set[str]:
 
 
 def expected(path: Path) -> set[str]:
-    """What the manifests name, and the manifests."""
+    """Return the files that the manifests name, and the manifests."""
     manifests = read_manifests(path)
     return {*(each for run in manifests for each in run.paths), *(f"_openesg/runs/{run.run}.json" for run in manifests)}
 
 
-def test_names_stand_in_the_order_of_time(tmp_path, write):
+def test_file_names_sort_by_time(tmp_path, write):
     for day in (2, 0, 1):
         write(day)
     named = committed_files(tmp_path, "reports")
@@ -94,19 +94,19 @@ def test_names_stand_in_the_order_of_time(tmp_path, write):
     ]
 
 
-def test_a_try_that_was_killed_is_cleared_by_the_next(tmp_path, write):
+def test_files_of_a_killed_try_are_removed_by_the_next(tmp_path, write):
     write(0, run_id="r", killed=True)
     write(1, run_id="r", killed=True)
     left = files(tmp_path)
     assert len([file for file in left if file.endswith(".unfinished")]) == 6
     assert not read_manifests(tmp_path)
     write(2, run_id="other")
-    assert left < files(tmp_path)  # it is not for another run to remove them
+    assert left < files(tmp_path)  # another run does not remove them
     write(3, run_id="r")
     assert files(tmp_path) == expected(tmp_path)
 
 
-def test_files_that_a_commit_did_not_get_to_remove_go_with_the_next(tmp_path, write, monkeypatch):
+def test_files_left_by_an_interrupted_commit_are_removed_by_the_next(tmp_path, write, monkeypatch):
     write(0, run_id="r")
     with monkeypatch.context() as patch:
         kill_after(patch, 1)
@@ -117,13 +117,13 @@ def test_files_that_a_commit_did_not_get_to_remove_go_with_the_next(tmp_path, wr
     assert files(tmp_path) == expected(tmp_path)
 
 
-def test_tables_that_are_not_pulled_any_more_go_with_the_try_before(tmp_path, write):
+def test_retry_with_fewer_tables_removes_the_files_of_the_others(tmp_path, write):
     write(0, run_id="r")
     write(1, run_id="r", tables=("reports",))
     assert files(tmp_path) == expected(tmp_path)
 
 
-def test_a_try_that_was_taken_for_dead_does_not_replace_its_retry(tmp_path, write):
+def test_late_commit_of_an_earlier_try_does_not_replace_its_retry(tmp_path, write):
     write(1, run_id="r")
     before = read_manifests(tmp_path)
     committed = files(tmp_path)
@@ -140,7 +140,7 @@ def test_no_run_is_removed_by_default(tmp_path, write):
     assert len(runs(tmp_path)) == 4
 
 
-def test_the_newest_runs_are_kept(tmp_path, write, caplog):
+def test_keep_runs_keeps_the_newest_runs(tmp_path, write, caplog):
     caplog.set_level(logging.INFO)
     for day in range(4):
         write(day)
@@ -150,7 +150,7 @@ def test_the_newest_runs_are_kept(tmp_path, write, caplog):
     assert "Removed 3 run(s)" in caplog.text
 
 
-def test_runs_of_what_changed_are_kept_with_the_run_they_build_on(tmp_path, write):
+def test_runs_of_changes_are_kept_with_their_complete_run(tmp_path, write):
     write(0)
     write(1, updated_after="x")
     write(2)
@@ -158,13 +158,13 @@ def test_runs_of_what_changed_are_kept_with_the_run_they_build_on(tmp_path, writ
         write(day, updated_after="x", keep_runs=1)
     assert runs(tmp_path) == ["day-2", "day-3", "day-4", "day-5"]
     write(6, updated_after="x", keep_runs=2)
-    assert len(runs(tmp_path)) == 5  # one complete run is all there is
+    assert len(runs(tmp_path)) == 5  # there is only one complete run
     write(7, keep_runs=1)
     assert runs(tmp_path) == ["day-7"]
     assert files(tmp_path) == expected(tmp_path)
 
 
-def test_runs_of_other_tasks_and_later_runs_stay(tmp_path, write):
+def test_runs_of_other_tasks_and_later_runs_are_kept(tmp_path, write):
     write(0, task_id="other")
     write(0)
     write(9)
@@ -172,13 +172,13 @@ def test_runs_of_other_tasks_and_later_runs_stay(tmp_path, write):
     assert runs(tmp_path) == ["day-0", "day-5", "day-9"]
 
 
-def test_what_is_not_ours_is_never_removed(tmp_path, write, caplog):
+def test_files_of_others_are_never_removed(tmp_path, write, caplog):
     run = write(0)
     manifest = tmp_path / f"_openesg/runs/{run.token}.json"
-    [ours] = read_manifests(tmp_path)
+    [own] = read_manifests(tmp_path)
     foreign = tmp_path / "reports" / "somebodys.parquet"
     foreign.write_text("keep me")
-    manifest.write_text(manifest.read_text().replace(ours.tables["reports"].files[0].path, "reports/somebodys.parquet"))
+    manifest.write_text(manifest.read_text().replace(own.tables["reports"].files[0].path, "reports/somebodys.parquet"))
     (tmp_path / "_openesg/runs/notes.json").write_text("{}")
     write(1, keep_runs=1)
     assert foreign.read_text() == "keep me"
@@ -187,7 +187,7 @@ def test_what_is_not_ours_is_never_removed(tmp_path, write, caplog):
     assert "notes.json: not a manifest" in caplog.text
 
 
-def test_a_removal_that_was_killed_is_continued_by_the_next(tmp_path, write, monkeypatch):
+def test_interrupted_removal_is_continued_by_the_next(tmp_path, write, monkeypatch):
     """Killed before, between and after the files of the old run: readers never see it again."""
     for day, removed in enumerate((0, 2, 3)):
         lake = tmp_path / str(removed)
@@ -201,7 +201,7 @@ def test_a_removal_that_was_killed_is_continued_by_the_next(tmp_path, write, mon
         assert files(lake) == expected(lake)
 
 
-def test_a_run_that_is_repeated_while_it_is_removed_stays(tmp_path, write, monkeypatch):
+def test_run_repeated_during_its_removal_is_kept(tmp_path, write, monkeypatch):
     write(0)
     with monkeypatch.context() as patch:
         kill_after(patch, 1)
@@ -213,7 +213,7 @@ def test_a_run_that_is_repeated_while_it_is_removed_stays(tmp_path, write, monke
     assert files(tmp_path) == expected(tmp_path)
 
 
-def test_a_run_that_is_committed_again_while_its_files_are_removed_stays(tmp_path, write, monkeypatch):
+def test_run_committed_again_while_its_files_are_removed_is_kept(tmp_path, write, monkeypatch):
     write(0)
     remove, repeated = Lake.remove, []
 
@@ -230,7 +230,7 @@ def test_a_run_that_is_committed_again_while_its_files_are_removed_stays(tmp_pat
     assert files(tmp_path) == expected(tmp_path)
 
 
-def test_a_removal_that_fails_is_only_a_warning(tmp_path, write, caplog, monkeypatch):
+def test_failed_removal_is_only_a_warning(tmp_path, write, caplog, monkeypatch):
     write(0)
     monkeypatch.setattr(commit, "remove_old_runs", lambda *_: (_ for _ in ()).throw(PermissionError("Access Denied")))
     write(1, keep_runs=1)
@@ -238,7 +238,7 @@ def test_a_removal_that_fails_is_only_a_warning(tmp_path, write, caplog, monkeyp
     assert "day-1" in runs(tmp_path)
 
 
-def test_a_late_try_that_lives_on_beside_its_retry_keeps_its_files(tmp_path, make_run, pull):
+def test_earlier_try_that_still_runs_does_not_affect_its_retry(tmp_path, make_run, pull):
     """The earlier try commits while the later one writes; then the later one replaces it."""
     tables = ("report_templates", "reports", "field_values")
     early, late = (replace(make_run("r"), started_at=START + timedelta(hours=hour)) for hour in (0, 1))
@@ -257,7 +257,7 @@ def test_a_late_try_that_lives_on_beside_its_retry_keeps_its_files(tmp_path, mak
     assert files(tmp_path) == expected(tmp_path)
 
 
-def test_a_part_of_an_earlier_try_does_not_replace_the_one_of_its_retry(tmp_path, make_run, pull):
+def test_part_of_an_earlier_try_does_not_replace_the_retrys_part(tmp_path, make_run, pull):
     early, late = (replace(make_run("r"), started_at=START + timedelta(hours=hour)) for hour in (0, 1))
     for run, error in ((late, nullcontext()), (early, pytest.raises(OpenESGError, match="a later try of this task"))):
         with error, closing(FileRunWriter(str(tmp_path), ("reports",), "parquet", run, part=True)) as writer:
@@ -268,7 +268,7 @@ def test_a_part_of_an_earlier_try_does_not_replace_the_one_of_its_retry(tmp_path
 
 
 @pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "reports/../../outside", "reports//x", "a\\b"])
-def test_a_path_outside_of_the_lake_is_refused_by_readers_and_by_removals(tmp_path, write, caplog, path):
+def test_path_outside_of_the_lake_is_rejected(tmp_path, write, caplog, path):
     lake = tmp_path / "lake"
     run = write(0, path=lake)
     [manifest] = read_manifests(lake)

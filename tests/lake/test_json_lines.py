@@ -66,26 +66,26 @@ def test_every_file_format_has_a_class():
     assert tuple(formats.OPENERS) == FILE_FORMATS
 
 
-def test_every_type_is_tried():
+def test_every_type_is_tested():
     assert set(NAMES.values()) == {field.type for schema in SCHEMAS.values() for field in schema}
 
 
 @given(ROWS, st.integers(0, 3))
 @example([dict.fromkeys(NAMES)] * 2, 0)
 @example([dict.fromkeys(NAMES) | {"m": Decimal(text)} for text in ("0", "1E-12", "-1.2E-7", "100")], 1)
-def test_lines_are_what_the_json_module_writes(rows, start):
+def test_lines_equal_the_output_of_the_json_module(rows, start):
     batch = pa.RecordBatch.from_pylist(rows, SCHEMA)
     assert written(batch, batch.slice(start)) == expected(rows) + expected(rows[start:])
 
 
 @pytest.mark.parametrize("written_bytes", [1, 7, 10_000])
-def test_lines_come_in_pieces(written_bytes, monkeypatch):
+def test_lines_are_written_in_blocks(written_bytes, monkeypatch):
     monkeypatch.setattr(formats, "WRITTEN_BYTES", written_bytes)
     rows = [dict.fromkeys(NAMES) | {"plain": "x" * 20, "n": number} for number in range(10)]
     assert written(pa.RecordBatch.from_pylist(rows, SCHEMA)) == expected(rows)
 
 
-def test_any_character_alone_is_escaped_where_it_has_to_be():
+def test_every_character_is_escaped_if_necessary():
     texts = [*map(chr, range(0x100)), "\u2028", "😀"]
     rows = [dict.fromkeys(NAMES) | {"plain": text} for text in texts]
     assert written(*(pa.RecordBatch.from_pylist([row], SCHEMA) for row in rows)) == expected(rows)

@@ -52,7 +52,7 @@ WANTED = {
 }
 
 
-def test_one_file_per_template_named_as_hive_does(tmp_path, manifest):
+def test_one_file_per_template_with_a_hive_name(tmp_path, manifest):
     assert {Path(path).parent.name for path in manifest.paths} == {
         "template=vsme",
         "template=a b%2Fc%3Dd%3Aé%25",
@@ -64,7 +64,7 @@ def test_one_file_per_template_named_as_hive_does(tmp_path, manifest):
     }
     assert manifest.tables["reports"].rows == 21
     assert [file.rows for file in manifest.tables["reports"].files] == [3] * 7
-    assert not (tmp_path / "report_templates").exists()  # read for the keys, not asked for
+    assert not (tmp_path / "report_templates").exists()  # read for the keys, but not selected
 
 
 def test_duckdb_reads_the_partitions(manifest):
@@ -84,19 +84,19 @@ def test_pyarrow_reads_the_partitions(manifest):
 
 
 @pytest.mark.parametrize("file_format", ["jsonl", "csv"])
-def test_text_formats_stand_in_the_same_directories(tmp_path, make_run, rows, file_format):
+def test_text_formats_use_the_same_directories(tmp_path, make_run, rows, file_format):
     manifest = write(tmp_path, make_run(), pull(rows), file_format)
     assert {unquote(Path(path).parent.name) for path in manifest.paths} == {
         f"template={each or '__HIVE_DEFAULT_PARTITION__'}" for each in WANTED
     }
 
 
-def test_a_partitioned_table_without_rows_is_a_file_too(tmp_path, make_run, rows):
+def test_partitioned_table_without_rows_has_a_file(tmp_path, make_run, rows):
     manifest = write(tmp_path, make_run(), [("reports", rows("reports", []))])
     assert duckdb.read_parquet(manifest.files("reports"), hive_partitioning=True).fetchall() == []
 
 
-def test_each_of_hives_special_characters():
+def test_special_characters_of_hive():
     special = "\"#%'*/:=?\\{[]^\x01\x1f\x7f"
     assert partition_folder("template", special) == "template=" + "".join(f"%{ord(each):02X}" for each in special)
     assert partition_folder("template", "a-b_c.d e,f;g+h|ü") == "template=a-b_c.d e,f;g+h|ü"
@@ -105,7 +105,7 @@ def test_each_of_hives_special_characters():
     )
 
 
-def test_many_partitions_hold_no_more_in_memory_than_a_few(tmp_path, make_run, rows, monkeypatch):
+def test_memory_is_limited_with_many_partitions(tmp_path, make_run, rows, monkeypatch):
     monkeypatch.setattr(files, "HELD_BYTES", 10_000)
     batches = [("reports", rows("reports", [{"id": f"{n}", "template_id": f"{n % 50}"}])) for n in range(500)]
     held = []

@@ -25,7 +25,7 @@ def merged(*parts):
     return merge("d", "commit", "r", -1, parts)
 
 
-def test_tables_rows_and_files_come_together():
+def test_tables_rows_and_files_are_merged():
     run = merged(
         part(0, ["organizations"]), part(1, templates=["a"]), part(2, ["reports", "sections"], templates=["b"])
     )
@@ -36,10 +36,10 @@ def test_tables_rows_and_files_come_together():
     assert (run.task_id, run.run_id, run.map_index) == ("commit", "r", -1)
 
 
-def test_the_mark_is_what_all_parts_have_seen():
+def test_high_water_mark_is_what_all_parts_have_read():
     early, late = NOON - timedelta(days=2), NOON - timedelta(days=1)
     assert merged(part(0, ["organizations"]), part(1, mark=early)).high_water_mark == early
-    # The part that saw no change after the early one has seen all there were: until it started.
+    # Both parts have read all changes until they started, so the later mark applies.
     assert merged(part(1, mark=early, templates=["a"]), part(2, mark=late, templates=["b"])).high_water_mark == late
     after = NOON + timedelta(minutes=9) - OVERLAP
     run = merged(part(1, templates=["a"], mark=after), part(2, templates=["b"]))
@@ -47,7 +47,7 @@ def test_the_mark_is_what_all_parts_have_seen():
     assert merged(part(0)).high_water_mark is None
 
 
-def test_a_run_of_changes_is_one_although_a_part_is_complete():
+def test_run_with_a_part_of_changes_is_a_run_of_changes():
     run = merged(part(0, ["organizations"]), part(1, templates=["a"], updated_after="2026-01-01T00:00:00+00:00"))
     assert run.selection["updated_after"] == "2026-01-01T00:00:00+00:00"
     assert merged(part(0)).selection["updated_after"] is None
@@ -62,7 +62,7 @@ def test_a_run_of_changes_is_one_although_a_part_is_complete():
         (["sections"], {"templates": ["a"]}, {"templates": [2]}),
     ],
 )
-def test_parts_that_have_no_row_in_common(tables, one, other):
+def test_parts_without_common_rows_are_merged(tables, one, other):
     assert merged(part(0, tables, **one), part(1, tables, **other)).tables[tables[0]].rows == 2
 
 
@@ -80,7 +80,7 @@ def test_parts_that_have_no_row_in_common(tables, one, other):
         ("report_requests", {"filters": {"organization": 1}}, {"filters": {"organization": 2}}),
     ],
 )
-def test_parts_that_may_hold_a_row_twice_are_refused(table, one, other):
+def test_parts_that_may_have_common_rows_are_an_error(table, one, other):
     with pytest.raises(
         OpenESGConfigError, match=f"table {table} would contain rows twice, from task part .map index 0: .*1"
     ):
@@ -88,6 +88,6 @@ def test_parts_that_may_hold_a_row_twice_are_refused(table, one, other):
 
 
 @pytest.mark.parametrize("differs", [{"file_format": "csv"}, {"api_url": "https://y/api/v1"}])
-def test_parts_that_do_not_fit_together_are_refused(differs):
+def test_parts_of_different_format_or_platform_are_an_error(differs):
     with pytest.raises(OpenESGConfigError, match=f"{next(iter(differs))} differs"):
         merged(part(0, templates=["a"]), part(1, templates=["b"], **differs))

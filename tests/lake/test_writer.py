@@ -27,11 +27,11 @@ def write(path: Path, run, batches, file_format="parquet", commit=True, tables=T
 
 
 def data_files(path: Path) -> set[str]:
-    """What a reader finds that lists data files by their ending."""
+    """Return the data files, found by their suffix."""
     return {str(file.relative_to(path)) for file in path.glob("*/*") if file.suffix in (".parquet", ".jsonl", ".csv")}
 
 
-def test_a_run_is_one_file_per_table_and_a_manifest(tmp_path, make_run, pull):
+def test_run_is_one_file_per_table_and_a_manifest(tmp_path, make_run, pull):
     run = make_run()
     result = write(tmp_path, run, pull(range(25)))
 
@@ -54,12 +54,12 @@ def test_a_run_is_one_file_per_table_and_a_manifest(tmp_path, make_run, pull):
     assert not list(tmp_path.glob("_openesg/write_tests/*"))
 
 
-def test_parquet_carries_provenance_units_and_readable_row_groups(tmp_path, make_run, pull):
+def test_parquet_has_metadata_units_and_large_row_groups(tmp_path, make_run, pull):
     run = make_run()
     write(tmp_path, run, pull(range(500)))
     file = pq.ParquetFile(read_manifest(tmp_path).files("field_values")[0])
 
-    assert file.metadata.num_row_groups == 1  # 50 pages came
+    assert file.metadata.num_row_groups == 1  # from 50 pages
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
     metadata = {key.decode(): value.decode() for key, value in file.schema_arrow.metadata.items()}
     assert metadata["openesg.api_url"] == "http://127.0.0.1/api/v1"
@@ -82,7 +82,7 @@ def test_duckdb_reads_compression_and_provenance(tmp_path, make_run, pull):
     assert json.loads(found["openesg.selection"]) == {"templates": ["vsme"]}
 
 
-def test_row_groups_are_of_one_size_whatever_came_in(tmp_path, make_run, pull, monkeypatch):
+def test_row_groups_have_one_size_for_any_batches(tmp_path, make_run, pull, monkeypatch):
     monkeypatch.setattr(formats, "ROW_GROUP_ROWS", 100)
     held = []
     with closing(FileRunWriter(str(tmp_path), TABLES, "parquet", make_run())) as writer:
@@ -96,7 +96,7 @@ def test_row_groups_are_of_one_size_whatever_came_in(tmp_path, make_run, pull, m
     assert max(held) < 100
 
 
-def test_a_row_group_is_written_before_it_grows_too_large(tmp_path, make_run, pull, monkeypatch):
+def test_row_group_is_written_before_it_is_too_large(tmp_path, make_run, pull, monkeypatch):
     monkeypatch.setattr(formats, "ROW_GROUP_BYTES", 5_000)
     write(tmp_path, make_run(), pull(range(50), value="1" * 20))
     file = pq.ParquetFile(read_manifest(tmp_path).files("field_values")[0]).metadata
@@ -105,7 +105,7 @@ def test_a_row_group_is_written_before_it_grows_too_large(tmp_path, make_run, pu
 
 
 @pytest.mark.parametrize("file_format", ["jsonl", "csv"])
-def test_text_formats_lose_nothing(tmp_path, make_run, rows, file_format):
+def test_text_formats_are_lossless(tmp_path, make_run, rows, file_format):
     values = [
         {"id": "1", "value": 'a "b"\n;,é', "value_decimal": Decimal("0.000000000001"), "valid": True},
         {"id": "2", "value": "", "value_decimal": Decimal(12345678901234567890123456), "value_integer": -5},
@@ -131,7 +131,7 @@ def test_text_formats_lose_nothing(tmp_path, make_run, rows, file_format):
         read = list(csv.DictReader(text.splitlines(keepends=True)))
         report = next(csv.DictReader(Path(manifest.files("reports")[0]).read_text().splitlines()))
         assert [row["value"] for row in read] == ['a "b"\n;,é', "", ""]
-        # Null is nothing at all, the empty string is quoted: readers such as DuckDB and pyarrow tell them apart.
+        # Null is an empty field and the empty string is quoted, so that DuckDB and pyarrow distinguish them.
         assert ',"",' in text.splitlines()[3]
         assert '""' not in text.splitlines()[4].replace('""x""', "").replace('""2""', "")
         assert [row["valid"] for row in read] == ["true", "", ""]
@@ -141,14 +141,14 @@ def test_text_formats_lose_nothing(tmp_path, make_run, rows, file_format):
 
 
 @pytest.mark.parametrize("file_format", ["parquet", "jsonl", "csv"])
-def test_a_table_without_rows_is_a_file_too(tmp_path, make_run, rows, file_format):
+def test_table_without_rows_has_a_file(tmp_path, make_run, rows, file_format):
     write(tmp_path, make_run(), [("reports", rows("reports", []))], file_format)
     manifest = read_manifest(tmp_path)
     assert manifest.tables["reports"].rows == 0
     assert Path(manifest.files("reports")[0]).exists()
 
 
-def test_what_was_not_committed_does_not_count_and_goes(tmp_path, make_run, pull):
+def test_files_of_an_uncommitted_run_are_removed(tmp_path, make_run, pull):
     write(tmp_path, make_run(), pull(range(5)), commit=False)
     assert read_manifests(tmp_path) == []
     assert data_files(tmp_path) == set()
@@ -156,7 +156,7 @@ def test_what_was_not_committed_does_not_count_and_goes(tmp_path, make_run, pull
         read_manifest(tmp_path)
 
 
-def test_a_retry_replaces_its_own_files_and_no_others(tmp_path, make_run, pull):
+def test_retry_replaces_only_its_own_files(tmp_path, make_run, pull):
     other, mapped, run = make_run("manual__1"), make_run(map_index=3), make_run()
     for each in (other, mapped, run):
         write(tmp_path, each, pull(range(5)))
@@ -173,7 +173,7 @@ def test_a_retry_replaces_its_own_files_and_no_others(tmp_path, make_run, pull):
     assert len(data_files(tmp_path)) == 9
 
 
-def test_while_a_retry_writes_the_earlier_try_still_counts(tmp_path, make_run, pull):
+def test_earlier_try_is_valid_until_the_retry_is_committed(tmp_path, make_run, pull):
     write(tmp_path, make_run(), pull(range(5)))
     before = read_manifest(tmp_path)
     with closing(FileRunWriter(str(tmp_path), TABLES, "parquet", make_run())) as writer:
@@ -185,27 +185,27 @@ def test_while_a_retry_writes_the_earlier_try_still_counts(tmp_path, make_run, p
         assert len(data_files(tmp_path)) == 3
 
 
-def test_a_path_that_cannot_be_written_is_named(tmp_path, make_run, pull):
+def test_unwritable_path_is_an_error(tmp_path, make_run, pull):
     (tmp_path / "file").write_text("somebody's")
     with pytest.raises(OpenESGConfigError, match=r"path '.*/file/esg': cannot be written"):
         write(tmp_path / "file" / "esg", make_run(), pull(range(1)))
     assert (tmp_path / "file").read_text() == "somebody's"
 
 
-def test_a_foreign_file_among_the_manifests_is_named(tmp_path, make_run, pull):
+def test_invalid_manifest_is_an_error(tmp_path, make_run, pull):
     write(tmp_path, make_run(), pull(range(1)))
     (tmp_path / "_openesg/runs/x.json").write_text("{")
     with pytest.raises(OpenESGConfigError, match=r"x\.json: not a manifest"):
         read_manifests(tmp_path)
 
 
-def test_a_table_that_was_not_pulled_is_named(tmp_path, make_run, pull):
+def test_reading_a_table_that_was_not_pulled_is_an_error(tmp_path, make_run, pull):
     write(tmp_path, make_run(), pull(range(1)))
     with pytest.raises(OpenESGConfigError, match=r"'sections': not in run .*; it contains report_templates, reports"):
         read_manifest(tmp_path).files("sections")
 
 
-def test_the_run_is_the_same_for_each_try_and_another_for_each_dag_run(make_run):
+def test_run_token_is_per_dag_run_and_map_index(make_run):
     assert make_run().token == make_run().token
     assert len({make_run().token, make_run(map_index=0).token, make_run("manual__1").token}) == 3
     assert "/" not in make_run("../../x y/ä").token

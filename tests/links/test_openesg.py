@@ -1,4 +1,4 @@
-"""What a task keeps for its button; the button itself, under a real API server: tests/airflow."""
+"""The link that a task stores for its button. tests/airflow tests the button with a real API server."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ pytestmark = pytest.mark.usefixtures("openesg_connection")
 
 
 @pytest.fixture
-def kept():
+def stored_links():
     return []
 
 
 @pytest.fixture
-def context(kept):
+def context(stored_links):
     def xcom_push(key, value):
         assert key == PAGE_KEY
-        kept.append(value)
+        stored_links.append(value)
 
     return {"ti": SimpleNamespace(xcom_push=xcom_push, try_number=1)}
 
@@ -38,49 +38,49 @@ def wait(**arguments) -> OpenESGReportSensor:
     return OpenESGReportSensor(task_id="wait", **arguments)
 
 
-def test_a_report(reports, sandbox, kept, context):
+def test_link_of_one_report(reports, sandbox, stored_links, context):
     waiting = next(report["id"] for report in reports if report["status"] == "in_progress")
     wait(report_id=f" {waiting} ").poke(context)
-    assert kept == [f"{sandbox.base_url}/reports/{waiting}"]
+    assert stored_links == [f"{sandbox.base_url}/reports/{waiting}"]
 
 
-def test_a_request_until_its_report_is_there(reports, sandbox, kept, context):
+def test_link_of_a_request_until_its_report_exists(reports, sandbox, stored_links, context):
     report = next(report for report in reports if report["status"] == "in_progress" and report["report_request"])
     wait(report_request_id=report["report_request"]).poke(context)
-    assert kept == [f"{sandbox.base_url}/report-requests/{report['report_request']}"]
+    assert stored_links == [f"{sandbox.base_url}/report-requests/{report['report_request']}"]
     sandbox.turn_clock(365 * 86_400)
     wait(report_request_id=report["report_request"]).poke(context)
-    assert kept[-1] == f"{sandbox.base_url}/reports/{report['id']}"
+    assert stored_links[-1] == f"{sandbox.base_url}/reports/{report['id']}"
 
 
-def test_many_reports(sandbox, kept, context):
+def test_link_of_many_reports(sandbox, stored_links, context):
     wait(filters={"status": "submitted"}).poke(context)
-    assert kept == [f"{sandbox.base_url}/reports"]
+    assert stored_links == [f"{sandbox.base_url}/reports"]
 
 
-def test_it_is_kept_before_the_look_fails(sandbox, kept, context):
+def test_link_is_stored_before_a_failing_poll(sandbox, stored_links, context):
     sandbox.fault("answer", status=403)
     with pytest.raises(Exception, match="403"):
         wait(report_id="a/b").poke(context)
-    assert kept == [f"{sandbox.base_url}/reports/a%2Fb"]
+    assert stored_links == [f"{sandbox.base_url}/reports/a%2Fb"]
 
 
-def test_after_the_triggerer(sandbox, kept, context):
+def test_link_after_the_triggerer(sandbox, stored_links, context):
     result = {"report_ids": [1010], "reached": 1, "missing": 0, "ended": 0}
     wait(customer_identifier="4711").execute_complete(context, {"status": "done", "result": result})
-    assert kept == [f"{sandbox.base_url}/reports/1010"]
+    assert stored_links == [f"{sandbox.base_url}/reports/1010"]
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_requests(sandbox, kept, context, number):
+def test_link_of_requests(sandbox, stored_links, context, number):
     rows = [
         {"organization_name": f"L{n} GmbH", "user_email": f"esg@l{n}.example", "customer_identifier": str(n)}
         for n in range(number)
     ]
-    said = OpenESGRequestReportsOperator(task_id="ask", requests=rows, template="vsme").execute(context)
-    record = f"/{said['requests'][0]['request_id']}" if number == 1 else ""
-    assert kept[-1] == f"{sandbox.base_url}/report-requests{record}"
+    result = OpenESGRequestReportsOperator(task_id="ask", requests=rows, template="vsme").execute(context)
+    record = f"/{result['requests'][0]['request_id']}" if number == 1 else ""
+    assert stored_links[-1] == f"{sandbox.base_url}/report-requests{record}"
 
 
-def test_outside_of_a_task_there_is_nothing_to_keep():
+def test_keep_link_without_a_task_instance_does_nothing():
     keep_link({}, "https://platform", "reports", 1)

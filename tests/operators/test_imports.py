@@ -1,4 +1,4 @@
-"""What a DAG file costs: importing an operator loads nothing heavy."""
+"""Importing an operator in a DAG file loads no large modules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODULES = [
     "transfers.openesg_to_sql",
     "triggers.openesg",
 ]
-HEAVY = {
+LARGE = {
     "pyarrow",
     "requests",
     "requests_oauthlib",
@@ -34,23 +34,23 @@ BASE = "from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, 
 
 
 def loaded_by(code: str) -> set[str]:
-    code += f"\nimport sys\nprint('LOADED', *{HEAVY!r}.intersection(sys.modules))"
+    code += f"\nimport sys\nprint('LOADED', *{LARGE!r}.intersection(sys.modules))"
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     return set(run.stdout.rpartition("LOADED")[2].split())
 
 
 @pytest.fixture(scope="module")
 def baseline() -> set[str]:
-    """What Airflow loads by itself: requests on 2.11, msgspec on 3.3."""
+    """The modules that Airflow itself loads: requests on 2.11, msgspec on 3.3."""
     return loaded_by(BASE)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_importing_it_loads_nothing_heavy(module, baseline):
+def test_import_loads_no_large_modules(module, baseline):
     assert loaded_by(f"{BASE}\nimport airflow_provider_openesg.{module}") <= baseline
 
 
-def test_the_core_imports_no_airflow():
+def test_core_imports_no_airflow():
     package = Path(airflow_provider_openesg.__file__).parent
     names = [
         ".".join(path.relative_to(package.parent).with_suffix("").parts)

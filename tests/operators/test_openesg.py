@@ -49,12 +49,12 @@ def test_the_query_is_not_mixed_with_the_params_of_the_dag():
 
 
 @pytest.mark.parametrize("paginate", [True, False])
-def test_a_large_result_is_refused_and_the_way_out_named(paginate):
+def test_large_result_is_an_error_that_names_the_alternative(paginate):
     with pytest.raises(OpenESGConfigError, match=r"more than 1,024 KiB.* OpenESGToObjectStorageOperator"):
         call(path="reports", query=None if paginate else {"limit": 200}, paginate=paginate)
 
 
-def test_pages_end_when_the_result_is_too_large(sandbox):
+def test_paging_stops_when_the_result_is_too_large(sandbox):
     with pytest.raises(OpenESGConfigError):
         call(path="reports", paginate=True)
     size = len(json.dumps(call(path="reports/1010")))
@@ -62,12 +62,12 @@ def test_pages_end_when_the_result_is_too_large(sandbox):
     assert sandbox.state()["in_flight"] == 0
 
 
-def test_an_answer_without_body_is_none(sandbox):
+def test_response_without_body_returns_none(sandbox):
     sandbox.fault("answer", path="/reports/", status=204, body="")
     assert call(method="DELETE", path="reports/1010") is None
 
 
-def test_errors_are_typed(sandbox):
+def test_errors_have_specific_types(sandbox):
     with pytest.raises(OpenESGNotFoundError, match=r"GET .*/reports/7: HTTP 404"):
         call(path="reports/7")
     sandbox.fault("answer", status=422, body='{"detail": "no such field"}')
@@ -76,7 +76,7 @@ def test_errors_are_typed(sandbox):
 
 
 @pytest.mark.parametrize("paginate", [True, False])
-def test_an_answer_that_is_no_json_is_named(sandbox, paginate):
+def test_response_that_is_not_json_is_an_error(sandbox, paginate):
     sandbox.fault("answer", path="reports", status=200, headers={"Content-Type": "text/html"}, body="<html>")
     with pytest.raises(OpenESGContractError, match=r"HTTP 200.*text/html"):
         call(path="reports", paginate=paginate)

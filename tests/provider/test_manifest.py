@@ -1,4 +1,4 @@
-"""What Airflow learns of the provider: the manifest and its schemas, the commands that show it, and what it costs."""
+"""The manifest of the provider: its schemas, the commands that show it, and its imports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_openesg.settings import FIELDS
 PACKAGE = "airflow_provider_openesg"
 NAME = "airflow-provider-openesg"
 
-# The form as shared words: extra field -> label, type, default, minimum, maximum, choices.
+# The form: extra field -> label, type, default, minimum, maximum, choices.
 FORM = {
     "scope": ("Scope", "string", None, None, None, None),
     "client_auth": ("Client authentication", "string", "header", None, None, ["header", "body"]),
@@ -53,16 +53,16 @@ def connection_type() -> dict:
     return entry
 
 
-def test_manifest_fits_airflows_schema():
+def test_manifest_matches_airflows_schema():
     jsonschema.validate(get_provider_info(), airflow_schema("provider_info.schema.json"))
 
 
-def test_connection_type_fits_the_schema_of_provider_yaml():
-    """It says more of the form than the other one, and nothing else may stand there."""
+def test_connection_type_matches_the_schema_of_provider_yaml():
+    """This schema describes more of the form than the other one. No other properties are allowed."""
     properties = airflow_schema("provider.yaml.schema.json")["properties"]
     closed = properties["connection-types"]["items"] | {"additionalProperties": False}
     later = {"hook-name", "ui-field-behaviour", "conn-fields"} - {*closed["properties"]}  # than this Airflow
-    jsonschema.validate({name: said for name, said in connection_type().items() if name not in later}, closed)
+    jsonschema.validate({name: value for name, value in connection_type().items() if name not in later}, closed)
     for name in ("hooks", "operators", "sensors", "transfers", "config"):
         definitions = {"definitions": airflow_schema("provider.yaml.schema.json")["definitions"]}
         jsonschema.validate(get_provider_info()[name], properties[name] | definitions)
@@ -94,28 +94,28 @@ def test_standard_fields():
     assert {"host", "login", "password"} <= set(behaviour["placeholders"])
 
 
-def test_defaults_are_not_blanked_as_secrets():
+def test_defaults_are_not_masked_as_secrets():
     """Airflow shows "***" for the default of a field whose name sounds like a secret."""
     sensitive = ("token", "secret", "password", "api_key", "authorization", "private_key", "proxy", "dsn", "access")
     for name, field in FIELDS.items():
         assert field.default is None or not any(word in name for word in sensitive)
 
 
-def test_manifest_names_every_module_that_is_there():
+def test_manifest_names_every_module():
     info = get_provider_info()
     parts = ("hooks", "operators", "sensors", "triggers")
     named = {module for part in parts for entry in info.get(part, ()) for module in entry["python-modules"]}
     named |= {transfer["python-module"] for transfer in info["transfers"]}
-    there = {
+    existing = {
         f"{PACKAGE}.{part}.{module.name}"
         for part in ("hooks", "operators", "sensors", "transfers", "triggers")
         for module in pkgutil.iter_modules([str(Path(airflow_provider_openesg.__path__[0]) / part)])
         if module.name.startswith("openesg")
     }
-    assert named == there
+    assert named == existing
 
 
-def test_links_are_named_where_airflow_looks_for_them():
+def test_manifest_names_every_link():
     """Without it, a task's button fails to load."""
     named = set(get_provider_info()["extra-links"])
     links = importlib.import_module(f"{PACKAGE}.links.openesg")
@@ -132,7 +132,7 @@ get_provider_info()
 new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(sorted(new - set(sys.stdlib_module_names)))
 """
-    assert fresh_python("-c", script).strip() == f"['{PACKAGE}']"
+    assert run_python("-c", script).strip() == f"['{PACKAGE}']"
 
 
 @pytest.mark.airflow
@@ -169,15 +169,15 @@ class TestCommands:
         script += "Manager().initialize_providers_configuration()\n"
         script += "from airflow.configuration import conf; print(conf.get('openesg', 'credential_cache'), end='|');"
         script += "print(repr(conf.get('openesg', 'credential_cache_dir')))"
-        assert fresh_python("-c", script, AIRFLOW_HOME=str(tmp_path)).strip().splitlines()[-1] == "disk|''"
+        assert run_python("-c", script, AIRFLOW_HOME=str(tmp_path)).strip().splitlines()[-1] == "disk|''"
 
 
 def providers(home: Path, *arguments: str) -> list[dict]:
-    output = fresh_python("-m", "airflow", "providers", *arguments, "--output", "json", AIRFLOW_HOME=str(home))
+    output = run_python("-m", "airflow", "providers", *arguments, "--output", "json", AIRFLOW_HOME=str(home))
     return json.loads(output.strip().splitlines()[-1])  # warnings may be before it
 
 
-def fresh_python(*arguments: str, **environment: str) -> str:
+def run_python(*arguments: str, **environment: str) -> str:
     done = subprocess.run([sys.executable, *arguments], env=os.environ | environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

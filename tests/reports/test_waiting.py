@@ -12,7 +12,7 @@ class Source:
         return {"id": record_id, "status": "submitted", "report": None}
 
 
-def test_a_request_without_report_is_missing_whatever_its_status():
+def test_request_without_report_is_missing_with_any_status():
     state = ReportSelector(statuses=["submitted"], report_request_id=5).poll(Source())
     assert state.reached == []
     assert [each.report_id for each in state.missing] == [None]

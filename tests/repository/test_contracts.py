@@ -1,4 +1,4 @@
-"""The import contract of pyproject.toml holds, covers the whole package, and fails for a forbidden import."""
+"""The import contract of pyproject.toml is kept, covers the complete package, and fails for a forbidden import."""
 
 from __future__ import annotations
 

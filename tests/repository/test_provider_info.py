@@ -1,4 +1,4 @@
-"""Airflow reads the provider info in every process while it starts, so it must import no Airflow and nothing heavy."""
+"""Airflow reads the provider info in every process while it starts, so it imports neither Airflow nor large modules."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ print(*{"pyarrow", "requests", "msgspec", "sqlalchemy", "duckdb"}.intersection(s
 """
 
 
-def test_it_imports_no_airflow_and_nothing_heavy() -> None:
+def test_provider_info_imports_no_airflow_and_no_large_modules() -> None:
     run = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout.strip()) == (0, ""), run.stdout + run.stderr

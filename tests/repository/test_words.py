@@ -1,4 +1,4 @@
-"""The check for refused words reports them, and nothing else. ``make words`` runs it on the repository."""
+"""The word check reports the words in its list, and nothing else. ``make words`` runs it on the repository."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def words(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_repository_has_no_refused_words() -> None:
+def test_repository_passes_the_word_check() -> None:
     run = words()
     assert run.returncode == 0, run.stdout
 
@@ -32,7 +32,7 @@ def test_the_repository_has_no_refused_words() -> None:
         ("page.md", "# Title\n\nMade anew\n", 3),
     ],
 )
-def test_a_refused_word_fails(tmp_path: Path, name: str, text: str, line: int) -> None:
+def test_listed_word_fails(tmp_path: Path, name: str, text: str, line: int) -> None:
     (tmp_path / name).write_text(text)
     run = words(str(tmp_path))
     assert run.returncode == 1
@@ -47,7 +47,7 @@ def test_a_refused_word_fails(tmp_path: Path, name: str, text: str, line: int) -
         ("page.md", "Text\n\n```\nanew\n```\n\nAnd `anew` in code.\n"),
     ],
 )
-def test_other_text_passes(tmp_path: Path, name: str, text: str) -> None:
+def test_other_words_are_accepted(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     run = words(str(tmp_path))
     assert (run.returncode, run.stdout) == (0, "No refused words.\n")

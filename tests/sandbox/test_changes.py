@@ -62,7 +62,7 @@ def test_reset_restores_the_initial_state(sandbox, api_of):
 
 
 @pytest.mark.parametrize(("position", "index"), [("start", 0), ("middle", 100), ("end", -1)])
-def test_inserted_and_removed(sandbox, api, position, index):
+def test_reports_are_inserted_and_removed(sandbox, api, position, index):
     before = [row["id"] for row in api.rows("reports")]
     report = sandbox.insert_report(position)
     after = [row["id"] for row in api.rows("reports")]

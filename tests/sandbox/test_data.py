@@ -56,8 +56,8 @@ def test_a_created_request_matches_the_openapi_schema(api, schema):
     response = api.post("report-requests", json=body)
     assert response.status_code == 201
     assert list(validator(schema, "report-requests", "post", "201").iter_errors(response.json())) == []
-    asked = schema["components"]["schemas"]["NewReportRequest"]
-    assert set(asked["required"]) == set(body)
+    request_schema = schema["components"]["schemas"]["NewReportRequest"]
+    assert set(request_schema["required"]) == set(body)
 
 
 @pytest.mark.parametrize("path", ["reports/5", "reports/99999999", "organizations/0", "report-templates/9/sections"])

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 
-def raw_answer(sandbox, path: str, token: str) -> bytes:
+def raw_response(sandbox, path: str, token: str) -> bytes:
     """Send a GET request over a socket and read until the connection is closed. A reset raises an error."""
     parts = urlsplit(sandbox.base_url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
@@ -30,10 +30,10 @@ def test_answer_with_status_headers_and_body(sandbox, api):
     sandbox.fault(
         "answer", path="reports$", status=429, headers={"Retry-After": "7"}, body='{"detail": "slow"}', times=2
     )
-    answers = [api.get("reports?limit=1") for _ in range(3)]
-    assert [response.status_code for response in answers] == [429, 429, 200]
-    assert answers[0].headers["Retry-After"] == "7"
-    assert answers[0].json() == {"detail": "slow"}
+    responses = [api.get("reports?limit=1") for _ in range(3)]
+    assert [response.status_code for response in responses] == [429, 429, 200]
+    assert responses[0].headers["Retry-After"] == "7"
+    assert responses[0].json() == {"detail": "slow"}
     assert [call["status"] for call in sandbox.state()["log"][1:]] == [429, 429, 200]
 
 
@@ -87,17 +87,17 @@ def test_reset(sandbox, api, carried_out):
 def test_reset_sends_a_tcp_reset(sandbox, api):
     sandbox.fault("reset", path="reports$")
     with pytest.raises(ConnectionResetError):
-        raw_answer(sandbox, "/api/v1/reports", api.headers["Authorization"])
+        raw_response(sandbox, "/api/v1/reports", api.headers["Authorization"])
 
 
 def test_truncated_body(sandbox, api):
-    whole = api.get("organizations?limit=100").content
+    complete = api.get("organizations?limit=100").content
     sandbox.fault("truncate", path="organizations$", share_sent=0.3)
-    head, _, body = raw_answer(sandbox, "/api/v1/organizations?limit=100", api.headers["Authorization"]).partition(
+    head, _, body = raw_response(sandbox, "/api/v1/organizations?limit=100", api.headers["Authorization"]).partition(
         b"\r\n\r\n"
     )
-    assert f"content-length: {len(whole)}".encode() in head.lower()
-    assert body == whole[: int(len(whole) * 0.3)]
+    assert f"content-length: {len(complete)}".encode() in head.lower()
+    assert body == complete[: int(len(complete) * 0.3)]
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         api.get("organizations?limit=100")
 
@@ -144,7 +144,7 @@ def test_delay_is_applied_before_the_response_and_other_faults(sandbox, api):
 
 
 def test_drip_sends_the_body_in_pieces(sandbox, api):
-    whole = api.get("organizations?limit=20").content
+    complete = api.get("organizations?limit=20").content
     sandbox.fault("drip", path="organizations$", pieces=4, seconds=0.3)
     # Each pause is shorter than the timeout, but their sum is longer.
     response = api.get("organizations?limit=20", timeout=1, stream=True)
@@ -152,7 +152,7 @@ def test_drip_sends_the_body_in_pieces(sandbox, api):
     while piece := response.raw.read1(65536):
         pieces.append(piece)
     assert len(pieces) >= 3
-    assert b"".join(pieces) == whole
+    assert b"".join(pieces) == complete
 
 
 def test_big_page(sandbox, api):

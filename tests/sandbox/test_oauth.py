@@ -72,7 +72,7 @@ def test_token_lifetime_is_an_option(sandbox, api_of, fetch_token):
     assert api.get("reports?limit=1").status_code == 401
 
 
-def test_revoked_all_or_of_one_client_or_one(sandbox, fetch_token):
+def test_tokens_are_revoked_by_token_by_client_or_all(sandbox, fetch_token):
     (_, _), (second, secret) = sandbox.clients
 
     def works(token: str) -> bool:

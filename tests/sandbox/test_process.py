@@ -130,10 +130,10 @@ def test_it_ends_on_a_signal_while_requests_hang(sandbox_factory, fetch_token, n
 
 
 def test_a_port_in_use():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", 0))
+        occupied.listen()
+        port = occupied.getsockname()[1]
         with pytest.raises(RuntimeError, match=f"Port {port} on 127.0.0.1 is in use.*--port 0"):
             SandboxProcess(port=port).start()
 

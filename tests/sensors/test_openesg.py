@@ -43,21 +43,21 @@ def one(records, status):
     return next(record for record in records if record["status"] == status)
 
 
-def test_one_report_that_is_there(reports):
+def test_report_with_the_status_ends_the_wait(reports):
     report = one(reports, "submitted")
     result = poke(report_id=report["id"])
     assert result.is_done
     assert result.xcom_value == {"report_ids": [str(report["id"])], "reached": 1, "missing": 0, "ended": 0}
 
 
-def test_one_report_is_waited_for(reports, sandbox):
+def test_waits_for_one_report(reports, sandbox):
     report = one(reports, "in_progress")
     assert not poke(report_id=report["id"]).is_done
     sandbox.turn_clock(30 * DAY)
     assert poke(report_id=str(report["id"])).is_done
 
 
-def test_a_request_is_waited_for_through_its_report(reports, requests, sandbox):
+def test_waits_for_the_report_of_a_request(reports, requests, sandbox):
     waiting = {report["id"] for report in reports if report["status"] == "requested"}
     request = next(request for request in requests if request["report"] in waiting)
     assert not poke(report_request_id=request["id"]).is_done
@@ -65,70 +65,70 @@ def test_a_request_is_waited_for_through_its_report(reports, requests, sandbox):
     assert poke(report_request_id=request["id"]).xcom_value["report_ids"] == [str(request["report"])]
 
 
-def test_a_request_without_a_report_is_missing_and_the_log_says_so(requests, task_log):
+def test_request_without_a_report_is_missing_and_logged(requests, task_log):
     request = next(request for request in requests if request["report"] is None)
     assert poke(report_request_id=request["id"]).xcom_value["missing"] == 1
     assert f"0 of 1 reports have the status; missing: request {request['id']} (created)." in task_log()
 
 
 class TestManyRequests:
-    def test_a_share_of_them_and_nothing_but_them(self, reports, requests, sandbox):
+    def test_expected_counts_only_the_given_requests(self, reports, requests, sandbox):
         status = {report["id"]: report["status"] for report in reports}
-        asked = [request for request in requests if status.get(request["report"]) in ("submitted", "requested")][:20]
-        there = [request["report"] for request in asked if status[request["report"]] == "submitted"]
-        assert 10 < len(there) < 20
-        ids = [str(request["id"]) for request in asked]
-        assert poke(report_request_id=ids, expected=len(there)).xcom_value == {
-            "report_ids": [str(each) for each in there],
-            "reached": len(there),
-            "missing": 20 - len(there),
+        chosen = [request for request in requests if status.get(request["report"]) in ("submitted", "requested")][:20]
+        submitted = [request["report"] for request in chosen if status[request["report"]] == "submitted"]
+        assert 10 < len(submitted) < 20
+        ids = [str(request["id"]) for request in chosen]
+        assert poke(report_request_id=ids, expected=len(submitted)).xcom_value == {
+            "report_ids": [str(each) for each in submitted],
+            "reached": len(submitted),
+            "missing": 20 - len(submitted),
             "ended": 0,
         }
         assert not poke(report_request_id=ids).is_done
         sandbox.turn_clock(30 * DAY)
         assert poke(report_request_id=ids).xcom_value["reached"] == 20
 
-    def test_what_is_gone_will_not_come(self, reports, requests, sandbox, task_log):
-        asked = [request for request in requests if request["report"] in {report["id"] for report in reports}][:4]
-        sandbox.remove_report(asked[0]["report"])
-        ids = [request["id"] for request in asked]
-        seen = ReportSelector(statuses=["any"], report_request_id=[*ids[1:], 10**6])
+    def test_deleted_request_has_ended(self, reports, requests, sandbox, task_log):
+        chosen = [request for request in requests if request["report"] in {report["id"] for report in reports}][:4]
+        sandbox.remove_report(chosen[0]["report"])
+        ids = [request["id"] for request in chosen]
+        state_of_wait = ReportSelector(statuses=["any"], report_request_id=[*ids[1:], 10**6])
         with OpenESGHook() as hook:
-            assert [each.name for each in seen.poll(hook.client).ended if each.status == "deleted"] == [
+            assert [each.name for each in state_of_wait.poll(hook.client).ended if each.status == "deleted"] == [
                 "request 1000000"
             ]
-        # Its request has lost its report: it may get another.
+        # The request without its report may get another one.
         assert poke(report_request_id=ids, expected=1).xcom_value["missing"] >= 1
 
     @pytest.mark.parametrize("wrong", [[], [None], [True]])
-    def test_what_is_no_list_of_requests(self, wrong, requests):
+    def test_invalid_list_of_requests_is_an_error(self, wrong, requests):
         with pytest.raises(OpenESGConfigError, match="report_request_id"):
             poke(report_request_id=wrong)
 
 
-def test_all_of_a_customer_identifier_counts_requests_that_have_no_report_yet(reports, requests, sandbox):
+def test_requests_without_a_report_count_for_a_customer_identifier(reports, requests, sandbox):
     identifier = next(request["customer_identifier"] for request in requests if request["report"] is None)
-    mine = [report for report in reports if report["customer_identifier"] == identifier]
+    existing = [report for report in reports if report["customer_identifier"] == identifier]
     sandbox.turn_clock(365 * DAY)
     result = poke(customer_identifier=identifier)
     assert not result.is_done
-    assert result.xcom_value["reached"] == len(mine)
+    assert result.xcom_value["reached"] == len(existing)
     assert result.xcom_value["missing"] >= 1
-    if mine:
-        assert poke(customer_identifier=identifier, expected=len(mine)).is_done
+    if existing:
+        assert poke(customer_identifier=identifier, expected=len(existing)).is_done
 
 
-def test_a_share_and_a_number(reports, sandbox):
-    there = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
-    assert poke(filters={"template": 1}, expected=str(there)).is_done
-    assert not poke(filters={"template": 1}, expected=there + 1).is_done
+def test_expected_as_a_share_and_as_a_number(reports, sandbox):
+    submitted = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
+    assert poke(filters={"template": 1}, expected=str(submitted)).is_done
+    assert not poke(filters={"template": 1}, expected=submitted + 1).is_done
     assert poke(filters={"template": 1}, expected="50%").is_done
     assert not poke(filters={"template": 1}, expected="90%").is_done
     sandbox.turn_clock(365 * DAY)
     assert poke(filters={"template": 1}, expected="90%").is_done
 
 
-def test_ids_are_capped_and_no_details_are_fetched(sandbox, monkeypatch, reports):
+def test_ids_are_limited_and_no_details_are_fetched(sandbox, monkeypatch, reports):
     monkeypatch.setattr("airflow_provider_openesg.reports.waiting.MAX_IDS", 5)
     sandbox.options(list_field_values=False)
     before = sandbox.state()["requests"]
@@ -138,13 +138,13 @@ def test_ids_are_capped_and_no_details_are_fetched(sandbox, monkeypatch, reports
     assert sandbox.state()["requests"] - before == 2  # two pages of 100
 
 
-def test_nothing_found_is_waited_for_and_said(task_log):
+def test_no_matching_report_keeps_waiting_and_is_logged(task_log):
     for expected in ("all", 1, "1%"):
         assert not poke(customer_identifier="nobody", expected=expected).is_done
     assert "No report and no request found yet" in task_log()
 
 
-def test_a_declined_report_fails_instead_of_waiting_for_ever(reports):
+def test_declined_report_fails_the_task(reports):
     declined = one(reports, "declined")
     with pytest.raises(AirflowFailException, match=rf"ended without it: report {declined['id']} \(declined\)"):
         poke(report_id=declined["id"])
@@ -152,21 +152,21 @@ def test_a_declined_report_fails_instead_of_waiting_for_ever(reports):
         poke(filters={"template": declined["template"]})
     with pytest.raises(AirflowFailException, match="is not possible any more"):
         poke(filters={"status": "declined"}, expected="50%")
-    # A number may still be made up by reports that are requested later.
+    # A number may still be reached by reports that are requested later.
     assert not poke(filters={"status": "declined"}, expected=4).is_done
     with pytest.raises(AirflowFailException, match="Expected 3, which is not possible any more"):
         poke(filters={"status": "declined"}, expected=3)
     assert poke(report_id=declined["id"], statuses=["declined"]).is_done
 
 
-def test_a_declined_request_fails(requests, sandbox):
+def test_declined_request_fails_the_task(requests, sandbox):
     request = one(requests, "declined")
     with pytest.raises(AirflowFailException, match="is not possible any more"):
         poke(report_request_id=request["id"])
 
 
 @pytest.mark.parametrize("with_report", [True, False])
-def test_a_withdrawn_request_fails(requests, reports, sandbox, with_report):
+def test_withdrawn_request_fails_the_task(requests, reports, sandbox, with_report):
     waiting = {report["id"] for report in reports if report["status"] == "in_progress"}
     request = next(each for each in requests if (each["report"] in waiting if with_report else each["report"] is None))
     assert not poke(report_request_id=request["id"]).is_done
@@ -175,23 +175,23 @@ def test_a_withdrawn_request_fails(requests, reports, sandbox, with_report):
         poke(report_request_id=request["id"])
 
 
-def test_a_request_that_is_withdrawn_ends_the_wait_for_a_report_that_still_says_otherwise():
+def test_withdrawn_request_ends_the_wait_for_its_report():
     records = {"report-requests": {"id": 7, "status": "withdrawn", "report": 8}, "reports": {"id": 8, "status": "x"}}
     platform = SimpleNamespace(get_record=lambda resource, _: records[resource])
-    seen = ReportSelector(statuses=["submitted"], report_request_id=7).poll(platform)
-    assert [each.name for each in seen.ended] == ["request 7"]
+    state_of_wait = ReportSelector(statuses=["submitted"], report_request_id=7).poll(platform)
+    assert [each.name for each in state_of_wait.ended] == ["request 7"]
     records["reports"]["status"] = "submitted"
     assert ReportSelector(statuses=["submitted"], report_request_id=7).poll(platform).reached
 
 
-def test_a_template_may_be_named_by_its_key(reports):
-    there = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
-    assert poke(filters={"template": "vsme"}, expected=there).xcom_value["reached"] == there
+def test_template_may_be_given_by_its_key(reports):
+    submitted = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
+    assert poke(filters={"template": "vsme"}, expected=submitted).xcom_value["reached"] == submitted
     with pytest.raises(OpenESGConfigError, match=r"template 'vsmee' given; allowed: .*vsme"):
         poke(filters={"template": "vsmee"})
 
 
-def test_a_deleted_report_fails(reports, sandbox):
+def test_deleted_report_fails_the_task(reports, sandbox):
     report = one(reports, "in_progress")
     assert not poke(report_id=report["id"]).is_done
     sandbox.remove_report(report["id"])
@@ -204,7 +204,7 @@ def test_soft_fail_skips(reports):
         sensor(report_id=one(reports, "declined")["id"], soft_fail=True).execute({})
 
 
-def test_reschedule_gives_the_worker_free(reports, context):
+def test_reschedule_mode_releases_the_worker(reports, context):
     waiting = sensor(report_id=one(reports, "in_progress")["id"], mode="reschedule", poke_interval=60)
     with pytest.raises(AirflowRescheduleException):
         waiting.execute(context)
@@ -212,7 +212,7 @@ def test_reschedule_gives_the_worker_free(reports, context):
 
 @pytest.fixture
 def context(monkeypatch):
-    """As much of a task instance as a rescheduled sensor of Airflow 2 and 3 asks for."""
+    """The parts of a task instance that a rescheduled sensor of Airflow 2 and 3 uses."""
     if AIRFLOW_2:
         monkeypatch.setattr("airflow.sensors.base._orig_start_date", lambda **_: None)
     task = SimpleNamespace(
@@ -222,7 +222,7 @@ def context(monkeypatch):
     return {"ti": task, "task_reschedule_count": 0}
 
 
-def test_a_passing_error_is_retried_and_a_lasting_one_raised(reports, sandbox):
+def test_temporary_error_is_retried_and_a_permanent_one_raised(reports, sandbox):
     report = one(reports, "submitted")
     sandbox.fault("answer", status=503, times=2)
     assert poke(report_id=report["id"]).is_done
@@ -263,12 +263,12 @@ def test_parameters_are_checked_in_the_dag_file(arguments, message, sandbox):
         sensor(**arguments)
 
 
-def test_a_platform_may_have_statuses_of_its_own():
+def test_unknown_statuses_are_allowed():
     assert sensor(report_id=1, statuses=["approved", "rejected"]).statuses == ["approved", "rejected"]
 
 
 @pytest.mark.parametrize("wait", [{"report_id": 1}, {"report_request_id": [1, 2, "2"]}])
-def test_more_than_can_come_is_refused_before_any_call(wait, sandbox):
+def test_expected_above_the_number_of_ids_is_an_error_before_any_call(wait, sandbox):
     with pytest.raises(OpenESGConfigError, match=r"expected: '80' given; allowed: at most .\. A share ends in"):
         poke(**wait, expected="80")
     assert sandbox.state()["requests"] == 0

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from databases import NO_MYSQL, WAYS, database_under_test, mysql_is_there
+from databases import NO_MYSQL, WAYS, database_under_test, mysql_is_available
 from duckdb_warehouse import DuckDBWarehouse
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
@@ -31,7 +31,7 @@ TYPED = ("value", "value_decimal", "value_integer", "value_boolean", "value_star
 
 @pytest.fixture(params=[*WAYS, "duckdb-warehouse"])
 def database(request, tmp_path, postgres, monkeypatch):
-    if request.param == "mysql" and not mysql_is_there():
+    if request.param == "mysql" and not mysql_is_available():
         pytest.skip(NO_MYSQL)
     with database_under_test(request.param, tmp_path, postgres) as each:
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", each.connection_json)
@@ -63,7 +63,7 @@ def write(database, make_run):
 
 
 def columns_of(database, table):
-    """Names and types, as the database says them."""
+    """Return the names and types of the columns in the database."""
     sql = {
         "duckdb": "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = '{}'",
         "sqlite": "SELECT name, type FROM pragma_table_info('{}')",
@@ -83,13 +83,13 @@ def test_tables_have_types_and_keys(write, database, query, pull, rows):
     types = columns_of(database, "field_values")
     assert [types[name] for name in TYPED] == TYPES[database.dialect]
     assert set(types) == set(SCHEMAS["field_values"].names)
-    write(pull(range(2)))  # and what was made is what is wanted
+    write(pull(range(2)))  # the created tables pass the check
     for table in TABLES:
         with pytest.raises(Exception, match=r"(?i)null|duplicate|unique|constraint|default value"):
             query(f"INSERT INTO {table} ({TABLES[table][0]}) VALUES (NULL)")
 
 
-def test_values_come_as_they_are(write, database, query, rows):
+def test_values_are_stored_unchanged(write, database, query, rows):
     text = "ü€😀 '\"\\ %s :x \t\n{}"
     given = {
         "id": "1",
@@ -136,7 +136,7 @@ def test_merge_by_key(write, query, pull):
 
 
 @pytest.mark.parametrize("mode", ["merge", "replace"])
-def test_a_value_comes_and_goes_in_a_row_that_stays(write, query, rows, mode):
+def test_value_changes_to_null_and_back(write, query, rows, mode):
     for comment in ("good", None, "better", "better", ""):
         values = [{"id": "1", "report_id": "1", "comment": comment}, {"id": "2", "report_id": "1", "comment": "same"}]
         write([("reports", rows("reports", [{"id": "1"}])), ("field_values", rows("field_values", values))], mode)
@@ -144,7 +144,7 @@ def test_a_value_comes_and_goes_in_a_row_that_stays(write, query, rows, mode):
 
 
 @pytest.mark.parametrize("tables", [("reports", "field_values"), ("field_values",)])
-def test_merge_takes_away_values_that_a_report_no_longer_has(write, database, query, pull, tables):
+def test_merge_deletes_values_that_a_report_no_longer_has(write, database, query, pull, tables):
     write(pull(range(20), values=5), tables=tables)
     write(pull(range(10), values=2), tables=tables)
     write(pull(range(15, 16), values=0), tables=tables)
@@ -152,7 +152,7 @@ def test_merge_takes_away_values_that_a_report_no_longer_has(write, database, qu
     assert tuple(database.tables()) == tuple(sorted(tables))
 
 
-def test_a_value_that_moved_to_another_report(write, query, rows):
+def test_value_that_moves_to_another_report(write, query, rows):
     def platform(report):
         yield "reports", rows("reports", [{"id": report}])
         yield (
@@ -165,7 +165,7 @@ def test_a_value_that_moved_to_another_report(write, query, rows):
     assert query("SELECT id, report_id FROM field_values ORDER BY id") == [("1", "b"), ("a", "a"), ("b", "b")]
 
 
-def test_merge_takes_away_sections_that_a_template_no_longer_has(write, query, rows):
+def test_merge_deletes_sections_that_a_template_no_longer_has(write, query, rows):
     def template(name, *sections):
         yield "report_templates", rows("report_templates", [{"id": name}])
         yield "sections", rows("sections", [{"template_id": name, "id": each} for each in sections])
@@ -178,14 +178,14 @@ def test_merge_takes_away_sections_that_a_template_no_longer_has(write, query, r
     ]  # fmt: skip
 
 
-def test_replace_leaves_this_run_alone(write, query, pull):
+def test_replace_leaves_only_the_rows_of_this_run(write, query, pull):
     write(pull(range(20)), "replace")
     write(pull(range(15, 25), values=1), "replace")
     assert query("SELECT count(*), min(id), max(id) FROM reports") == [(10, "15", "24")]
     assert query("SELECT count(*) FROM field_values") == [(10,)]
 
 
-def test_append_keeps_each_run_once(write, query, pull, make_run):
+def test_append_stores_each_run_once(write, query, pull, make_run):
     first, second = make_run("a"), make_run("b")
     write(pull(range(20)), "append", run=first)
     write(pull(range(5)), "append", run=second)
@@ -200,7 +200,7 @@ def test_ids_differ_by_case(write, query, rows):
     assert sorted(query("SELECT id, status FROM reports")) == [("A", "new"), ("a", None)]
 
 
-def test_a_column_of_ours_is_added_and_one_of_the_users_is_left(write, query, pull):
+def test_missing_column_is_added_and_other_columns_are_kept(write, query, pull):
     write(pull(range(3)))
     query("ALTER TABLE reports DROP COLUMN reason")
     query("ALTER TABLE reports ADD COLUMN note VARCHAR(20)")
@@ -212,7 +212,7 @@ def test_a_column_of_ours_is_added_and_one_of_the_users_is_left(write, query, pu
 
 
 @pytest.fixture
-def refuses(write, database, query):
+def assert_existing_table_is_an_error(write, database, query):
     def check(statement, message):
         key = "VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" if database.dialect == "mysql" else "TEXT"
         one = "'1'::text" if database.dialect == "postgres" else "'1'"
@@ -220,13 +220,13 @@ def refuses(write, database, query):
             query(f"CREATE SCHEMA {database.schema}")
         query(statement.format("reports", id=key, one=one))
 
-        def nothing_may_be_pulled():
+        def batches_that_must_not_be_read():
             raise AssertionError
             yield
 
         before = database.tables()
         with pytest.raises(OpenESGConfigError, match=message):
-            write(nothing_may_be_pulled())
+            write(batches_that_must_not_be_read())
         assert database.tables() == before
 
     return check
@@ -241,11 +241,13 @@ def refuses(write, database, query):
         ("CREATE TABLE {} (id {id} PRIMARY KEY, mine INT NOT NULL)", "column mine .* is NOT NULL and has no default"),
     ],
 )  # fmt: skip
-def test_a_table_in_the_way_is_named_before_anything_is_pulled(refuses, statement, message):
-    refuses(statement, message)
+def test_existing_table_with_other_columns_is_an_error_before_reading(
+    assert_existing_table_is_an_error, statement, message
+):
+    assert_existing_table_is_an_error(statement, message)
 
 
-@pytest.mark.parametrize("database", WAYS, indirect=True)  # not warehouses, which enforce no key: none has to be there
+@pytest.mark.parametrize("database", WAYS, indirect=True)  # not warehouses, which do not enforce keys
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
@@ -253,12 +255,14 @@ def test_a_table_in_the_way_is_named_before_anything_is_pulled(refuses, statemen
         ("CREATE VIEW {} AS SELECT {one} AS id", "primary key is missing|column id is"),
     ],
 )
-def test_a_table_without_the_key_in_the_way_is_named_before_anything_is_pulled(refuses, statement, message):
-    refuses(statement, message)
+def test_existing_table_without_the_key_is_an_error_before_reading(
+    assert_existing_table_is_an_error, statement, message
+):
+    assert_existing_table_is_an_error(statement, message)
 
 
 @pytest.mark.parametrize("table", ["reports", "field_values"])
-def test_modes_do_not_mix_in_one_table(write, pull, table):
+def test_write_modes_cannot_be_mixed_in_one_table(write, pull, table):
     write(pull(range(3)), "append", [table])
     with pytest.raises(OpenESGConfigError, match=rf"{table} .* key is \(run_id, id\), but must be \(id\)"):
         write(pull(range(3)), "merge", [table])

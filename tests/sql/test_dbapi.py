@@ -12,7 +12,7 @@ import mysql.connector
 import pytest
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from databases import MYSQL, NO_MYSQL, database_under_test, mysql_is_there
+from databases import MYSQL, NO_MYSQL, database_under_test, mysql_is_available
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
@@ -24,7 +24,7 @@ from airflow_provider_openesg.sql.writer import SqlRunWriter
 from airflow_provider_openesg.transfers.databases import database_of
 
 TABLES = ("report_templates", "reports", "field_values")
-needs_mysql = pytest.mark.skipif(not mysql_is_there(), reason=NO_MYSQL)
+needs_mysql = pytest.mark.skipif(not mysql_is_available(), reason=NO_MYSQL)
 
 
 class OtherDialect(SQLiteDialect_pysqlite):
@@ -67,7 +67,7 @@ def write(make_run):
     return load
 
 
-def test_a_database_that_nobody_has_heard_of(write, pull, tmp_path):
+def test_database_without_alembic_support(write, pull, tmp_path):
     registry.register("otherdb", __name__, "OtherDialect")
     registry.impls["otherdb"] = lambda: OtherDialect
     path = tmp_path / "other.sqlite"
@@ -92,13 +92,13 @@ def test_comments_of_mysql(write, pull, mysql_database):
 
 
 @needs_mysql
-def test_loads_at_the_same_time_come_one_after_the_other(load_at_the_same_time, mysql_database):
-    load_at_the_same_time(mysql_database.schema, 3, 20)
+def test_concurrent_loads_run_one_after_the_other(load_concurrently, mysql_database):
+    load_concurrently(mysql_database.schema, 3, 20)
     assert mysql_database.query("SELECT count(*), count(DISTINCT report_id) FROM field_values") == [(66, 22)]
 
 
 @needs_mysql
-def test_the_lock_of_mysql_is_waited_for_and_named(write, pull, mysql_database, monkeypatch):
+def test_mysql_lock_timeout_is_an_error(write, pull, mysql_database, monkeypatch):
     monkeypatch.setattr(locks, "LOCK_WAIT", 1)
     name = f"airflow-provider-openesg {mysql_database.schema}"
     with closing(mysql.connector.connect(host=MYSQL[0], port=MYSQL[1], user="root")) as other:
@@ -111,7 +111,7 @@ def test_the_lock_of_mysql_is_waited_for_and_named(write, pull, mysql_database, 
 
 
 @needs_mysql
-def test_a_user_of_mysql_without_rights(write, pull, mysql_database, monkeypatch):
+def test_mysql_user_without_rights_is_an_error(write, pull, mysql_database, monkeypatch):
     write(database_of("warehouse", mysql_database.schema), pull(range(1)))
     user = f"esg_{secrets.token_hex(4)}"
     mysql_database.query(f"CREATE USER {user} IDENTIFIED BY 'geheim'")
@@ -129,27 +129,27 @@ def test_a_user_of_mysql_without_rights(write, pull, mysql_database, monkeypatch
 
 
 @needs_mysql
-def test_what_mysql_has_written_before_a_load_fails_is_taken_back(write, pull, rows, mysql_database):
-    there = database_of("warehouse", mysql_database.schema)
-    write(there, pull(range(3)))
+def test_mysql_rolls_back_a_failed_load(write, pull, rows, mysql_database):
+    target = database_of("warehouse", mysql_database.schema)
+    write(target, pull(range(3)))
     before = mysql_database.tables()
     mysql_database.query("ALTER TABLE field_values ADD CONSTRAINT mine CHECK (value <> 'bad')")
     bad = rows("field_values", [{"id": "x", "report_id": "1", "value": "bad"}])
     with pytest.raises(Exception, match="mine"):
-        write(there, [*pull(range(5)), ("field_values", bad)])
+        write(target, [*pull(range(5)), ("field_values", bad)])
     assert mysql_database.tables() == before
 
 
-def test_a_driver_that_commits_each_statement_is_kept_from_it(write, pull, rows, tmp_path, postgres, monkeypatch):
+def test_autocommit_of_a_driver_is_switched_off(write, pull, rows, tmp_path, postgres, monkeypatch):
     """As Snowflake's connector does by default."""
     connect = PostgresHook.get_conn
 
-    def committing(hook):
+    def connect_with_autocommit(hook):
         connection = connect(hook)
         connection.autocommit = True
         return connection
 
-    monkeypatch.setattr(PostgresHook, "get_conn", committing)
+    monkeypatch.setattr(PostgresHook, "get_conn", connect_with_autocommit)
     with database_under_test("postgres-dbapi", tmp_path, postgres) as each:
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", each.connection_json)
         monkeypatch.setitem(sys.modules, each.missing, None)

@@ -27,12 +27,17 @@ def database(tmp_path):
 @pytest.fixture
 def write(database, make_run):
     def load(
-        batches, mode="merge", tables=("report_templates", "reports", "field_values"), schema=None, run=None, there=None
+        batches,
+        mode="merge",
+        tables=("report_templates", "reports", "field_values"),
+        schema=None,
+        run=None,
+        target=None,
     ):
-        there = there or DuckDBDatabase(
+        target = target or DuckDBDatabase(
             lambda: duckdb.connect(database), DatabaseIdentity.of_file("duckdb", database), schema
         )
-        writer = SqlRunWriter(there, tables, mode, run or make_run())
+        writer = SqlRunWriter(target, tables, mode, run or make_run())
         with closing(writer):
             writer.check()
             for table, batch in batches:
@@ -83,7 +88,7 @@ def test_reserved_words_and_mixed_case(write, query, pull):
     assert query('SELECT count(*) FROM "Sel""ect From".reports') == [(3,)]
 
 
-def test_a_database_locked_by_another_process_is_named(write, pull, database, monkeypatch):
+def test_database_locked_by_another_process_is_an_error(write, pull, database, monkeypatch):
     monkeypatch.setattr(writer_module, "LOCK_WAIT", 0.6)
     code = f"import duckdb; c = duckdb.connect({database!r}); print('open', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -97,7 +102,7 @@ def test_a_database_locked_by_another_process_is_named(write, pull, database, mo
     write(pull(range(1)))
 
 
-def test_a_lock_that_is_let_go_of_is_waited_for(write, query, pull, database):
+def test_load_waits_until_a_lock_is_released(write, query, pull, database):
     code = f"import duckdb; c = duckdb.connect({database!r}); print('open', flush=True); import time; time.sleep(1)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"open\n"
@@ -105,18 +110,18 @@ def test_a_lock_that_is_let_go_of_is_waited_for(write, query, pull, database):
     assert query("SELECT count(*) FROM reports") == [(1,)]
 
 
-def test_a_database_that_cannot_be_opened_is_named(make_run, tmp_path):
+def test_missing_directory_or_invalid_file_is_an_error(make_run, tmp_path):
     missing = str(tmp_path / "no" / "esg.duckdb")
     garbage = tmp_path / "garbage.duckdb"
     garbage.write_text("not a database " * 1000)
     for path in (missing, str(garbage)):
-        there = DuckDBDatabase(lambda path=path: duckdb.connect(path), DatabaseIdentity.of_file("duckdb", path), None)
-        writer = SqlRunWriter(there, ["reports"], "merge", make_run())
+        target = DuckDBDatabase(lambda path=path: duckdb.connect(path), DatabaseIdentity.of_file("duckdb", path), None)
+        writer = SqlRunWriter(target, ["reports"], "merge", make_run())
         with closing(writer), pytest.raises(OpenESGConfigError, match=rf"{path}: cannot be opened"):
             writer.check()
 
 
-def test_a_key_that_was_added_to_the_values_stays_and_holds(write, query, pull):
+def test_primary_key_added_by_the_user_is_kept(write, query, pull):
     write(pull(range(3)))
     query("ALTER TABLE field_values ADD PRIMARY KEY (id)")
     write(pull(range(1, 4), value="2.00"))
@@ -128,21 +133,21 @@ def test_a_key_that_was_added_to_the_values_stays_and_holds(write, query, pull):
 
 @pytest.fixture
 def limits(monkeypatch):
-    """What DuckDB may hold while each table is written."""
+    """The memory limit of DuckDB while each table is written."""
     seen = []
 
-    def noted(session, statement):
+    def execute_and_record(session, statement):
         if statement.startswith(("INSERT", "MERGE")) and "WHERE false" not in statement:
             [(limit,)] = execute(session, "SELECT current_setting('memory_limit')")
             seen.append((statement.partition(" (")[0].partition(" AS ")[0].rpartition(".")[2], limit))
         return execute(session, statement)
 
     execute = DuckDBSession.execute
-    monkeypatch.setattr(DuckDBSession, "execute", noted)
+    monkeypatch.setattr(DuckDBSession, "execute", execute_and_record)
     return seen
 
 
-def test_values_are_loaded_within_what_that_needs(write, pull, limits):
+def test_memory_limit_is_reduced_while_values_are_loaded(write, pull, limits):
     with duckdb.connect() as connection:
         [(threads,)] = connection.execute("SELECT current_setting('threads')").fetchall()
         connection.execute(f"SET memory_limit = '{threads * (128 + len(SCHEMAS['field_values']))}MB'")
@@ -156,8 +161,8 @@ def test_values_are_loaded_within_what_that_needs(write, pull, limits):
 
 
 @pytest.fixture
-def connected(database, monkeypatch):
-    """The database by a Connection with these settings."""
+def database_with_settings(database, monkeypatch):
+    """Return a function that makes the database from a Connection with settings."""
 
     def with_settings(**settings):
         connection = {"conn_type": "duckdb", "host": database, "extra": {"settings": settings}}
@@ -167,27 +172,27 @@ def connected(database, monkeypatch):
     return with_settings
 
 
-def test_a_memory_limit_of_the_connection_holds(write, pull, limits, connected):
-    write(pull(range(3)), tables=["field_values"], there=connected(memory_limit="2GiB"))
+def test_memory_limit_of_the_connection_is_kept(write, pull, limits, database_with_settings):
+    write(pull(range(3)), tables=["field_values"], target=database_with_settings(memory_limit="2GiB"))
     assert limits == [('"field_values"', "2.0 GiB")]
 
 
-def test_a_small_machines_limit_is_not_raised(write, pull, limits, database):
+def test_small_memory_limit_is_not_raised(write, pull, limits, database):
     limit = {"memory_limit": "100MiB"}
     identity = DatabaseIdentity.of_file("duckdb", database)
     small = DuckDBDatabase(lambda: duckdb.connect(database, config=limit), identity, None)
-    write(pull(range(3)), tables=["field_values"], there=small)
+    write(pull(range(3)), tables=["field_values"], target=small)
     assert limits == [('"field_values"', "100.0 MiB")]
 
 
-def test_a_load_that_needs_more_memory_than_it_may_take_says_so(write, pull, query, connected):
+def test_load_above_the_memory_limit_is_an_error(write, pull, query, database_with_settings):
     write(pull(range(3)))
     with pytest.raises(OpenESGConfigError, match=r"needs more memory .* Nothing was written\. .*memory_limit.*Memory"):
-        write(pull(range(4000)), there=connected(memory_limit="4MB"))
+        write(pull(range(4000)), target=database_with_settings(memory_limit="4MB"))
     assert query("SELECT count(*) FROM reports") == [(3,)]
 
 
 @pytest.mark.parametrize("settings", [{"memory_limit": "lots"}, {"memory_limitt": "1GB"}])
-def test_settings_that_duckdb_does_not_take_are_named(write, pull, connected, settings):
+def test_invalid_duckdb_settings_are_an_error(write, pull, database_with_settings, settings):
     with pytest.raises(OpenESGConfigError, match=r"cannot be opened\. Correct the settings in the Connection's extra"):
-        write(pull(range(1)), there=connected(**settings))
+        write(pull(range(1)), target=database_with_settings(**settings))

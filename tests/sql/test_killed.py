@@ -33,7 +33,7 @@ def test_killed(way, attempt, postgres, tmp_path):
             databases[mode] = stack.enter_context(database_under_test(way, tmp_path / mode, postgres))
         seconds, state = {}, {}
         for number in count(-len(MODES)):
-            if outcomes["killed"] == KILLS:  # not every one comes in time
+            if outcomes["killed"] == KILLS:  # some loads end before they are killed
                 break
             mode = MODES[number % len(MODES)]
             database = databases[mode]

@@ -62,7 +62,7 @@ def test_comments(write, database, pull):
     assert dict(database.query(sql))["progress"] == comments["progress"]
 
 
-def test_nul_is_replaced_and_kept_as_it_came(write, database, rows, caplog):
+def test_nul_is_replaced_and_the_original_kept_in_extra(write, database, rows, caplog):
     values = [
         {"id": "1", "report_id": "r", "value": "a\0b\0", "comment": "\0", "extra": '{"x": 1.00}'},
         {"id": "2", "report_id": "r", "value": "ab", "extra": '{"y": 2}'},
@@ -77,7 +77,7 @@ def test_nul_is_replaced_and_kept_as_it_came(write, database, rows, caplog):
     assert "Column value: 2 texts contain U+0000" in caplog.text
 
 
-def test_a_user_without_the_right_to_create(write, database, pull, monkeypatch):
+def test_user_without_create_rights(write, database, pull, monkeypatch):
     role = f"esg_{secrets.token_hex(4)}"
     database.query(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
     try:
@@ -92,7 +92,7 @@ def test_a_user_without_the_right_to_create(write, database, pull, monkeypatch):
         database.query(f"GRANT CREATE ON SCHEMA {database.schema} TO {role}")
         write(pull(range(3)))
         database.query(f"REVOKE CREATE ON SCHEMA {database.schema} FROM {role}")
-        write(pull(range(4)))  # The schema is there, the tables are: no right to create is needed.
+        write(pull(range(4)))  # Schema and tables exist, so no right to create is needed.
         assert database.query("SELECT count(*) FROM reports") == [(4,)]
         database.query(f"ALTER TABLE reports OWNER TO {database.connection['login']}")
         with pytest.raises(OpenESGConfigError, match=r"cannot be written: .*permission denied for table reports"):
@@ -102,8 +102,8 @@ def test_a_user_without_the_right_to_create(write, database, pull, monkeypatch):
         database.query(f"DROP ROLE {role}")
 
 
-def test_a_standby_takes_no_writes(write, database, monkeypatch):
-    """What a read-only server says, said by a read-only session."""
+def test_read_only_server_is_an_error(write, database, monkeypatch):
+    """A read-only session raises the error of a read-only server."""
     database.query(f"CREATE ROLE {database.schema} LOGIN SUPERUSER")
     database.query(f"ALTER ROLE {database.schema} SET default_transaction_read_only = on")
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(database.connection | {"login": database.schema}))
@@ -114,12 +114,12 @@ def test_a_standby_takes_no_writes(write, database, monkeypatch):
 
 def test_readers_see_old_or_new_rows_while_all_are_replaced(write, database, pull):
     write(pull(range(100)), "replace")
-    seen, done = set(), threading.Event()
+    row_counts, done = set(), threading.Event()
 
     def read():
         with psycopg.connect(**postgres_arguments(database), autocommit=True) as connection:
             while not done.is_set():
-                seen.add(connection.execute(f"SELECT count(*) FROM {database.schema}.field_values").fetchone()[0])
+                row_counts.add(connection.execute(f"SELECT count(*) FROM {database.schema}.field_values").fetchone()[0])
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -129,7 +129,7 @@ def test_readers_see_old_or_new_rows_while_all_are_replaced(write, database, pul
     finally:
         done.set()
         reader.join()
-    assert seen == {300, 600}
+    assert row_counts == {300, 600}
 
 
 def postgres_arguments(database):
@@ -137,16 +137,16 @@ def postgres_arguments(database):
     return {"host": given["host"], "user": given["login"], "dbname": given["schema"], "options": "-c lock_timeout=5s"}
 
 
-def test_loads_at_the_same_time_come_one_after_the_other(load_at_the_same_time, database):
+def test_concurrent_loads_run_one_after_the_other(load_concurrently, database):
     """Also loads that create the tables. In reverse order, locks on tables only would cause a deadlock."""
-    load_at_the_same_time(database.schema, 4, 50)
+    load_concurrently(database.schema, 4, 50)
     assert database.query("SELECT count(*), count(DISTINCT report_id) FROM field_values") == [(53 * 3, 53)]
     assert {
         count for (count,) in database.query("SELECT count(DISTINCT value) FROM field_values GROUP BY report_id")
     } == {1}
 
 
-def test_a_load_that_goes_on_is_waited_for_and_named(write, database, pull, monkeypatch, caplog):
+def test_load_waits_for_another_load_up_to_the_lock_timeout(write, database, pull, monkeypatch, caplog):
     write(pull(range(1)))
     caplog.set_level("INFO")
     monkeypatch.setattr(locks, "LOCK_WAIT", 1)
@@ -164,7 +164,7 @@ def test_a_load_that_goes_on_is_waited_for_and_named(write, database, pull, monk
     assert database.query("SELECT count(*) FROM reports") == [(2,)]
 
 
-def test_the_lock_of_a_killed_load_is_let_go_of(write, database, pull):
+def test_lock_of_a_killed_load_is_released(write, database, pull):
     """The server may notice late that the client is gone."""
     code = (
         "import psycopg, sys, time\n"
@@ -181,7 +181,7 @@ def test_the_lock_of_a_killed_load_is_let_go_of(write, database, pull):
     assert database.query("SELECT count(*) FROM reports") == [(2,)]
 
 
-def test_names_that_are_too_long(write, database, make_run):
+def test_too_long_column_name_is_an_error(write, database, make_run):
     name = "é" * 32
     schema = pa.schema([pa.field("id", pa.string(), nullable=False), (name, pa.string())])
     with closing(SqlRunWriter(database_of("warehouse", database.schema), ["reports"], "merge", make_run())) as writer:

@@ -11,13 +11,13 @@ from airflow_provider_openesg.sql.writer import SqlRunWriter
 from airflow_provider_openesg.transfers.databases import database_of
 
 
-def test_a_full_disk_leaves_the_tables_as_they_were(tmp_path, postgres, monkeypatch, make_run, pull):
+def test_full_disk_leaves_the_tables_unchanged(tmp_path, postgres, monkeypatch, make_run, pull):
     with database_under_test("sqlite", tmp_path, postgres) as database:
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection_json)
 
         def write(reports):
-            there = database_of("warehouse", None)
-            with closing(SqlRunWriter(there, ["reports", "field_values"], "merge", make_run())) as writer:
+            target = database_of("warehouse", None)
+            with closing(SqlRunWriter(target, ["reports", "field_values"], "merge", make_run())) as writer:
                 for table, batch in pull(range(reports)):
                     if table in writer.pulls:
                         writer.write(table, batch)

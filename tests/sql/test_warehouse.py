@@ -1,4 +1,4 @@
-"""Snowflake and BigQuery, which tests cannot reach: their statements are read by a parser of their SQL.
+"""Snowflake and BigQuery, which tests cannot reach: their statements are parsed by a parser of their SQL.
 
 Their common code is tested here and in ``test_databases.py`` with DuckDB and its ADBC driver.
 """
@@ -42,20 +42,20 @@ def database(tmp_path, monkeypatch):
 
 @pytest.fixture
 def load(make_run):
-    def load(batches, run="r", goes_on=False):
+    def load(batches, run="r", read_history=False):
         with closing(SqlRunWriter(database_of("warehouse", None), TABLES, "merge", make_run(run))) as writer:
             writer.check()
-            past = writer.run_history() if goes_on else None
+            history = writer.run_history() if read_history else None
             for table, batch in batches:
                 writer.write(table, batch)
             writer.commit(None)
-            return past
+            return history
 
     return load
 
 
 @pytest.mark.parametrize("broken", ["DELETE", "MERGE"])
-def test_a_transaction_that_fails_leaves_nothing(load, database, pull, monkeypatch, broken):
+def test_failed_transaction_changes_nothing(load, database, pull, monkeypatch, broken):
     load(pull(range(20)))
     before = database.tables()
     transact = DuckDBWarehouseSession.transact
@@ -72,41 +72,41 @@ def test_a_transaction_that_fails_leaves_nothing(load, database, pull, monkeypat
     assert {table: rows for table, rows in after.items() if "STAGE" not in table} == before
 
 
-def test_no_stage_is_left(load, database, pull):
+def test_staging_tables_are_dropped(load, database, pull):
     load(pull(range(5)))
     assert tuple(database.tables()) == tuple(sorted(TABLES))
 
-    def torn():
+    def failing_batches():
         yield from pull(range(5))
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        load(torn())
+        load(failing_batches())
     assert tuple(database.tables()) == tuple(sorted(TABLES))
 
 
-def test_what_was_noted_of_a_table_goes_with_it(load, database, pull, rows, make_run):
-    """The new table is committed before the pull, and what was noted has to be taken back with it."""
-    load(pull(range(5)), "a", goes_on=True)
-    assert len(load(pull(range(5)), "b", goes_on=True)) == 1
+def test_run_history_of_a_dropped_table_is_deleted(load, database, pull, rows, make_run):
+    """The new table is committed before the pull, so its run history has to be deleted as well."""
+    load(pull(range(5)), "a", read_history=True)
+    assert len(load(pull(range(5)), "b", read_history=True)) == 1
     database.query("DROP TABLE reports")
     with closing(SqlRunWriter(database_of("warehouse", None), ["reports"], "merge", make_run("c"))) as writer:
         writer.check()
         writer.write("reports", rows("reports", [{"id": "1"}]))
         writer.commit(None)
-    assert load(pull(range(5)), "d", goes_on=True) == []
+    assert load(pull(range(5)), "d", read_history=True) == []
 
 
-def test_a_driver_that_cannot_stage(load, database, pull, monkeypatch):
-    def none(*arguments, **options):
+def test_driver_without_adbc_ingest_is_an_error(load, database, pull, monkeypatch):
+    def fail(*arguments, **options):
         raise adbc.InternalError("no adbc_ingest here", status_code=adbc._lib.AdbcStatusCode.NOT_IMPLEMENTED)
 
-    monkeypatch.setattr(adbc.Cursor, "adbc_ingest", none)
+    monkeypatch.setattr(adbc.Cursor, "adbc_ingest", fail)
     with pytest.raises(OpenESGConfigError, match=r"cannot be written: .*no adbc_ingest here"):
         load(pull(range(5)))
 
 
-def test_driver_names_that_are_no_package(monkeypatch):
+def test_unknown_driver_is_an_error(monkeypatch):
     for driver in ("/nowhere/libadbc.so", "nosuchdriver"):
         extra = f'{{"driver": "{driver}", "dialect": "bigquery"}}'
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", f'{{"conn_type": "adbc", "extra": {extra}}}')
@@ -136,7 +136,7 @@ class Recorder:
     description = None
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.executed: list[str] = []
         self.ingested: dict[str, dict] = {}
         self.adbc_connection = self
 
@@ -150,10 +150,10 @@ class Recorder:
         return self
 
     def execute(self, statement: str) -> None:
-        self.told.append(statement)
-        # What is asked back: the schema, and how many keys there are.
-        asked = re.match("SELECT (CURRENT_SCHEMA|COUNT)", statement)
-        self.description = [("x",)] if asked else None
+        self.executed.append(statement)
+        # Queries with a result: the schema, and the number of keys.
+        has_result = re.match("SELECT (CURRENT_SCHEMA|COUNT)", statement)
+        self.description = [("x",)] if has_result else None
 
     def fetchall(self) -> list[tuple[object]]:
         return [(1,)]
@@ -162,10 +162,10 @@ class Recorder:
         self.ingested[table] = {**options, "rows": reader.read_all()}
 
     def set_autocommit(self, enabled: bool) -> None:
-        self.told.append(f"autocommit {enabled}")
+        self.executed.append(f"autocommit {enabled}")
 
     def commit(self) -> None:
-        self.told.append("commit")
+        self.executed.append("commit")
 
 
 DIALECTS = {"snowflake": (SnowflakeSession, SnowflakeDatabase), "bigquery": (BigQuerySession, BigQueryDatabase)}
@@ -182,8 +182,8 @@ WIDE = Table(
 
 
 @pytest.fixture(params=DIALECTS)
-def told(request, rows):
-    """All that a run of each kind says."""
+def recorded(request, rows):
+    """The statements of a run in each dialect."""
     make, database = DIALECTS[request.param]
     recorder = Recorder()
     session = make(recorder, "warehouse", "esg")
@@ -213,40 +213,42 @@ def told(request, rows):
     return request.param, recorder
 
 
-def test_each_statement_is_of_its_dialect(told):
-    dialect, recorder = told
-    statements = [each for each in recorder.told if not re.match("autocommit|commit|ALTER SESSION|USE SCHEMA", each)]
+def test_statements_are_valid_in_their_dialect(recorded):
+    dialect, recorder = recorded
+    statements = [
+        each for each in recorder.executed if not re.match("autocommit|commit|ALTER SESSION|USE SCHEMA", each)
+    ]
     parsed = [tree for each in statements for tree in sqlglot.parse(each, read=dialect)]
     assert not [each.sql(dialect) for each in parsed if isinstance(each, exp.Command)]
     kinds = {type(each) for each in parsed}
     assert {exp.Create, exp.Alter, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Select, exp.Drop} <= kinds
     literals = [each.name for tree in parsed for each in tree.find_all(exp.Literal)]
-    assert literals.count("Müller's \\ `x`\nnext [kWh]") == 4  # of one new table, and of a column that each one got
+    assert literals.count("Müller's \\ `x`\nnext [kWh]") == 4  # of one new table, and of a column added to each table
     assert {"it's", "\\'\n"} <= set(literals)
     merged = [each for each in parsed if isinstance(each, exp.Merge)]
     columns = {each.name for each in merged[-1].find_all(exp.Column)}
     assert columns == ({"ID", "SELECT"} if dialect == "snowflake" else {"id", "select"})
 
 
-def test_rows_change_in_one_transaction_and_are_staged_before(told):
-    dialect, recorder = told
-    changed = [place for place, each in enumerate(recorder.told) if re.match("MERGE|BEGIN|DELETE .* IN ", each)]
-    last = recorder.told[changed[-1] :]
+def test_rows_are_staged_and_then_changed_in_one_transaction(recorded):
+    dialect, recorder = recorded
+    changed = [place for place, each in enumerate(recorder.executed) if re.match("MERGE|BEGIN|DELETE .* IN ", each)]
+    last = recorder.executed[changed[-1] :]
     if dialect == "bigquery":
-        assert len(changed) == 3  # two new tables came after rows were noted, and the commit
+        assert len(changed) == 3  # for two tables created after rows were queued, and for the commit
         assert re.fullmatch(r"BEGIN TRANSACTION;\n.*;\nCOMMIT TRANSACTION;\nSELECT 1", last[0], re.DOTALL)
         assert "MERGE" in last[0]
         assert {each["db_schema_name"] for each in recorder.ingested.values()} == {"esg"}
     else:
         assert "commit" in last
-        assert "autocommit False" in recorder.told[: changed[-1]]
+        assert "autocommit False" in recorder.executed[: changed[-1]]
     assert not [each for each in last[1:] if each.startswith("CREATE")]
     staged = next(each["rows"] for each in recorder.ingested.values() if "value_decimal" in each["rows"].column_names)
     assert staged["value_decimal"].to_pylist() == ["1.500000000000"]
 
 
 def test_no_table_is_dropped_in_a_transaction_that_failed(monkeypatch, rows):
-    """Where that commits, it would commit the half of it."""
+    """If dropping a table commits, it would commit a part of the transaction."""
     recorder = Recorder()
 
     def execute(statement):
@@ -267,22 +269,22 @@ def test_no_table_is_dropped_in_a_transaction_that_failed(monkeypatch, rows):
 
         with pytest.raises(adbc.Error, match="lost"):
             load()
-    assert recorder.told[-1].startswith("MERGE")
+    assert recorder.executed[-1].startswith("MERGE")
 
 
-def test_the_driver_of_pypi_has_no_bulk_ingestion(monkeypatch, rows):
-    def none(*arguments, **options):
+def test_bigquery_driver_without_bulk_ingestion_is_an_error(monkeypatch, rows):
+    def fail(*arguments, **options):
         status = adbc._lib.AdbcStatusCode.INVALID_ARGUMENT
         raise adbc.ProgrammingError(
             "unknown statement string type option `adbc.ingest.target_table`", status_code=status
         )
 
     recorder = Recorder()
-    monkeypatch.setattr(recorder, "adbc_ingest", none)
+    monkeypatch.setattr(recorder, "adbc_ingest", fail)
     with pytest.raises(OpenESGConfigError, match=r"cannot load rows in bulk.* `dbc install bigquery`"):
         BigQuerySession(recorder, "bigquery://project", "esg").probe(tidy("reports"))
 
 
-def test_a_schema_has_to_be_known():
+def test_missing_schema_is_an_error():
     with pytest.raises(OpenESGConfigError, match="schema: not given, and the Connection has none"):
         BigQuerySession(Recorder(), "bigquery://project", None)

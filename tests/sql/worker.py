@@ -6,7 +6,7 @@ import os
 from contextlib import closing
 from typing import Any
 
-# Imported once, so that each try spends its time on what is killed.
+# Imported once, so that tries are killed during the load and not during imports.
 from adbc_driver_postgresql import dbapi as postgres_driver  # noqa: F401
 from adbc_driver_sqlite import dbapi as sqlite_driver  # noqa: F401
 from airflow.providers.duckdb.hooks.duckdb import DuckDBHook  # noqa: F401

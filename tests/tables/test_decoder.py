@@ -1,4 +1,4 @@
-"""Records from JSON: every envelope, every reference, fields nobody knew of, and what must be refused."""
+"""Records from JSON: every envelope, every reference, unknown fields, and errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_envelopes(body: bytes, count: int | None, link: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b'{"detail": "Unauthorized"}', "expected a list"),
         (b'{"items": 5}', "expected a list"),
@@ -51,18 +51,18 @@ def test_envelopes(body: bytes, count: int | None, link: str | None) -> None:
         (b'[{"id": 3, "field_values": [{"value": "1"}]}]', "report 3: field value: no 'id'"),
     ],
 )
-def test_wrong_structure_is_named(body: bytes, said: str) -> None:
+def test_invalid_structure_is_an_error(body: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=r".*") as error:
         RecordDecoder(REPORT).page(body)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
-def test_a_count_that_is_no_number_is_refused() -> None:
+def test_negative_count_is_an_error() -> None:
     with pytest.raises(ValidationError):
         RecordDecoder(REPORT).page(b'{"items": [], "count": -1}')
 
 
-def test_unknown_fields_are_kept_to_the_digit(tables) -> None:
+def test_unknown_fields_are_stored_exactly(tables) -> None:
     body = (
         b'[{"id":1,"a":1.00,"b":null,"c d":{"x":[1e5, 2]},"user":{"id":1,"title":"Dr."}},'
         b'{"id":2,"a\\"b":9007199254740993},{"id":3}]'
@@ -75,7 +75,7 @@ def test_unknown_fields_are_kept_to_the_digit(tables) -> None:
     ]
 
 
-def test_what_was_learned_on_one_page_holds_on_the_next(tables) -> None:
+def test_unknown_fields_of_one_page_are_known_on_the_next(tables) -> None:
     tables.of_reports(b'[{"id":1,"a":1}]')
     assert [row["extra"] for row in tables.of_reports(b'[{"id":2,"a":2,"b":3},{"id":3}]')["reports"]] == [
         '{"a":2,"b":3}',
@@ -83,12 +83,12 @@ def test_what_was_learned_on_one_page_holds_on_the_next(tables) -> None:
     ]
 
 
-def test_more_unknown_names_than_a_struct_should_have(tables) -> None:
+def test_300_unknown_fields(tables) -> None:
     fields = {f"name {number}": number for number in range(300)}
     assert json.loads(tables.of_reports([{"id": 1, **fields}])["reports"][0]["extra"]) == fields
 
 
-def test_values_that_their_column_cannot_hold_go_to_extra_and_are_counted(tables) -> None:
+def test_values_of_a_wrong_type_go_to_extra_and_are_counted(tables) -> None:
     odd = {
         "progress": "abc",
         "submitted_at": "gestern",
@@ -96,13 +96,13 @@ def test_values_that_their_column_cannot_hold_go_to_extra_and_are_counted(tables
         "status": {"a": 1},
         "reason": [1],
     }
-    row, whole = tables.of_reports(
+    row, valid = tables.of_reports(
         [{"id": 1, **odd}, {"id": 2, "progress": 33.3, "submitted_at": "2026-01-01T00:00:00Z"}]
     )["reports"]
     assert json.loads(row["extra"]) == odd
     assert {row[name] for name in odd} == {None}
     assert tables.summary.malformed == {f"report.{name}": 1 for name in odd}
-    assert (whole["progress"], whole["submitted_at"], whole["extra"]) == (33.3, datetime(2026, 1, 1, tzinfo=UTC), None)
+    assert (valid["progress"], valid["submitted_at"], valid["extra"]) == (33.3, datetime(2026, 1, 1, tzinfo=UTC), None)
 
 
 def test_scalars_of_another_type_are_text_as_sent(tables) -> None:
@@ -143,7 +143,7 @@ def test_references_as_ids_objects_and_nulls(tables) -> None:
     assert [row["extra"] for row in rows] == ['{"report_request":{"status":"x"}}', None, None]
 
 
-def test_other_names_of_fields(tables) -> None:
+def test_alternative_field_names(tables) -> None:
     one, two = tables.of_reports(
         [
             {

@@ -85,7 +85,7 @@ def test_malformed_values_keep_their_text_and_are_counted_by_field_key(tables, c
     assert "'1,234'" in caplog.text
 
 
-def test_a_section_may_be_filled_several_times(tables) -> None:
+def test_section_may_be_filled_several_times(tables) -> None:
     values = [
         {"id": n, "field_type": 1, "section": 5, "value": "1", "instance_id": instance}
         for n, instance in enumerate([1, 2, "c", None])
@@ -103,7 +103,7 @@ def test_json_columns_are_exact(tables) -> None:
     assert (row["value_complex"], row["attachment"], row["extra"]) == ("[1.00]", '"https://x/a.pdf"', None)
 
 
-def test_nested_references_say_what_no_section_lists(tables) -> None:
+def test_nested_references_describe_fields_that_no_section_lists(tables) -> None:
     metric = '{"id":1,"key":"e","datatype":"decimal","units":[{"id":1,"name":"MWh"}]}'
     row = tables.of_value(
         f'"value": "2.5", "section": {{"id":77,"key":"esg.other"}}, "measurement": {{"id":8,"key":"guess"}}, '
@@ -120,7 +120,7 @@ def test_nested_references_say_what_no_section_lists(tables) -> None:
     assert row["extra"] == '{"field_type":{"colour":"red"}}'
 
 
-def test_an_unknown_field_type_leaves_text_and_is_counted(tables, caplog) -> None:
+def test_value_of_an_unknown_field_type_stays_text_and_is_counted(tables, caplog) -> None:
     row = tables.of_value('"value": "2.5", "section": 5, "field_type": 999')
     assert (row["field_type_id"], row["field_key"], row["datatype"], row["value"]) == ("999", None, None, "2.5")
     assert tables.summary.without_field_type == 1
@@ -128,7 +128,7 @@ def test_an_unknown_field_type_leaves_text_and_is_counted(tables, caplog) -> Non
     assert "1 field value(s)" in caplog.text
 
 
-def test_the_section_of_a_value_is_that_of_its_field_type_where_it_names_none(tables) -> None:
+def test_value_without_a_section_has_the_section_of_its_field_type(tables) -> None:
     row = tables.of_value('"value": "2.5", "field_type": 1')
     assert (row["section_id"], row["section_key"]) == ("5", "esg.section")
 

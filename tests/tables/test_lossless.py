@@ -1,4 +1,4 @@
-"""Any JSON that the platform may send goes in and comes out: columns and ``extra`` together say all that was sent."""
+"""Lossless tables: columns and ``extra`` together contain any JSON that the platform may send."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ JSON_COLUMNS = {"value_complex", "attachment"}
 
 
 class Exact(float):
-    """A JSON number with its digits: written as they are, and read back by their value."""
+    """A JSON number that keeps its digits."""
 
     def __new__(cls, digits: str) -> Self:
         self = super().__new__(cls, digits)
@@ -110,7 +110,7 @@ values = st.lists(record(VALUE_COLUMNS), max_size=4)
 pages = st.lists(record(REPORT_COLUMNS, field_values=values), min_size=1, max_size=4)
 
 
-def assert_kept(sent: dict[str, Any], row: dict[str, Any], columns: dict[str, str]) -> None:
+def assert_lossless(sent: dict[str, Any], row: dict[str, Any], columns: dict[str, str]) -> None:
     """Every field is in its column or, as it was sent, in ``extra``; nothing else is."""
     extra = loads(row["extra"]) if row["extra"] else {}
     for name, value in sent.items():
@@ -118,42 +118,42 @@ def assert_kept(sent: dict[str, Any], row: dict[str, Any], columns: dict[str, st
             assert extra.pop(name) == value
             assert name not in columns or row[columns[name]] is None
         elif name != "field_values":
-            assert_holds(name, value, row[columns[name]])
+            assert_column_value(name, value, row[columns[name]])
     assert extra == {}
 
 
-def assert_holds(name: str, sent: Any, held: Any) -> None:
+def assert_column_value(name: str, sent: Any, stored: Any) -> None:
     if name in REFERENCES and isinstance(sent, dict):
         sent = sent["id"]
     if sent is None:
-        # The section of a value that names none is that of its field type.
-        assert held is None or name == "section"
+        # A value without a section has the section of its field type.
+        assert stored is None or name == "section"
     elif name in JSON_COLUMNS:
-        assert loads(held) == sent
-    elif isinstance(held, str):
-        assert held == (sent if isinstance(sent, str) else dumps(sent))
-    elif isinstance(held, float):
-        assert Decimal(repr(held)) == Decimal(dumps(sent).strip('"'))
-    elif isinstance(held, bool):
-        assert held is sent
+        assert loads(stored) == sent
+    elif isinstance(stored, str):
+        assert stored == (sent if isinstance(sent, str) else dumps(sent))
+    elif isinstance(stored, float):
+        assert Decimal(repr(stored)) == Decimal(dumps(sent).strip('"'))
+    elif isinstance(stored, bool):
+        assert stored is sent
     else:
-        assert held.isoformat()[:10] == sent[:10]
+        assert stored.isoformat()[:10] == sent[:10]
 
 
 @settings(max_examples=60, deadline=None)
 @given(page=pages, following=pages)
-# A field by the name under which fields that cannot be fields of a struct were once put together.
+# A field name that an earlier version used for fields that cannot be fields of a struct.
 @example(page=[{"id": 0, "field_values": [{"id": 0, "\u2026rest": None}]}], following=[{"id": 0, "field_values": []}])
 def test_nothing_is_lost(tables_of, page: list[Any], following: list[Any]) -> None:
     tables = tables_of()
-    for reports in (page, following, page):  # the decoder has learned from the page before
+    for reports in (page, following, page):  # the decoder knows the unknown fields of the page before
         rows = tables.of_reports(dumps(reports).encode(), sections=None)
         assert len(rows["reports"]) == len(reports)
         for sent, row in zip(reports, rows["reports"], strict=True):
-            assert_kept(sent, row, REPORT_COLUMNS)
+            assert_lossless(sent, row, REPORT_COLUMNS)
         sent_values = [value for report in reports for value in report["field_values"]]
         for sent, row in zip(sent_values, rows["field_values"], strict=True):
-            assert_kept(sent, row, VALUE_COLUMNS)
+            assert_lossless(sent, row, VALUE_COLUMNS)
 
 
 @settings(max_examples=60, deadline=None)

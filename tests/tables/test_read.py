@@ -34,7 +34,7 @@ def calls(sandbox) -> Counter[str]:
     return Counter({call.split("/api/v1/")[1]: number for call, number in called if "/api/v1/" in call})
 
 
-def test_all_tables_once(sandbox, read) -> None:
+def test_all_tables_are_read_once(sandbox, read) -> None:
     summary = Summary()
     rows = read(sandbox, summary=summary)
     assert set(rows) == set(TABLES)
@@ -58,7 +58,7 @@ def test_all_tables_once(sandbox, read) -> None:
     assert summary.without_field_type == 0
 
 
-def test_templates_are_asked_for_while_organizations_are_read(sandbox, client_for) -> None:
+def test_templates_are_requested_while_organizations_are_read(sandbox, client_for) -> None:
     batches = iter_tables(client_for(sandbox), ["organizations", "report_templates"])
     assert next(batches)[0] == "organizations"
     ends = time.monotonic() + 10
@@ -69,7 +69,7 @@ def test_templates_are_asked_for_while_organizations_are_read(sandbox, client_fo
     assert calls(sandbox)["report-templates"] == 1
 
 
-def test_the_same_rows_in_batches_of_a_page_and_of_several(sandbox, read, monkeypatch) -> None:
+def test_small_and_large_batches_have_the_same_rows(sandbox, read, monkeypatch) -> None:
     several = read(sandbox)
     monkeypatch.setattr("airflow_provider_openesg.tables.builders.VALUES_AT_ONCE", 1)
     assert read(sandbox) == several
@@ -86,7 +86,7 @@ def test_the_same_rows_in_batches_of_a_page_and_of_several(sandbox, read, monkey
         (["field_values"], {"reports", "report-templates", "report-templates/{id}/sections"}),
     ],
 )
-def test_only_the_calls_that_are_needed(sandbox, read, tables, paths) -> None:
+def test_only_necessary_requests_are_made(sandbox, read, tables, paths) -> None:
     assert set(read(sandbox, tables)) == set(tables)
     assert set(calls(sandbox)) == paths
 
@@ -109,11 +109,11 @@ def test_single_reports(sandbox, read) -> None:
 
 
 def test_details_are_fetched_only_for_field_values(sandbox, read) -> None:
-    whole = read(sandbox, ["field_values"])["field_values"]
+    complete = read(sandbox, ["field_values"])["field_values"]
     sandbox.options(list_field_values=False)
     assert len(read(sandbox, ["reports"])["reports"]) == 200
     assert calls(sandbox)["reports/{id}"] == 0
-    assert read(sandbox, ["field_values"])["field_values"] == whole
+    assert read(sandbox, ["field_values"])["field_values"] == complete
     assert calls(sandbox)["reports/{id}"] == 200
 
 
@@ -121,7 +121,7 @@ def test_details_are_fetched_only_for_field_values(sandbox, read) -> None:
     "options",
     [{"references": "ids"}, {"references": "nested"}, {"envelope": "results"}, {"envelope": "bare"}, {"order": "-id"}],
 )
-def test_the_same_rows_whatever_the_shape(sandbox, read, options) -> None:
+def test_rows_are_the_same_for_all_response_formats(sandbox, read, options) -> None:
     def by_key(rows):
         return {
             name: sorted(
@@ -138,10 +138,10 @@ def test_the_same_rows_whatever_the_shape(sandbox, read, options) -> None:
             for name, of_table in rows.items()
         }
 
-    asked = ["reports", "field_values", "report_requests"]
-    expected = by_key(read(sandbox, asked, page_size=250))
+    tables = ["reports", "field_values", "report_requests"]
+    expected = by_key(read(sandbox, tables, page_size=250))
     sandbox.options(**options)
-    assert by_key(read(sandbox, asked, page_size=250)) == expected
+    assert by_key(read(sandbox, tables, page_size=250)) == expected
 
 
 def test_organizations_from_the_records_that_embed_them(sandbox, read, caplog) -> None:
@@ -168,7 +168,7 @@ def test_templates_by_key_and_by_id(sandbox, read) -> None:
     assert sorted(row["id"] for row in both) == sorted(row["id"] for row in every["reports"])
 
 
-def test_updated_after_leaves_out_unchanged_reports_before_their_details(sandbox, read, caplog) -> None:
+def test_updated_after_skips_the_details_of_unchanged_reports(sandbox, read, caplog) -> None:
     caplog.set_level("INFO")
     sandbox.options(list_field_values=False)
     every = read(sandbox, ["reports"])["reports"]
@@ -189,7 +189,7 @@ def test_updated_after_leaves_out_unchanged_reports_before_their_details(sandbox
     assert day == [row for row in every if row["updated_at"].date() >= mark.date()]
 
 
-def test_updated_after_is_the_lists_own_filter_where_it_has_one(sandbox, read, caplog, monkeypatch) -> None:
+def test_updated_after_uses_the_filter_of_the_list_if_it_has_one(sandbox, read, caplog, monkeypatch) -> None:
     caplog.set_level("INFO")
     mark = sorted(row["updated_at"] for row in read(sandbox, ["reports"])["reports"])[-20]
     expected = read(sandbox, ["reports", "report_requests"], updated_after=mark)
@@ -198,15 +198,16 @@ def test_updated_after_is_the_lists_own_filter_where_it_has_one(sandbox, read, c
         monkeypatch.setitem(
             RESOURCES, name, replace(known, filters={**known.filters, "updated_after": "updated_after"})
         )
-    for has_filter, came in ((True, len(expected["reports"])), (False, 200)):  # a list that ignores it costs time only
+    # A list that ignores the filter is only slower.
+    for has_filter, received in ((True, len(expected["reports"])), (False, 200)):
         sandbox.options(updated_after=has_filter)
         caplog.clear()
         assert read(sandbox, ["reports", "report_requests"], updated_after=mark) == expected
         assert "reports: the list is requested with changes after 2026-" in caplog.text
-        assert f"reports: {len(expected['reports'])} of {came} rows changed after" in caplog.text
+        assert f"reports: {len(expected['reports'])} of {received} rows changed after" in caplog.text
 
 
-def test_rows_that_do_not_say_when_they_changed_are_read_every_time(sandbox, read, caplog) -> None:
+def test_rows_without_updated_at_are_read_every_time(sandbox, read, caplog) -> None:
     row = {
         "template": 1,
         "status": "submitted",
@@ -231,7 +232,7 @@ def test_filters(sandbox, read) -> None:
         assert of_table == [row for row in every[name] if row["customer_identifier"] == identifier]
 
 
-def test_filters_that_a_list_does_not_take(sandbox, read, caplog) -> None:
+def test_filters_that_a_list_does_not_support(sandbox, read, caplog) -> None:
     caplog.set_level("INFO")
     requests = read(sandbox, ["report_requests"])["report_requests"]
     first, second = [row for row in requests if row["report_id"] and row["organization_id"]][:2]
@@ -259,14 +260,14 @@ def test_filters_that_a_list_does_not_take(sandbox, read, caplog) -> None:
         ({"filters": {"template": 1}, "templates": ["vsme"]}, "given together with templates"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_at_once(sandbox, client_for, arguments, message) -> None:
+def test_invalid_arguments_are_an_error_before_any_call(sandbox, client_for, arguments, message) -> None:
     with pytest.raises(OpenESGConfigError) as error:
         iter_tables(client_for(sandbox), **arguments)
     assert message in str(error.value)
     assert sandbox.state()["requests"] == 0
 
 
-def test_an_unknown_template_is_named_with_those_that_exist(sandbox, read) -> None:
+def test_error_of_an_unknown_template_lists_those_that_exist(sandbox, read) -> None:
     with pytest.raises(
         OpenESGConfigError, match=r"templates: 'vsm' given.* platform has: vsme, .*Did you mean 'vsme'\?"
     ):
@@ -286,12 +287,12 @@ def test_every_table_has_a_batch_even_without_rows(sandbox, client_for) -> None:
     assert all(batch.schema.equals(SCHEMAS[name], check_metadata=True) for name, batch in batches)
 
 
-def test_names_need_no_pyarrow() -> None:
+def test_table_names_need_no_pyarrow() -> None:
     code = "import sys, airflow_provider_openesg.tables; sys.exit('pyarrow' in sys.modules or 'msgspec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_every_column_says_what_it_is() -> None:
+def test_every_column_has_a_description() -> None:
     assert list(SCHEMAS) == list(TABLES)
     for name, schema in SCHEMAS.items():
         assert schema.metadata[b"description"]

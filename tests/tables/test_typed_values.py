@@ -1,4 +1,4 @@
-"""Text to typed values: what is read, what is not, and that nothing is guessed."""
+"""Text to typed values: valid, invalid and ambiguous text."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def typed_one(text: str, datatype: str) -> tuple[dict[str, object], list[int]]:
 
 
 @pytest.mark.parametrize(("text", "value"), READABLE.items())
-def test_numbers_with_one_reading_are_read(text: str, value: str) -> None:
+def test_unambiguous_numbers_are_parsed(text: str, value: str) -> None:
     assert number(text) == Decimal(value)
     assert typed_one(text, "decimal") == ({"value_decimal": Decimal(value)}, [])
 
@@ -89,7 +89,7 @@ def test_other_text_is_malformed(text: str) -> None:
     assert typed_one(text, "decimal") == ({"value_decimal": None}, [0])
 
 
-def test_a_whole_column_is_read_as_each_of_its_values() -> None:
+def test_column_is_parsed_like_its_single_values() -> None:
     texts = [*READABLE, *UNREADABLE, None, "", "  "]
     columns, malformed = typed(pa.array(texts), pa.array(["decimal"] * len(texts)).dictionary_encode())
     assert columns["value_decimal"].to_pylist() == [text and number(text) for text in texts[:-2]] + [None, None]
@@ -117,7 +117,7 @@ def test_arrow_and_python_read_the_same_numbers(text: str) -> None:
 
 
 @given(st.from_regex(r"[+-]?[0-9.,' ]{1,14}([eE][+-]?[0-9]{1,3})?", fullmatch=True))
-def test_arrow_and_python_read_the_same_of_what_looks_like_a_number(text: str) -> None:
+def test_arrow_and_python_read_number_like_text_the_same(text: str) -> None:
     assert typed_one(text, "decimal")[0]["value_decimal"] == number(text)
 
 
@@ -139,7 +139,7 @@ def test_integers(text: str, decimal: int | None, integer: int | None, malformed
     assert typed_one(text, "integer") == ({"value_integer": integer, "value_decimal": decimal}, malformed)
 
 
-def test_one_fraction_among_integers_takes_nothing_from_the_others() -> None:
+def test_fraction_in_an_integer_column_affects_no_other_value() -> None:
     texts, datatypes = ["1", "2.5", "3.5", "9223372036854775808"], ["integer", "integer", "decimal", "integer"]
     columns, malformed = typed(pa.array(texts), pa.array(datatypes).dictionary_encode())
     assert columns["value_integer"].to_pylist() == [1, None, None, None]
@@ -185,6 +185,6 @@ def test_text_and_unknown_data_types_are_never_malformed() -> None:
         assert typed(pa.array(["1,234"]), pa.array([datatype], pa.string()).dictionary_encode()) == ({}, [])
 
 
-def test_the_decimal_type_holds_what_the_docs_say() -> None:
+def test_decimal_type_matches_the_docs() -> None:
     assert DECIMAL.precision - DECIMAL.scale == 26
     assert DECIMAL.scale == 12

@@ -1,4 +1,4 @@
-"""Values to text and back: what is written is what is read, and what a data type does not take is refused."""
+"""Values to text and back, and errors for values that a data type does not allow."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FIRST, LAST = date(2020, 1, 1), date(2020, 12, 31)
         ("string", Decimal("1.50"), "1.50"),
     ],
 )
-def test_what_is_written(datatype, value, text):
+def test_written_text(datatype, value, text):
     assert written(datatype, value) == text
     assert same(datatype, written(datatype, text), text)
 
@@ -83,7 +83,7 @@ def test_what_is_written(datatype, value, text):
         ("text", 1.5, "text"),
     ],
 )
-def test_what_is_refused(datatype, value, allowed):
+def test_invalid_values_are_an_error(datatype, value, allowed):
     with pytest.raises(NotWritableError, match=allowed):
         written(datatype, value)
 
@@ -103,12 +103,12 @@ def test_what_is_refused(datatype, value, allowed):
         ("text", "1.00", "1", False),
     ],
 )
-def test_what_is_one_value(datatype, one, other, equal):
+def test_same(datatype, one, other, equal):
     assert same(datatype, one, other) is equal
     assert same(datatype, other, one) is equal
 
 
-def test_what_is_written_is_read_again():
+def test_written_text_can_be_parsed():
     assert number(written("decimal", Decimal("-1234.5"))) == Decimal("-1234.5")
     assert boolean(written("boolean", False)) == (False,)
     assert date_range(written("daterange", (FIRST, LAST))) == (FIRST, LAST)

@@ -1,4 +1,4 @@
-"""Wide tables: what each row and column holds, and what they are called."""
+"""Wide tables: their rows, their columns and their names."""
 
 from __future__ import annotations
 
@@ -92,14 +92,14 @@ def test_columns_by_data_type(wide):
     assert metadata == {b"description": b"Name 10 (esg.amount)", b"field_key": b"esg.amount", b"unit": b"kwh"}
 
 
-def test_a_template_that_asks_for_nothing(caplog):
+def test_template_without_field_types(caplog):
     [table] = Wide("7", "t", SECTIONS, []).tables
     assert table.name == "t_reports"
     assert set(table.schema.names) - set(SCHEMAS["reports"].names) == {"other_values"}
     assert "Template t has no field types" in caplog.text
 
 
-def test_a_section_with_instances_is_a_table(wide):
+def test_section_with_instances_is_a_table(wide):
     assert [(table.name, table.key, table.owner) for table in wide.tables] == [
         ("t_reports", ("id",), None),
         ("t_sites", ("report_id", "instance_id"), ("t_reports", "report_id")),
@@ -158,7 +158,7 @@ def test_no_value_is_lost(wide):
             value(1, "1", "10", "k. A."),
             value(2, "1", "11", str(2**70), value_decimal=Decimal(2**70)),  # an integer, but too large for its column
             value(3, "1", "17", "first"),
-            value(4, "1", "17", "second"),  # of a field that is answered once
+            value(4, "1", "17", "second"),  # of a field with one value per report
             value(5, "1", "99", "of a field type that no section lists"),
             value(6, "1", None, "of none"),
             value(7, "2", "10", " "),
@@ -182,7 +182,7 @@ def test_no_value_is_lost(wide):
 
 
 @pytest.mark.parametrize(
-    ("sections", "kinds", "said"),
+    ("sections", "kinds", "message"),
     [
         (
             SECTIONS,
@@ -199,18 +199,18 @@ def test_no_value_is_lost(wide):
         ([{**SECTIONS[1], "parent_id": None, "key": "reports"}], [kind("1", "2", "a", "text")], "table 't_reports'"),
     ],
 )
-def test_two_that_would_have_one_name_are_named(sections, kinds, said):
+def test_equal_column_or_table_names_are_an_error(sections, kinds, message):
     with pytest.raises(OpenESGConfigError, match=r"template t: .* shape='tidy'") as error:
         Wide("7", "t", sections, kinds)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
-def test_the_same_key_in_two_sections_with_instances_is_no_clash():
+def test_the_same_key_in_two_sections_with_instances_is_allowed():
     kinds = [kind("1", "2", "name", "text"), kind("2", "3", "name", "text")]
     assert [table.name for table in Wide("7", "t", SECTIONS, kinds).tables] == ["t_reports", "t_sites", "t_machines"]
 
 
-def test_long_names_are_cut_and_stay_apart():
+def test_long_names_are_shortened_and_stay_unique():
     long = "esg." + "very_" * 20
     kinds = [
         kind("1", "1", f"{long}a", "daterange"),
@@ -228,13 +228,13 @@ def test_long_names_are_cut_and_stay_apart():
     assert names[4].startswith("field_")
 
 
-def test_a_section_that_names_a_parent_of_its_own_ends():
+def test_cyclic_parent_sections():
     loop = [{**SECTIONS[0], "parent_id": "2"}, {**SECTIONS[1], "parent_id": "1", "multi_instance": False}]
     assert len(Wide("7", "t", loop, [kind("1", "1", "a", "text")]).tables) == 1
 
 
 def expected(tidy: dict[str, list[dict[str, Any]]]) -> dict[str, dict[tuple[str, ...], dict[str, Any]]]:
-    """Pivot by hand: of each report, and each instance, the typed values by field key."""
+    """Pivot in Python: return the typed values by field key for each report and each instance."""
     several = {row["id"] for row in tidy["sections"] if row["multi_instance"]}
     rows: dict[str, dict[tuple[str, ...], dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     for row in tidy["reports"]:
@@ -254,9 +254,9 @@ def expected(tidy: dict[str, list[dict[str, Any]]]) -> dict[str, dict[tuple[str,
 
 @pytest.mark.parametrize("template", ["vsme", "supplier-basics"])
 @pytest.mark.parametrize("at_once", [1, 700, 10_000])
-def test_all_of_a_platform(sandbox, client_for, read, monkeypatch, template, at_once):
+def test_all_reports_of_a_platform(sandbox, client_for, read, monkeypatch, template, at_once):
     monkeypatch.setattr("airflow_provider_openesg.tables.builders.VALUES_AT_ONCE", at_once)
-    truth = expected(read(sandbox, templates=[template]))
+    expected_rows = expected(read(sandbox, templates=[template]))
     client, summary = client_for(sandbox), Summary()
     wide = Wide.of_template(client, [template])
     tables = {table.name: table for table in wide.tables}
@@ -269,16 +269,16 @@ def test_all_of_a_platform(sandbox, client_for, read, monkeypatch, template, at_
             assert key not in found[name]
             found[name][key] = {column.removesuffix("_start"): shown for column, shown in row.items()}
     assert {name: len(rows) for name, rows in found.items()} == {name: summary.rows[name] for name in tables}
-    assert {name.removeprefix(template.replace("-", "_") + "_") for name in found} == truth.keys()
+    assert {name.removeprefix(template.replace("-", "_") + "_") for name in found} == expected_rows.keys()
     for name, rows in found.items():
-        by_hand = truth[name.removeprefix(template.replace("-", "_") + "_")]
+        by_hand = expected_rows[name.removeprefix(template.replace("-", "_") + "_")]
         assert rows.keys() == by_hand.keys()
         for key, row in rows.items():
             assert {column: row[column] for column in by_hand[key]} == by_hand[key]
     assert (summary.malformed.total() > 0) == (template == "vsme")
 
 
-def test_reports_without_values_are_not_held_until_the_end(sandbox, client_for, monkeypatch):
+def test_reports_without_values_are_returned_early(sandbox, client_for, monkeypatch):
     monkeypatch.setattr("airflow_provider_openesg.tables.builders.VALUES_AT_ONCE", 1)
     client = client_for(sandbox, page_size=5)
     batches = Wide.of_template(client, ["vsme"]).batches(client, filters={"status": "requested"})
@@ -296,7 +296,7 @@ def test_a_selection_without_reports_has_all_tables(sandbox, client_for):
 
 
 @pytest.mark.parametrize(
-    ("templates", "said"),
+    ("templates", "message"),
     [
         (None, "templates: None given; with shape='wide', name exactly one"),
         (["vsme", "supplier-basics"], "with shape='wide', name exactly one"),
@@ -306,7 +306,7 @@ def test_a_selection_without_reports_has_all_tables(sandbox, client_for):
         ),
     ],
 )
-def test_exactly_one_template(sandbox, client_for, templates, said):
+def test_not_exactly_one_template_is_an_error(sandbox, client_for, templates, message):
     with pytest.raises(OpenESGConfigError) as error:
         Wide.of_template(client_for(sandbox), templates)
-    assert said in str(error.value)
+    assert message in str(error.value)

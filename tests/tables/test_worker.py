@@ -65,7 +65,7 @@ def has_ended(process_id: int) -> bool:
     return False
 
 
-def test_the_same_batches_and_summary(sandbox, client_for, started, sent, monkeypatch) -> None:
+def test_batches_and_summary_are_the_same(sandbox, client_for, started, sent, monkeypatch) -> None:
     def pulled() -> tuple[list[tuple[str, pa.RecordBatch]], Summary]:
         summary = Summary()
         return list(iter_tables(client_for(sandbox, page_size=20), VALUES, summary=summary)), summary
@@ -83,7 +83,7 @@ def test_the_same_batches_and_summary(sandbox, client_for, started, sent, monkey
     assert of_one.malformed.total() > 0
 
 
-def test_the_task_decodes_until_the_worker_process_has_started(sandbox, client_for, started, sent, monkeypatch) -> None:
+def test_task_decodes_until_the_worker_process_has_started(sandbox, client_for, started, sent, monkeypatch) -> None:
     batches = [batch for _, batch in iter_tables(client_for(sandbox, page_size=20), ["reports"])]
     expected = [row for batch in batches for row in batch.to_pylist()]
     is_ready, calls = worker.Worker.is_ready, []
@@ -111,7 +111,7 @@ def test_reports_without_field_values_are_fetched_by_the_task(sandbox, client_fo
     assert not [message for message in sent if message[0] == "build" and message[1]]
 
 
-def test_short_lists_and_single_cpus_start_none(sandbox, client_for, started, monkeypatch) -> None:
+def test_short_lists_and_single_cpus_start_no_worker_process(sandbox, client_for, started, monkeypatch) -> None:
     monkeypatch.setattr(lists, "WORKER_BYTES", 64 * 1024 * 1024)
     list(iter_tables(client_for(sandbox), VALUES))
     monkeypatch.setattr(lists, "WORKER_BYTES", 0)
@@ -149,7 +149,7 @@ def test_a_killed_worker_process_is_an_error(sandbox, client_for, started) -> No
 
 
 @pytest.mark.parametrize("code", ["raise SystemExit(3)", "import no_such_package"])
-def test_without_a_worker_process_that_starts_the_task_decodes(
+def test_task_decodes_if_the_worker_process_does_not_start(
     sandbox, client_for, started, caplog, monkeypatch, code
 ) -> None:
     monkeypatch.setattr(worker, "_CODE", code)
@@ -158,13 +158,15 @@ def test_without_a_worker_process_that_starts_the_task_decodes(
     assert caplog.text.count("The worker process did not start (exit status") == 1
 
 
-def test_without_an_interpreter_the_task_decodes(sandbox, client_for, started, caplog, monkeypatch) -> None:
+def test_task_decodes_if_the_interpreter_is_missing(sandbox, client_for, started, caplog, monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert list(iter_tables(client_for(sandbox), VALUES))
     assert "The worker process cannot be started" in caplog.text
 
 
-def test_it_imports_nothing_from_the_current_directory(sandbox, client_for, started, tmp_path, monkeypatch) -> None:
+def test_worker_process_imports_nothing_from_the_current_directory(
+    sandbox, client_for, started, tmp_path, monkeypatch
+) -> None:
     (tmp_path / "msgspec.py").write_text("raise SystemExit('imported from the current directory')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -172,7 +174,7 @@ def test_it_imports_nothing_from_the_current_directory(sandbox, client_for, star
     assert started[0].returncode == -9  # it was running until the end
 
 
-def test_it_ends_with_the_pull(sandbox, client_for, started) -> None:
+def test_worker_process_ends_with_the_pull(sandbox, client_for, started) -> None:
     with closing(iter_tables(client_for(sandbox, page_size=2), VALUES)) as batches:
         next(batches)
     assert has_ended(started[0].pid)
@@ -182,7 +184,7 @@ def test_it_ends_with_the_pull(sandbox, client_for, started) -> None:
     assert all(has_ended(process.pid) for process in started)
 
 
-def test_it_ends_with_the_task_process(sandbox, started, settings_for) -> None:
+def test_worker_process_ends_with_the_task_process(sandbox, started, settings_for) -> None:
     script = f"""
 import pickle, time
 from airflow_provider_openesg.auth.cache import open_cache
@@ -210,7 +212,7 @@ time.sleep(30)
     assert has_ended(process_id)
 
 
-def test_it_gets_no_secret(sandbox, client_for, started, sent, monkeypatch) -> None:
+def test_worker_process_receives_no_secret(sandbox, client_for, started, sent, monkeypatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", "postgres://me:in-the-environment@db")
     environments: list[bytes] = []
     is_ready = worker.Worker.is_ready
@@ -275,7 +277,7 @@ def test_a_failure_in_the_worker_process_has_its_traceback(sandbox, client_for, 
         list(iter_tables(client_for(sandbox), VALUES))
 
 
-def test_it_imports_no_http_client_and_no_airflow() -> None:
+def test_worker_process_imports_no_http_client_and_no_airflow() -> None:
     script = (
         "import sys, airflow_provider_openesg.tables.worker;print({'requests', 'airflow', 'tenacity'} & {*sys.modules})"
     )

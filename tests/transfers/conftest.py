@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from databases import NO_MYSQL, DatabaseUnderTest, database_under_test, mysql_is_there
+from databases import NO_MYSQL, DatabaseUnderTest, database_under_test, mysql_is_available
 from duckdb_warehouse import DuckDBWarehouse
 
 from airflow_provider_openesg.sql import snowflake
@@ -22,7 +22,7 @@ def warehouse(
 ) -> Iterator[DatabaseUnderTest]:
     """DuckDB, unless a test is parametrized with other ``WAYS``."""
     way = getattr(request, "param", "duckdb")
-    if way == "mysql" and not mysql_is_there():
+    if way == "mysql" and not mysql_is_available():
         pytest.skip(NO_MYSQL)
     with database_under_test(way, tmp_path, postgres) as database:
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", database.connection_json)

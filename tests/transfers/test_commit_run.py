@@ -50,26 +50,26 @@ def data_files(path):
     return {str(file.relative_to(path)) for file in path.glob("*/*.parquet*")}
 
 
-def test_parts_count_together(tmp_path):
+def test_parts_are_committed_as_one_run(tmp_path):
     parts = write_parts(tmp_path)
     assert read_manifests(tmp_path) == []
 
     result = commit(tmp_path, parts)
 
     manifest = read_manifest(tmp_path)
-    whole = OpenESGToObjectStorageOperator(task_id="whole", path=str(tmp_path / "whole")).execute(context("r"))
-    assert result["tables"] == whole["tables"]
-    assert result["malformed_values"] == whole["malformed_values"]
-    assert result["high_water_mark"] == whole["high_water_mark"]
+    complete = OpenESGToObjectStorageOperator(task_id="complete", path=str(tmp_path / "complete")).execute(context("r"))
+    assert result["tables"] == complete["tables"]
+    assert result["malformed_values"] == complete["malformed_values"]
+    assert result["high_water_mark"] == complete["high_water_mark"]
     for table in ("organizations", "reports", "field_values"):
-        assert sorted(ids(manifest, table)) == sorted(ids(read_manifest(tmp_path / "whole"), table))
+        assert sorted(ids(manifest, table)) == sorted(ids(read_manifest(tmp_path / "complete"), table))
     assert data_files(tmp_path) == {*manifest.paths}
     assert not list(tmp_path.glob("_openesg/write_tests/*"))
-    assert result.keys() == whole.keys()
+    assert result.keys() == complete.keys()
     assert len(json.dumps(result)) < 2000
 
 
-def test_a_part_that_is_written_again_changes_nothing_before_the_commit(tmp_path):
+def test_rewritten_part_changes_nothing_before_the_commit(tmp_path):
     parts = write_parts(tmp_path)
     commit(tmp_path, parts)
     before = read_manifest(tmp_path)
@@ -87,14 +87,14 @@ def test_a_part_that_is_written_again_changes_nothing_before_the_commit(tmp_path
     assert data_files(tmp_path) == {*after.paths}
 
 
-def test_a_part_that_is_none_any_more_goes(tmp_path):
+def test_part_that_is_not_committed_again_is_removed(tmp_path):
     parts = write_parts(tmp_path)
     commit(tmp_path, parts)
     commit(tmp_path, [parts[0], parts[1][:1]])
     assert data_files(tmp_path) == {*read_manifest(tmp_path).paths}
 
 
-def test_old_runs_go_with_all_of_their_parts(tmp_path):
+def test_old_runs_are_removed_with_all_their_parts(tmp_path):
     for run_id in ("1", "2", "3"):
         commit(tmp_path, write_parts(tmp_path, run_id), run_id, keep_runs=2)
     assert [manifest.run_id for manifest in read_manifests(tmp_path)] == ["2", "3"]
@@ -102,7 +102,7 @@ def test_old_runs_go_with_all_of_their_parts(tmp_path):
     assert len(list(tmp_path.glob("reports/*.parquet"))) == 4
 
 
-def test_parts_go_on_from_the_last_run(tmp_path, sandbox):
+def test_parts_continue_from_the_last_run(tmp_path, sandbox):
     arguments = {"tables": ["reports"], "templates": [1], "updated_after": "last_run"}
     first = write_part(tmp_path, "1", 0, **arguments)
     assert first["tables"]["reports"] > 50
@@ -113,7 +113,7 @@ def test_parts_go_on_from_the_last_run(tmp_path, sandbox):
     assert 0 < write_part(tmp_path, "3", 0, **arguments)["tables"]["reports"] < 50
 
 
-def test_no_parts_are_skipped(tmp_path):
+def test_no_parts_skip_the_task(tmp_path):
     for parts in ([], [[], None], None):
         with pytest.raises(
             AirflowSkipException, match=r"There is no part to commit: the mapped tasks had nothing to map"
@@ -122,27 +122,27 @@ def test_no_parts_are_skipped(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_rows_that_would_be_there_twice_are_refused(tmp_path):
+def test_duplicate_rows_in_parts_are_an_error(tmp_path):
     parts = [write_part(tmp_path, "r", n, tables=["organizations", "reports"], templates=[n + 1]) for n in range(2)]
     with pytest.raises(OpenESGConfigError, match=r"table organizations would contain rows twice, .*tables=…"):
         commit(tmp_path, parts)
     assert read_manifests(tmp_path) == []
 
 
-def test_all_tables_in_a_mapped_part_are_refused_before_any_call(tmp_path, sandbox):
+def test_mapped_part_without_tables_is_an_error_before_any_call(tmp_path, sandbox):
     with pytest.raises(OpenESGConfigError, match="tables: not given in a mapped task with commit=False"):
         write_part(tmp_path, map_index=0, templates=[1])
     assert sandbox.state()["requests"] == 0
 
 
-def test_parts_elsewhere_are_named(tmp_path):
+def test_parts_in_another_path_are_an_error(tmp_path):
     part = write_part(tmp_path / "here", tables=["reports"])
     with pytest.raises(OpenESGConfigError, match=r"parts: 'r-.*' is not in path 'file:///.*/there'"):
         commit(tmp_path / "there", [part])
 
 
 @pytest.mark.parametrize("parts", [["x"], [{"run": "r", "manifest": "m"}], [3]])
-def test_values_that_are_not_parts_are_named(tmp_path, parts):
+def test_values_that_are_not_parts_are_an_error(tmp_path, parts):
     with pytest.raises(OpenESGConfigError, match=r"parts: .* given; allowed: results of tasks with commit=False"):
         commit(tmp_path, parts)
 

@@ -1,4 +1,4 @@
-"""However a history of changes is cut into runs, the tables end as those of one full read."""
+"""After any sequence of changes and runs, the tables equal those of one full read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXTS = {
     for number, (_, field_type) in template.field_types.items()
     if field_type.datatype in ("short_text", "string", "text")
 }
-MOST_LATE = 599
+MAX_LATE = 599
 """Seconds: less than the overlap."""
 
 
@@ -45,9 +45,9 @@ class History:
     def __init__(self, sandbox, draw):
         self.sandbox, self.draw, self.requests = sandbox, draw, 0
 
-    def go_on(self):
+    def make_changes(self):
         for change in self.draw.choices(
-            [self.wait, self.edit, self.insert, self.ask], [3, 3, 2, 1], k=self.draw.randrange(6)
+            [self.wait, self.edit, self.insert, self.request_report], [3, 3, 2, 1], k=self.draw.randrange(6)
         ):
             change()
 
@@ -56,7 +56,7 @@ class History:
 
     def insert(self):
         self.sandbox.insert_report(
-            self.draw.choice(["start", "middle", "end"]), late=self.draw.choice([0, 1, 300, MOST_LATE])
+            self.draw.choice(["start", "middle", "end"]), late=self.draw.choice([0, 1, 300, MAX_LATE])
         )
 
     def edit(self):
@@ -72,7 +72,7 @@ class History:
                 change = {"id": value, "value": f"edited {self.draw.random()}"}
                 hook.request("PATCH", f"reports/{report}", json={"field_values": [change]})
 
-    def ask(self):
+    def request_report(self):
         self.requests += 1
         body = {
             "report_template": self.draw.choice(["vsme", "supplier-basics"]),
@@ -85,7 +85,7 @@ class History:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("selection", [{}, {"shape": "wide", "templates": ["vsme"]}], ids=["tidy", "wide"])
-def test_any_runs_end_as_one_full_read(platform, warehouse, seed, selection):
+def test_any_runs_equal_one_full_read(platform, warehouse, seed, selection):
     draw = random.Random(seed)
     history = History(platform, draw)
 
@@ -105,19 +105,19 @@ def test_any_runs_end_as_one_full_read(platform, warehouse, seed, selection):
     read = []
     for number in range(RUNS):
         platform.options(list_field_values=draw.random() < 0.5, updated_after=draw.random() < 0.5)
-        if draw.random() < 0.3:  # an attempt that fails half way
+        if draw.random() < 0.3:  # an attempt that fails during the pull
             platform.fault("answer", path=draw.choice(["/reports$", "/report-requests$", r"/reports/\d+$"]), status=403)
             try:
                 run(number, "merged", updated_after="last_run")
             except OpenESGApiError:
                 platform.clear_faults()
-                history.go_on()
+                history.make_changes()
             platform.clear_faults()
         again = draw.randrange(number + 1) if draw.random() < 0.2 else number  # or a cleared task
         read.append(run(again, "merged", updated_after="last_run"))
-        history.go_on()
+        history.make_changes()
     read.append(run(RUNS, "merged", updated_after="last_run"))
-    run(RUNS, "whole")
-    assert tables("merged") == tables("whole")
+    run(RUNS, "full")
+    assert tables("merged") == tables("full")
     table = "vsme_reports" if selection else "reports"
     assert min(rows[table] for rows in read[1:]) < read[0][table] / 2

@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at any moment and run again, the result is that of one clean run."""
+"""Killed with SIGKILL at any moment and run again, the result equals that of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def moments() -> list[float]:
     return [*((number + draw.random()) / 8 for number in range(8)), *(draw.uniform(0.7, 1) for _ in range(KILLS - 8))]
 
 
-def truth() -> dict[str, list[str]]:
-    """What the platform holds now, by a pull that nothing disturbs."""
+def expected_rows() -> dict[str, list[str]]:
+    """Return the rows of the platform, by a pull that is not killed."""
     rows: dict[str, list[str]] = {table: [] for table in TABLES}
     with OpenESGHook() as hook:
         for table, batch in hook.iter_tables():
@@ -63,7 +63,7 @@ def truth() -> dict[str, list[str]]:
 
 @pytest.fixture(params=["disk", "s3"])
 def lake(request, tmp_path, monkeypatch):
-    """A place for files, and what stands there."""
+    """A folder for files, on disk and in S3."""
     if request.param == "disk":
         yield Lake(str(tmp_path / "esg"))
         return
@@ -78,8 +78,8 @@ class Lake:
         self.path = path
         self._seen: dict[str, list[str]] = {}
 
-    def counted(self) -> dict[str, dict[str, list[str]]]:
-        """The rows of each table of each run that counts. Files never change, so each is read once."""
+    def committed(self) -> dict[str, dict[str, list[str]]]:
+        """Return the rows of each table of each committed run. Files never change, so each is read once."""
         path = ObjectStoragePath(self.path)
         found: dict[str, dict[str, list[str]]] = {}
         for run in read_manifests(path):
@@ -92,8 +92,8 @@ class Lake:
                 tables[table] = sorted(row for file in written.files for row in self._seen[file.path])
         return found
 
-    def named(self, text: str) -> list[str]:
-        """Files that have a text in their name."""
+    def files_with(self, text: str) -> list[str]:
+        """Return the files that have a text in their name."""
         path = ObjectStoragePath(self.path)
         path.fs.invalidate_cache()
         return [name for name in path.fs.find(path.path) if text in name.rpartition("/")[2]]
@@ -101,24 +101,24 @@ class Lake:
 
 def test_files(platform, lake, attempt):
     seconds = attempt(FILES, {"path": lake.path}, "first")["seconds"]
-    first = truth()
-    assert lake.counted() == {"first": first}
+    first = expected_rows()
+    assert lake.committed() == {"first": first}
     killed = 0
     kills = moments() if lake.path.startswith("/") else moments()[1::2]
     for number, moment in enumerate(kills):
         platform.turn_clock(86_400)
-        before = lake.counted()
-        run_id = f"killed-{number % 3}"  # a run that counts already is killed on its second go as well
+        before = lake.committed()
+        run_id = f"killed-{number % 3}"  # a committed run is killed when it is repeated as well
         killed += attempt(FILES, {"path": lake.path}, run_id, moment * seconds)["status"] == -9
-        now = truth()
-        assert lake.counted() in (before, before | {run_id: now})
+        now = expected_rows()
+        assert lake.committed() in (before, before | {run_id: now})
         if number % 3 == 2:
             seconds = attempt(FILES, {"path": lake.path}, run_id)["seconds"]
-            assert lake.counted() == before | {run_id: now}
-            assert lake.counted()["first"] == first
+            assert lake.committed() == before | {run_id: now}
+            assert lake.committed()["first"] == first
             # Its files and its manifest: nothing is left of the tries that were killed.
-            assert len(lake.named(f"-{run_id}-")) == len(TABLES)
-            assert len(lake.named(f"{run_id}-")) == len(TABLES) + 1
+            assert len(lake.files_with(f"-{run_id}-")) == len(TABLES)
+            assert len(lake.files_with(f"{run_id}-")) == len(TABLES) + 1
     assert killed >= len(kills) / 3
 
 
@@ -130,31 +130,31 @@ def test_parts(platform, attempt, tmp_path):
     took = {"part": 0.6, "commit": 0.05}
     for number in range(3):
         platform.turn_clock(86_400)
-        before = lake.counted()
-        run_id = f"run-{number % 2}"  # the last one counts already
+        before = lake.committed()
+        run_id = f"run-{number % 2}"  # the last one is committed already
         for index in (0, 1):
             arguments = {"path": lake.path, "tables": tables, "templates": [index + 1], "commit": False}
             place = {"task_id": "part", "map_index": index}
             runs.append(attempt(FILES, arguments, run_id, draw.uniform(0.3, 1.1) * took["part"], **place)["status"])
             took["part"] = attempt(FILES, arguments, run_id, **place)["seconds"]
-            assert lake.counted() == before
+            assert lake.committed() == before
         parts = [Run("nightly", "part", run_id, index, "", {}).token for index in (0, 1)]
         arguments = {"path": lake.path, "parts": [{"run": part, "part": "", "malformed_values": 0} for part in parts]}
-        after = before | {run_id: {table: rows for table, rows in truth().items() if table in tables}}
+        after = before | {run_id: {table: rows for table, rows in expected_rows().items() if table in tables}}
         runs.append(
             attempt(COMMIT, arguments, run_id, draw.uniform(0.2, 1) * took["commit"], task_id="commit")["status"]
         )
-        assert lake.counted() in (before, after)
+        assert lake.committed() in (before, after)
         took["commit"] = attempt(COMMIT, arguments, run_id, task_id="commit")["seconds"]
-        assert lake.counted() == after
-        data = [name for name in lake.named(f"-{run_id}-") if name.endswith(".parquet")]
+        assert lake.committed() == after
+        data = [name for name in lake.files_with(f"-{run_id}-") if name.endswith(".parquet")]
         assert len(data) == 2 * len(tables)
-        assert not lake.named(".unfinished")
+        assert not lake.files_with(".unfinished")
     assert runs.count(-9) >= 3
 
 
 def test_duckdb(platform, attempt, tmp_path):
-    """While it pulls; tests/sql/test_killed.py is about the load."""
+    """Kill it during the pull; tests/sql/test_killed.py is about the load."""
     arguments = {"sql_conn_id": "duck", "schema": "esg"}
 
     def tables():
@@ -173,7 +173,7 @@ def test_duckdb(platform, attempt, tmp_path):
         seconds = attempt(SQL, arguments, f"run-{number}")["seconds"]
         after = tables()
         assert after_kill in (before, after)
-        assert after == truth()
+        assert after == expected_rows()
         before = after
         platform.turn_clock(86_400)
     assert killed

@@ -85,7 +85,7 @@ def target(request):
     return request.getfixturevalue(request.param)
 
 
-def test_first_everything_then_what_changed(target, sandbox, task_log):
+def test_first_run_reads_everything_and_the_next_only_changes(target, sandbox, task_log):
     assert target.run("1")["tables"]["reports"] == 200
     assert "no earlier run of this task with this selection: reading everything" in task_log()
     sandbox.turn_clock(86_400)
@@ -97,7 +97,7 @@ def test_first_everything_then_what_changed(target, sandbox, task_log):
     assert target.run("3")["tables"]["reports"] < second
 
 
-def test_a_change_that_is_committed_late_is_read(target, sandbox):
+def test_change_that_is_committed_late_is_read(target, sandbox):
     target.run("1", tables=["reports"])
     sandbox.turn_clock(86_400)
     sandbox.insert_report()
@@ -108,7 +108,7 @@ def test_a_change_that_is_committed_late_is_read(target, sandbox):
     assert len(target.reports()) == 202
 
 
-def test_another_selection_and_another_task_begin_with_everything(target, sandbox):
+def test_other_selections_and_tasks_start_with_a_full_read(target, sandbox):
     target.run("1", tables=["reports"])
     vsme = {"templates": ["vsme"], "tables": ["reports"]}
     assert target.run("2", **vsme)["tables"]["reports"] > 100
@@ -120,19 +120,19 @@ def test_another_selection_and_another_task_begin_with_everything(target, sandbo
     assert target.run("7", **filtered)["tables"]["reports"] < 3
 
 
-def test_the_order_of_a_selection_says_nothing(target):
+def test_order_of_a_selection_does_not_matter(target):
     target.run("1", tables=["reports", "report_requests"], templates=["vsme", "supplier-basics"])
-    other_way_round = {"tables": ["report_requests", "reports"], "templates": {"supplier-basics", "vsme"}}
-    assert target.run("2", **other_way_round)["tables"]["reports"] < 3
+    reordered = {"tables": ["report_requests", "reports"], "templates": {"supplier-basics", "vsme"}}
+    assert target.run("2", **reordered)["tables"]["reports"] < 3
 
 
-def test_a_table_more_begins_with_everything(target):
+def test_additional_table_starts_with_a_full_read(target):
     target.run("1", tables=["reports"])
     assert target.run("2", tables=["reports", "report_requests"])["tables"]["reports"] == 200
     assert target.run("3", tables=["report_requests"])["tables"]["report_requests"] < 5
 
 
-def test_a_deleted_table_is_filled_again(target, sandbox):
+def test_deleted_table_is_loaded_again(target, sandbox):
     target.run("1", tables=["reports", "report_requests"])
     sandbox.turn_clock(86_400)
     target.run("2", tables=["reports", "report_requests"])
@@ -141,7 +141,7 @@ def test_a_deleted_table_is_filled_again(target, sandbox):
     assert target.run("4", tables=["reports"])["tables"]["reports"] == 200
 
 
-def test_a_run_that_failed_or_is_repeated_loses_nothing(target, sandbox):
+def test_failed_or_repeated_run_loses_nothing(target, sandbox):
     target.run("1", tables=["reports"])
     sandbox.turn_clock(86_400)
     sandbox.fault("answer", path="/reports$", after=1, status=403)
@@ -180,7 +180,7 @@ def test_each_database(tables, sandbox):
     assert reports("9") < 3
 
 
-def test_a_retry_after_the_commit_appends_what_it_appended(tables, sandbox):
+def test_retry_after_the_commit_appends_the_same_rows(tables, sandbox):
     append = {"tables": ["reports"], "write_mode": "append"}
 
     def rows():
@@ -196,7 +196,7 @@ def test_a_retry_after_the_commit_appends_what_it_appended(tables, sandbox):
     assert rows() == before
 
 
-def test_a_run_that_was_killed_leaves_no_high_water_mark(tables, sandbox):
+def test_killed_run_stores_no_high_water_mark(tables, sandbox):
     tables.run("1", tables=["reports"])
     sandbox.turn_clock(86_400)
     pid = os.fork()
@@ -210,12 +210,12 @@ def test_a_run_that_was_killed_leaves_no_high_water_mark(tables, sandbox):
     assert 1 < tables.run("2", tables=["reports"])["tables"]["reports"] < 40
 
 
-def test_nobody_who_does_not_ask_gets_a_table_more(tables):
+def test_no_history_table_without_last_run(tables):
     tables.run("1", tables=["reports"], updated_after=None)
     assert tables.database.tables().keys() == {"reports"}
 
 
-def test_a_run_that_was_taken_out_of_the_lake_is_made_good(lake, sandbox):
+def test_changes_of_a_removed_run_are_read_again(lake, sandbox):
     lake.run("1", tables=["reports"])
     sandbox.turn_clock(86_400)
     missed = lake.run("2", tables=["reports"])
@@ -227,14 +227,14 @@ def test_a_run_that_was_taken_out_of_the_lake_is_made_good(lake, sandbox):
     assert lake.reports() == expected
 
 
-def test_it_is_read_after_rendering_and_a_slip_is_named(lake):
+def test_updated_after_is_checked_after_rendering(lake):
     with pytest.raises(OpenESGConfigError, match=r"updated_after: 'lastrun' given; allowed: a time .*, or 'last_run'"):
         lake.run("1", updated_after="lastrun")
     lake.run("1", tables=["reports"])
     assert lake.run("2", tables=["reports"])["tables"]["reports"] < 3
 
 
-def test_replace_keeps_nothing_to_go_on_from(monkeypatch):
+def test_last_run_with_replace_is_an_error(monkeypatch):
     with pytest.raises(OpenESGConfigError, match="updated_after 'last_run' with write_mode 'replace'"):
         OpenESGToSqlOperator(task_id="t", sql_conn_id="d", write_mode="replace", updated_after="last_run")
     monkeypatch.setenv("AIRFLOW_CONN_D", json.dumps({"conn_type": "duckdb", "host": "x"}))

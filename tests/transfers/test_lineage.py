@@ -1,4 +1,4 @@
-"""What transfers tell of themselves, in a real Airflow (``dag.test()``) with OpenLineage's file transport."""
+"""The OpenLineage events of transfers, in a real Airflow (``dag.test()``) with the file transport."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ("s3://bucket", Place("s3://bucket/reports", "s3://bucket", "reports")),
     ],
 )
-def test_places_in_storage(path, place):
+def test_locations_in_storage(path, place):
     assert Place.in_storage(path, "reports") == place
 
 
@@ -64,13 +64,15 @@ def test_locations_in_databases(database, schema, place):
 
 @pytest.mark.airflow
 def test_nightly_extract(sandbox: SandboxProcess, tmp_path: Path):
-    told, database, lake = tmp_path / "told.jsonl", tmp_path / "openesg.duckdb", tmp_path / "lake"
+    events_file, database, lake = tmp_path / "events.jsonl", tmp_path / "openesg.duckdb", tmp_path / "lake"
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(tmp_path / "home"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags_examples"),
-        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps({"type": "file", "append": True, "log_file_path": str(told)}),
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+            {"type": "file", "append": True, "log_file_path": str(events_file)}
+        ),
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "test",
         "AIRFLOW__OPENESG__CREDENTIAL_CACHE_DIR": str(tmp_path / "cache"),
         "AIRFLOW_CONN_OPENESG_DEFAULT": sandbox.connection_json,
@@ -86,7 +88,7 @@ def test_nightly_extract(sandbox: SandboxProcess, tmp_path: Path):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    events = [json.loads(line) for line in told.read_text().splitlines()]
+    events = [json.loads(line) for line in events_file.read_text().splitlines()]
     ends = {each["job"]["name"].rpartition(".")[2]: each for each in events if each["eventType"] == "COMPLETE"}
     host = sandbox.base_url.removeprefix("http://")
     for task, namespace, name in (
@@ -103,4 +105,4 @@ def test_nightly_extract(sandbox: SandboxProcess, tmp_path: Path):
         columns = {each["name"]: each for each in reports["facets"]["schema"]["fields"]}
         assert columns["submitted_at"]["type"] == "timestamp[us, tz=UTC]"
         assert columns["progress"]["description"]
-    assert sandbox.client_secret not in told.read_text()
+    assert sandbox.client_secret not in events_file.read_text()

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.airflow
 DAG_FILE = Path(__file__).parent / "dags" / "nightly.py"
 
 
-def test_each_night_reads_what_changed_since_the_last(sandbox, token_cache_dir, tmp_path):
+def test_each_night_reads_the_changes_since_the_last(sandbox, token_cache_dir, tmp_path):
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(tmp_path / "home"),

@@ -68,7 +68,7 @@ def test_templates_filters_and_updated_after(tmp_path):
     assert min(updated) > datetime(2026, 2, 20, tzinfo=UTC)
 
 
-def test_a_high_water_mark_is_updated_after_of_the_next_run(tmp_path, sandbox):
+def test_high_water_mark_as_updated_after_of_the_next_run(tmp_path, sandbox):
     mark = run(tmp_path, "1")["high_water_mark"]
     again = run(tmp_path, "2", updated_after=mark)
     assert again["tables"]["reports"] == 1  # in the ten minutes that are read again
@@ -77,18 +77,18 @@ def test_a_high_water_mark_is_updated_after_of_the_next_run(tmp_path, sandbox):
     assert run(tmp_path, "3", updated_after=mark)["tables"]["reports"] > 1
 
 
-def test_a_time_in_the_future_is_logged_and_is_no_high_water_mark(tmp_path, task_log):
+def test_time_in_the_future_is_logged_and_is_no_high_water_mark(tmp_path, task_log):
     result = run(tmp_path, tables=["reports"], updated_after="2100-01-01")
     assert result["tables"]["reports"] == 0
     assert "updated_after: 2100-01-01T00:00:00+00:00 is in the future" in task_log()
     assert result["high_water_mark"] < datetime.now(UTC).isoformat()
 
 
-def test_the_first_run_of_a_dag_has_no_run_before_it(tmp_path):
+def test_updated_after_none_of_a_first_run_reads_everything(tmp_path):
     assert run(tmp_path, tables=["reports"], updated_after="None")["tables"]["reports"] == 200
 
 
-def test_a_platform_that_fails_half_way_leaves_nothing(tmp_path, sandbox):
+def test_failed_pull_leaves_no_files(tmp_path, sandbox):
     run(tmp_path, "before")
     before = read_manifests(tmp_path)
     sandbox.fault("answer", path="/reports$", after=1, status=403)
@@ -129,7 +129,7 @@ def test_parameters_are_checked_in_the_dag_file(tmp_path, arguments, message):
         operator(tmp_path, **arguments)
 
 
-def test_an_empty_path_is_refused_in_the_dag_file():
+def test_empty_path_is_an_error_in_the_dag_file():
     with pytest.raises(OpenESGConfigError, match="path: ' ' given; allowed: a folder"):
         operator(" ")
 
@@ -146,13 +146,13 @@ def test_templates_are_checked_before_any_call(tmp_path, sandbox, name, rendered
     assert sandbox.state()["requests"] == 0
 
 
-def test_an_unknown_template_is_named_and_nothing_written(tmp_path):
+def test_unknown_template_is_an_error_and_nothing_is_written(tmp_path):
     with pytest.raises(OpenESGConfigError, match="vsmee"):
         run(tmp_path, templates=["vsmee"])
     assert read_manifests(tmp_path) == []
 
 
-def test_a_path_that_cannot_be_written_is_named_before_any_call(tmp_path, sandbox):
+def test_unwritable_path_is_an_error_before_any_call(tmp_path, sandbox):
     (tmp_path / "file").write_text("")
     with pytest.raises(OpenESGConfigError, match="cannot be written"):
         run(tmp_path / "file" / "esg")

@@ -46,22 +46,22 @@ def test_all_tables_and_a_small_result(database, query, sandbox, task_log):
     ]
 
 
-def test_a_second_run_is_merged(database, query, sandbox):
+def test_second_run_is_merged(database, query, sandbox):
     run(tables=["reports", "field_values"])
     before = query("FROM reports ORDER BY id")
     mark = sandbox.turn_clock(86_400 * 3)
-    gone = before[0][0]
-    sandbox.remove_report(int(gone))
+    deleted = before[0][0]
+    sandbox.remove_report(int(deleted))
     run("2", tables=["reports", "field_values"])
     assert query("SELECT count(*) FROM reports") == [(200,)]
-    assert query(f"SELECT count(*) FROM reports WHERE id = '{gone}'") == [(1,)]
+    assert query(f"SELECT count(*) FROM reports WHERE id = '{deleted}'") == [(1,)]
     assert query("FROM reports ORDER BY id") != before
     run("3", tables=["reports", "field_values"], write_mode="replace")
     assert query("SELECT count(*) FROM reports") == [(199,)]
     assert mark
 
 
-def test_a_platform_that_fails_half_way_leaves_the_tables_as_they_were(database, query, sandbox):
+def test_failed_pull_leaves_the_tables_unchanged(database, query, sandbox):
     run(tables=["reports"])
     before = query("FROM reports ORDER BY id")
     sandbox.turn_clock(86_400 * 3)
@@ -71,7 +71,7 @@ def test_a_platform_that_fails_half_way_leaves_the_tables_as_they_were(database,
     assert query("FROM reports ORDER BY id") == before
 
 
-def test_a_table_in_the_way_is_named_before_any_call(database, query, sandbox):
+def test_existing_table_with_other_columns_is_an_error_before_any_call(database, query, sandbox):
     query("CREATE TABLE reports (id INTEGER PRIMARY KEY)")
     with pytest.raises(OpenESGConfigError, match="column id is INTEGER, but must be VARCHAR"):
         run()
@@ -92,7 +92,7 @@ def test_a_table_in_the_way_is_named_before_any_call(database, query, sandbox):
         ({"conn_type": "duckdb", "host": "/no/such/dir/x.duckdb"}, "/no/such/dir/x.duckdb: cannot be opened"),
     ],
 )
-def test_a_connection_that_cannot_be_used_is_named_before_any_call(connection, message, monkeypatch, sandbox):
+def test_unusable_connection_is_an_error_before_any_call(connection, message, monkeypatch, sandbox):
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(connection))
     with pytest.raises(OpenESGConfigError, match=message):
         run(sql_conn_id="other")

@@ -89,7 +89,7 @@ def test_partitions_are_read_by_duckdb_and_pyarrow(s3):
     assert sorted(name for name, _, _ in by_duckdb) == ["supplier-basics", "vsme"]
 
 
-def test_a_pull_that_fails_leaves_nothing_in_the_bucket(s3, sandbox):
+def test_failed_pull_leaves_no_objects(s3, sandbox):
     run("s3://files@lake/esg", "before")
     before = s3.keys()
     sandbox.fault("answer", path="/reports$", after=1, status=403)
@@ -98,12 +98,12 @@ def test_a_pull_that_fails_leaves_nothing_in_the_bucket(s3, sandbox):
     assert s3.keys() == before
 
 
-@pytest.mark.parametrize("refused", [False, True])
-def test_a_write_that_ends_half_way_becomes_no_object(s3, refused):
-    """The file is larger than one block: the store has one part of it, and may refuse the next."""
+@pytest.mark.parametrize("rejected", [False, True])
+def test_interrupted_write_creates_no_object(s3, rejected):
+    """The file is larger than one block: the store has one part of it, and may reject the next."""
     run("s3://files@lake/esg", "before", tables=["reports"])
     path = ObjectStoragePath("s3://files@lake/esg")
-    counted, objects = read_manifests(path), s3.keys()
+    committed, objects = read_manifests(path), s3.keys()
     task = Run("nightly", "extract", "r", -1, "http://127.0.0.1/api/v1", {})
     rows = [{"id": "1", "reason": "x" * (BLOCK_BYTES + 1)}]
     big = pa.RecordBatch.from_pylist(rows, SCHEMAS["reports"])
@@ -112,19 +112,19 @@ def test_a_write_that_ends_half_way_becomes_no_object(s3, refused):
         writer.write("reports", big)
         while not s3.unfinished_uploads():
             time.sleep(0.01)
-        if refused:
-            s3.authenticate(after=0)
+        if rejected:
+            s3.reject_credentials(after=0)
             with pytest.raises(
                 OpenESGError, match=r"\(Connection 'files'\): cannot be written \(PermissionError: .*Access Key"
             ):
                 writer.write("reports", big)
-            s3.authenticate(after=float("inf"))
+            s3.reject_credentials(after=float("inf"))
     assert s3.unfinished_uploads() == []
     assert s3.keys() == objects
-    assert read_manifests(path) == counted
+    assert read_manifests(path) == committed
 
 
-def test_a_retry_replaces_the_objects_of_its_run_alone(s3):
+def test_retry_replaces_only_the_objects_of_its_run(s3):
     run("s3://files@lake/esg", "other", tables=["reports"])
     run("s3://files@lake/esg", "r", tables=["reports", "sections"])
     run("s3://files@lake/esg", "r", tables=["reports"])
@@ -135,7 +135,7 @@ def test_a_retry_replaces_the_objects_of_its_run_alone(s3):
     assert pq.read_table(strip(read_manifest(path).files("reports")), filesystem=path.fs).num_rows == 200
 
 
-def test_what_cannot_be_used_names_the_connection_before_any_call(s3, sandbox, monkeypatch):
+def test_unusable_path_is_an_error_that_names_the_connection(s3, sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", s3.connection())
     for path, message in {
         "s3://files@no-such-bucket/esg": r"path 's3://no-such-bucket/esg' \(Connection 'files'\): cannot be written "
@@ -148,12 +148,12 @@ def test_what_cannot_be_used_names_the_connection_before_any_call(s3, sandbox, m
         with pytest.raises(OpenESGConfigError, match=message):
             run(path)
     assert [each["Name"] for each in s3.client.list_buckets()["Buckets"]] == ["lake"]  # s3fs creates missing buckets
-    s3.authenticate(after=0)
+    s3.reject_credentials(after=0)
     try:
         with pytest.raises(OpenESGConfigError, match=r"\(Connection 'other'\): .*Access Key Id you provided does not"):
             run("s3://other@lake/esg")
     finally:
-        s3.authenticate(after=float("inf"))
+        s3.reject_credentials(after=float("inf"))
     assert sandbox.state()["requests"] == 0
 
 

@@ -1,4 +1,4 @@
-"""Each type of Connection: which way is taken, what came of it, and what cannot be used is named before any call."""
+"""Each type of Connection: the load method, the result, and errors before any call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from databases import MYSQL, NO_MYSQL, database_under_test, mysql_is_there
+from databases import MYSQL, NO_MYSQL, database_under_test, mysql_is_available
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.sql import locks
@@ -34,7 +34,7 @@ def connect(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("way", "said"),
+    ("way", "message"),
     [
         ("duckdb", "DuckDB, by Arrow"),
         ("postgres", "PostgreSQL, by ADBC (COPY)"),
@@ -46,10 +46,10 @@ def connect(monkeypatch):
         ("mysql", "mysql by MySqlHook, in batches of parameters"),
     ],
 )
-def test_the_way_taken_stands_in_the_log(
-    way, said, tmp_path, postgres, monkeypatch, openesg_connection, task_log, caplog, sandbox
+def test_load_method_is_logged(
+    way, message, tmp_path, postgres, monkeypatch, openesg_connection, task_log, caplog, sandbox
 ):
-    if way == "mysql" and not mysql_is_there():
+    if way == "mysql" and not mysql_is_available():
         pytest.skip(NO_MYSQL)
     caplog.set_level("INFO")
     with database_under_test(way, tmp_path, postgres) as database:
@@ -60,12 +60,12 @@ def test_the_way_taken_stands_in_the_log(
         assert {table: len(rows) for table, rows in database.tables().items()} == result["tables"]
         assert result["tables"]["field_values"] > 100
         log = task_log()
-        assert f": {said}" in log
+        assert f": {message}" in log
         assert "No asset event" not in log + caplog.text
         assert f"database {result['database']}, schema {result['schema']}" in log
 
 
-def refused(message, sandbox, **arguments):
+def assert_error(message, sandbox, **arguments):
     with pytest.raises(OpenESGConfigError, match=message) as raised:
         run(**arguments)
     text, error = "", raised.value
@@ -77,75 +77,77 @@ def refused(message, sandbox, **arguments):
 
 
 @pytest.mark.parametrize("missing", ["", "adbc_driver_postgresql"])
-def test_a_server_that_is_not_there(connect, openesg_connection, sandbox, monkeypatch, missing):
+def test_unreachable_server_is_an_error(connect, openesg_connection, sandbox, monkeypatch, missing):
     if missing:
         monkeypatch.setitem(sys.modules, missing, None)
     connect(conn_type="postgres", host="127.0.0.1", port=1, login="u", password=SECRET, schema="db")
-    refused("postgres://127.0.0.1:1/db: cannot be opened: .*refused", sandbox)
+    assert_error("postgres://127.0.0.1:1/db: cannot be opened: .*refused", sandbox)
 
 
-def test_the_settings_of_a_postgres_connection_hold(connect, postgres, openesg_connection, sandbox):
-    """Those of libpq; what is the hook's own, libpq would refuse."""
+def test_settings_of_a_postgres_connection_are_used(connect, postgres, openesg_connection, sandbox):
+    """Those of libpq; libpq would reject the settings that only the hook has."""
     extra = {"options": "-c default_transaction_read_only=on", "cursor": "dictcursor", "aws_conn_id": "aws_default"}
     connect(**postgres, conn_type="postgres", extra=extra)
-    refused("(?s)cannot be written: .*in a read-only transaction", sandbox, schema="esg_new")
+    assert_error("(?s)cannot be written: .*in a read-only transaction", sandbox, schema="esg_new")
 
 
-def test_uris_that_a_driver_does_not_take(connect, openesg_connection, sandbox):
+def test_invalid_uris_are_an_error(connect, openesg_connection, sandbox):
     for uri in (f"postgresqlx://u:{SECRET}@127.0.0.1/db", f"postgresql://u:{SECRET}@127.0.0.1:x/db"):
         extra = {"dialect": "postgresql", "db_kwargs": {"uri": uri}}
         connect(conn_type="adbc", extra=extra)
-        refused("cannot be opened", sandbox)
+        assert_error("cannot be opened", sandbox)
         connect(conn_type="adbc", host=uri, extra={"dialect": "postgresql"})
-        refused("cannot be opened", sandbox)
+        assert_error("cannot be opened", sandbox)
 
 
-@pytest.mark.skipif(not mysql_is_there(), reason=NO_MYSQL)
-def test_a_wrong_password(connect, openesg_connection, sandbox):
+@pytest.mark.skipif(not mysql_is_available(), reason=NO_MYSQL)
+def test_wrong_password_is_an_error(connect, openesg_connection, sandbox):
     extra = {"client": "mysql-connector-python"}
     connect(conn_type="mysql", host=MYSQL[0], port=MYSQL[1], login="root", password=SECRET, schema="test", extra=extra)
-    refused("mysql://127.0.0.1:3306: cannot be opened: .*Access denied for user 'root'", sandbox)
+    assert_error("mysql://127.0.0.1:3306: cannot be opened: .*Access denied for user 'root'", sandbox)
 
 
-def test_what_is_not_installed(connect, openesg_connection, sandbox, monkeypatch):
+def test_missing_packages_are_an_error(connect, openesg_connection, sandbox, monkeypatch):
     connect(conn_type="mysql", host="127.0.0.1")
-    refused("cannot be opened: .*(mysqlclient|MySQLdb)", sandbox)
+    assert_error("cannot be opened: .*(mysqlclient|MySQLdb)", sandbox)
     connect(conn_type="adbc", host="x", extra={"dialect": "nosuch"})
-    refused("driver adbc_driver_nosuch is not installed: pip install adbc-driver-nosuch", sandbox)
+    assert_error("driver adbc_driver_nosuch is not installed: pip install adbc-driver-nosuch", sandbox)
     connect(conn_type="adbc", host="x", extra={"driver": "adbc_driver_sqlite", "dialect": "oracle"})
-    refused("'warehouse': extra field dialect: 'oracle' given; allowed: postgresql, sqlite", sandbox)
+    assert_error("'warehouse': extra field dialect: 'oracle' given; allowed: postgresql, sqlite", sandbox)
     monkeypatch.setitem(sys.modules, "airflow.providers.apache.arrow.hooks.adbc", None)
-    refused(r"pip install 'airflow-provider-openesg\[adbc\]'", sandbox)
+    assert_error(r"pip install 'airflow-provider-openesg\[adbc\]'", sandbox)
     monkeypatch.setitem(sys.modules, "duckdb", None)
     monkeypatch.delitem(sys.modules, "airflow_provider_openesg.sql.duckdb", raising=False)
     connect(conn_type="duckdb", host="x.duckdb")
-    refused(r"DuckDB needs duckdb, .* pip install 'airflow-provider-openesg\[duckdb\]'", sandbox)
+    assert_error(r"DuckDB needs duckdb, .* pip install 'airflow-provider-openesg\[duckdb\]'", sandbox)
 
 
-def test_an_unknown_connection(openesg_connection, sandbox):
-    refused("sql_conn_id 'nowhere': this Connection does not exist", sandbox, sql_conn_id="nowhere")
-    refused("sql_conn_id None: this Connection does not exist", sandbox, sql_conn_id=None)
+def test_unknown_connection_is_an_error(openesg_connection, sandbox):
+    assert_error("sql_conn_id 'nowhere': this Connection does not exist", sandbox, sql_conn_id="nowhere")
+    assert_error("sql_conn_id None: this Connection does not exist", sandbox, sql_conn_id=None)
 
 
 @pytest.mark.parametrize("schema", [5, "dwh.esg"])
-def test_a_schema_that_is_no_name(openesg_connection, sandbox, schema):
-    refused(f"schema: {schema!r} given; allowed: the name of a schema", sandbox, sql_conn_id="nowhere", schema=schema)
+def test_invalid_schema_is_an_error(openesg_connection, sandbox, schema):
+    assert_error(
+        f"schema: {schema!r} given; allowed: the name of a schema", sandbox, sql_conn_id="nowhere", schema=schema
+    )
 
 
 @pytest.mark.parametrize("missing", ["", "adbc_driver_sqlite"])
-def test_sqlite_files_that_cannot_be_used(connect, openesg_connection, sandbox, tmp_path, monkeypatch, missing):
+def test_unusable_sqlite_files_are_an_error(connect, openesg_connection, sandbox, tmp_path, monkeypatch, missing):
     if missing:
         monkeypatch.setitem(sys.modules, missing, None)
     file = tmp_path / "esg.sqlite"
     connect(conn_type="sqlite")
-    refused("an in-memory database ends with the task", sandbox)
+    assert_error("an in-memory database ends with the task", sandbox)
     connect(conn_type="sqlite", host=str(tmp_path / "no" / "esg.sqlite"))
-    refused("no/esg.sqlite: cannot be opened: its directory does not exist", sandbox)
+    assert_error("no/esg.sqlite: cannot be opened: its directory does not exist", sandbox)
     connect(conn_type="sqlite", host=str(file))
-    refused("schema: 'esg' given, but SQLite has no schemas", sandbox, schema="esg")
+    assert_error("schema: 'esg' given, but SQLite has no schemas", sandbox, schema="esg")
     sqlite3.connect(file).execute("CREATE TABLE mine (x)").connection.close()
     connect(conn_type="sqlite", host=str(file), extra={"mode": "ro"})
-    refused("esg.sqlite, schema main: cannot be written: .*readonly", sandbox)
+    assert_error("esg.sqlite, schema main: cannot be written: .*readonly", sandbox)
     monkeypatch.setattr(locks, "FILE_WAIT", 0.3)
     connect(conn_type="sqlite", host=str(file))
     # Of another process: a process does not lock itself out.
@@ -154,7 +156,7 @@ def test_sqlite_files_that_cannot_be_used(connect, openesg_connection, sandbox, 
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
-        refused("esg.sqlite, schema main: cannot be written: .*locked", sandbox)
+        assert_error("esg.sqlite, schema main: cannot be written: .*locked", sandbox)
         other.communicate(b"\n")
     file.write_text("not a database " * 1000)
-    refused("esg.sqlite(, schema main)?: cannot be (opened|written): .*not a database", sandbox)
+    assert_error("esg.sqlite(, schema main)?: cannot be (opened|written): .*not a database", sandbox)

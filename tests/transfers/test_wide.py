@@ -1,4 +1,4 @@
-"""``shape="wide"`` all the way to files and databases."""
+"""``shape="wide"`` with files and databases."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_other_formats(tmp_path, file_format):
     assert "esg_vsme_b1_sites_city" in Path(file).read_text().splitlines()[0]
 
 
-def test_a_retry_takes_the_place_of_its_first_try(tmp_path):
+def test_retry_replaces_the_first_try(tmp_path):
     to_files(tmp_path)
     to_files(tmp_path)
     assert len(read_manifests(tmp_path)) == 1
     assert len(list(tmp_path.glob("vsme_reports/*.parquet"))) == 1
 
 
-def test_only_what_changed(tmp_path, sandbox):
+def test_last_run_reads_only_changes(tmp_path, sandbox):
     assert to_files(tmp_path, "1", updated_after="last_run")["tables"]["vsme_reports"] == 172
     sandbox.turn_clock(86_400)
     assert 0 < to_files(tmp_path, "2", updated_after="last_run")["tables"]["vsme_reports"] < 40
@@ -65,7 +65,7 @@ def test_only_what_changed(tmp_path, sandbox):
     assert to_files(tmp_path, "3", updated_after="last_run", **tidy)["tables"]["reports"] == 172
 
 
-def test_no_report_at_all_is_fine(tmp_path):
+def test_selection_without_reports(tmp_path):
     result = to_files(tmp_path, filters={"customer_identifier": "nobody"})
     assert {*result["tables"].values()} == {0}
     assert pq.read_table(read_manifest(tmp_path).files("vsme_reports")).num_columns > 100
@@ -98,15 +98,15 @@ def test_databases(warehouse, sandbox):
     assert warehouse.query("SELECT count(esg_supplier_company_employees) > 5 FROM supplier_basics_reports")[0][0]
 
 
-def test_a_new_field_is_a_new_column_and_another_data_type_an_error(warehouse, sandbox):
+def test_new_field_is_a_new_column_and_another_data_type_an_error(warehouse, sandbox):
     to_database(warehouse)
-    whole = warehouse.tables()
+    complete = warehouse.tables()
     for column in ("esg_vsme_b1_turnover", "other_values"):
         warehouse.query(f"ALTER TABLE vsme_reports DROP COLUMN {column}")
     to_database(warehouse)
     assert warehouse.query("SELECT count(esg_vsme_b1_turnover) > 50 FROM vsme_reports") == [(True,)]
     assert {table: len(rows) for table, rows in warehouse.tables().items()} == {
-        table: len(rows) for table, rows in whole.items()
+        table: len(rows) for table, rows in complete.items()
     }
     warehouse.query("ALTER TABLE vsme_b1_sites ALTER esg_vsme_b1_sites_city TYPE BIGINT USING 1")
     calls = sandbox.state()["calls"]["GET /api/v1/reports"]
@@ -123,7 +123,7 @@ def test_units_and_keys_are_comments(warehouse):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"shape": "long"}, "shape: 'long' given; allowed: tidy, wide"),
         ({"tables": ["reports"]}, "tables: given with shape='wide', which makes the tables from the template"),
@@ -131,13 +131,13 @@ def test_units_and_keys_are_comments(warehouse):
         ({"templates": ["vsme", "supplier-basics"]}, r"templates: \['vsme', 'supplier-basics'\] given"),
     ],
 )
-def test_a_slip_shows_when_the_dag_is_parsed(arguments, said):
+def test_parameters_are_checked_in_the_dag_file(arguments, message):
     given = {"task_id": "wide", "path": "x", "shape": "wide", "templates": ["vsme"]} | arguments
-    with pytest.raises(OpenESGConfigError, match=said):
+    with pytest.raises(OpenESGConfigError, match=message):
         OpenESGToObjectStorageOperator(**given)
 
 
-def test_templates_that_turn_out_to_be_two(tmp_path, sandbox):
+def test_two_rendered_templates_are_an_error(tmp_path, sandbox):
     operator = OpenESGToObjectStorageOperator(task_id="t", path=str(tmp_path), shape="wide", templates="{{ params.t }}")
     operator.templates = ["vsme", "supplier-basics"]
     with pytest.raises(OpenESGConfigError, match="name exactly one"):
@@ -145,7 +145,7 @@ def test_templates_that_turn_out_to_be_two(tmp_path, sandbox):
     assert sandbox.state()["requests"] == 0
 
 
-def test_from_python():
+def test_iter_tables_of_the_hook():
     with OpenESGHook() as hook:
         rows = Counter()
         for table, batch in hook.iter_tables(templates=["supplier-basics"], shape="wide"):
@@ -157,14 +157,14 @@ def test_from_python():
             hook.iter_tables(shape="long")
 
 
-def test_each_run_apart(warehouse):
+def test_append_stores_each_run_separately(warehouse):
     for run_id in ("1", "2", "2"):
         result = to_database(warehouse, run_id, write_mode="append")
     of_runs = warehouse.query("SELECT run_id, count(*) FROM vsme_b1_sites GROUP BY ALL ORDER BY ALL")
     assert [number for _, number in of_runs] == [result["tables"]["vsme_b1_sites"]] * 2
 
 
-def test_a_template_that_is_not_there(tmp_path):
+def test_unknown_template_is_an_error(tmp_path):
     with pytest.raises(OpenESGConfigError, match=r"templates: 'vsm' given.*vsme, supplier-basics. Did you mean 'vsme'"):
         to_files(tmp_path / "lake", templates=["vsm"])
     assert not (tmp_path / "lake").exists()

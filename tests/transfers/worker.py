@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import airflow.providers.amazon.aws.fs.s3  # noqa: F401
-import duckdb  # noqa: F401 - imported once, so that each try spends its time on what is killed
+import duckdb  # noqa: F401 - imported once, so that tries are killed during the transfer
 import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet  # noqa: F401

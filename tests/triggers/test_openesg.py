@@ -53,7 +53,7 @@ async def first_event(waiting: OpenESGReportTrigger) -> dict:
 
 
 def events(*waiting: OpenESGReportTrigger, meanwhile=None) -> list[dict]:
-    """Run triggers in one event loop, as a triggerer does; ``meanwhile`` runs beside them."""
+    """Run triggers in one event loop, as a triggerer does; ``meanwhile`` runs at the same time."""
 
     async def run():
         others = [meanwhile()] if meanwhile else []
@@ -80,14 +80,14 @@ def one(records, status):
 
 @pytest.fixture(params=["each", "sweep"])
 def way(request, monkeypatch):
-    """Few waits ask for their own records, many share a sweep: the results are the same."""
+    """Few waits poll their own records, many share a sweep; the results are the same."""
     monkeypatch.setattr(polls, "SNAPSHOT_FROM", 0 if request.param == "sweep" else 1000)
     return request.param
 
 
-def test_the_result_is_that_of_poking(way, reports, requests, sandbox):
+def test_result_equals_that_of_poke(way, reports, requests, sandbox):
     sandbox.turn_clock(365 * DAY)
-    asked = next(request for request in requests if request["report"] is not None and request["status"] != "declined")
+    chosen = next(request for request in requests if request["report"] is not None and request["status"] != "declined")
     without_report = {each["customer_identifier"] for each in requests if each["report"] is None}
     customer = next(
         each["customer_identifier"]
@@ -97,7 +97,7 @@ def test_the_result_is_that_of_poking(way, reports, requests, sandbox):
     waits = [
         {"report_id": one(reports, "submitted")["id"]},
         {"report_id": str(one(reports, "in_progress")["id"])},
-        {"report_request_id": asked["id"]},
+        {"report_request_id": chosen["id"]},
         {"report_request_id": [each["id"] for each in requests], "expected": "60%"},
         {"customer_identifier": customer, "expected": 1},
         {"filters": {"template": 1}, "expected": "80%"},
@@ -112,7 +112,7 @@ def test_the_result_is_that_of_poking(way, reports, requests, sandbox):
     ]
 
 
-def test_it_waits_until_the_report_is_there(way, reports, sandbox):
+def test_waits_until_the_report_has_the_status(way, reports, sandbox):
     report = one(reports, "in_progress")
 
     async def provider():
@@ -125,7 +125,7 @@ def test_it_waits_until_the_report_is_there(way, reports, sandbox):
     assert sandbox.state()["token_requests"]["total"] == 2  # the turned clock has ended the first token
 
 
-def test_what_cannot_come_ends_the_wait(way, reports, sandbox):
+def test_declined_or_deleted_report_ends_the_wait(way, reports, sandbox):
     declined, removed = one(reports, "declined"), one(reports, "in_progress")
     sandbox.remove_report(removed["id"])
     first, second = events(trigger(report_id=declined["id"]), trigger(report_id=removed["id"]))
@@ -135,7 +135,7 @@ def test_what_cannot_come_ends_the_wait(way, reports, sandbox):
     assert "404" in second["message"]
 
 
-def test_a_refusal_ends_the_wait_at_once(way, reports, sandbox):
+def test_403_ends_the_wait_at_once(way, reports, sandbox):
     sandbox.fault("answer", path="/reports", status=403)
     before = sandbox.state()["requests"]
     (event,) = events(trigger(report_id=reports[0]["id"]))
@@ -145,7 +145,7 @@ def test_a_refusal_ends_the_wait_at_once(way, reports, sandbox):
 
 
 @pytest.mark.parametrize("waits", [1, 30])
-def test_revoked_credentials_are_no_storm(waits, reports, sandbox):
+def test_revoked_credentials_cause_few_token_requests(waits, reports, sandbox):
     sandbox.rotate_secret()
     sandbox.revoke_tokens()
     before = sandbox.state()["token_requests"]["total"]
@@ -155,7 +155,7 @@ def test_revoked_credentials_are_no_storm(waits, reports, sandbox):
     assert sandbox.state()["token_requests"]["total"] - before <= 3
 
 
-def test_refused_fresh_tokens_are_no_storm(reports, sandbox):
+def test_rejected_new_tokens_cause_few_requests(reports, sandbox):
     sandbox.fault("answer", path="/api/", status=401)
     before = sandbox.state()
     (event,) = events(trigger(report_id=reports[0]["id"]))
@@ -166,30 +166,30 @@ def test_refused_fresh_tokens_are_no_storm(reports, sandbox):
     assert after["requests"] - before["requests"] <= 6
 
 
-def test_a_certificate_that_is_not_trusted_ends_the_wait_at_once(sandbox_factory, tmp_path, monkeypatch):
+def test_untrusted_certificate_ends_the_wait_at_once(sandbox_factory, tmp_path, monkeypatch):
     certificate = trustme.CA().issue_cert("127.0.0.1")
     certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
     pem = str(tmp_path / "both.pem")
     platform = sandbox_factory(reports=1, tls_cert=pem, tls_key=pem)
     monkeypatch.setenv("AIRFLOW_CONN_UNTRUSTED", platform.connection_json)
-    waiting, said = trigger(report_id=1, openesg_conn_id="untrusted"), []
-    waiting._log = SimpleNamespace(warning=lambda *text: said.append(text))
+    waiting, warnings = trigger(report_id=1, openesg_conn_id="untrusted"), []
+    waiting._log = SimpleNamespace(warning=lambda *text: warnings.append(text))
     (event,) = events(waiting)
     assert event["status"] == "error"
     assert "certificate is not trusted" in event["message"]
-    assert not said, "looked again"
+    assert not warnings, "polled again"
 
 
 @pytest.fixture
-def impatient(sandbox, monkeypatch):
-    """A Connection whose calls are given up after a moment, so that failures reach the trigger."""
+def short_timeouts(sandbox, monkeypatch):
+    """A Connection with short timeouts, so that failures reach the trigger."""
     connection = json.loads(sandbox.connection_json)
     connection["extra"] = {"max_retry_time": 1, "timeout": 1}
-    monkeypatch.setenv("AIRFLOW_CONN_IMPATIENT", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_SHORT_TIMEOUTS", json.dumps(connection))
 
 
-def test_passing_failures_are_waited_out_and_logged(reports, sandbox, impatient):
-    said = []
+def test_temporary_failures_are_logged_and_the_wait_continues(reports, sandbox, short_timeouts):
+    warnings = []
     sandbox.fault("answer", path="/reports", status=503)
 
     async def repair():
@@ -197,23 +197,23 @@ def test_passing_failures_are_waited_out_and_logged(reports, sandbox, impatient)
         await asyncio.to_thread(sandbox.clear_faults)
 
     report = one(reports, "submitted")
-    waiting = trigger(report_id=report["id"], openesg_conn_id="impatient")
-    waiting._log = SimpleNamespace(warning=lambda text, *given: said.append(text % given))
+    waiting = trigger(report_id=report["id"], openesg_conn_id="short_timeouts")
+    waiting._log = SimpleNamespace(warning=lambda text, *given: warnings.append(text % given))
     (event,) = events(waiting, meanwhile=repair)
     assert event["status"] == "done"
-    assert said
-    assert "503" in said[0]
+    assert warnings
+    assert "503" in warnings[0]
 
 
-def test_the_failure_budget_ends(reports, sandbox, impatient, monkeypatch):
+def test_too_many_failures_end_the_wait(reports, sandbox, short_timeouts, monkeypatch):
     monkeypatch.setattr(openesg, "MAX_FAILURES", 2)
     sandbox.fault("answer", path="/reports", status=503)
-    (event,) = events(trigger(report_id=reports[0]["id"], openesg_conn_id="impatient"))
+    (event,) = events(trigger(report_id=reports[0]["id"], openesg_conn_id="short_timeouts"))
     assert event["status"] == "error"
     assert "HTTP 503" in event["message"]
 
 
-def test_the_deadline_is_absolute(reports):
+def test_deadline_is_absolute(reports):
     report = one(reports, "in_progress")
     soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
     past = (datetime.now(UTC) - timedelta(days=1)).isoformat()
@@ -224,14 +224,14 @@ def test_the_deadline_is_absolute(reports):
     assert second["status"] == "timeout"
 
 
-def test_a_wait_that_no_worker_began_ends_before_airflows_own_timeout(reports):
+def test_wait_started_in_the_triggerer_ends_before_airflows_timeout(reports):
     waiting = trigger(report_id=one(reports, "in_progress")["id"], deadline=None)
     waiting.timeout_after = datetime.now(UTC) + openesg.MARGIN + timedelta(seconds=1)
     (event,) = events(waiting)
     assert event["status"] == "timeout"
 
 
-def test_what_a_template_rendered_to_is_checked_in_the_triggerer_too(sandbox):
+def test_rendered_arguments_are_checked_in_the_triggerer(sandbox):
     for wrong in ({"report_id": "None"}, {"customer_identifier": " "}, {"filters": {}}, {"filters": {"colour": 1}}):
         (event,) = events(trigger(**wrong))
         assert event["status"] == "error"
@@ -239,7 +239,7 @@ def test_what_a_template_rendered_to_is_checked_in_the_triggerer_too(sandbox):
     assert sandbox.state()["requests"] == 0
 
 
-def test_it_serializes_whole_and_without_secrets(sandbox):
+def test_serialization_is_complete_and_without_secrets(sandbox):
     waiting = trigger(customer_identifier="4711", expected="80%", poke_interval=60)
     path, arguments = waiting.serialize()
     assert path == "airflow_provider_openesg.triggers.openesg.OpenESGReportTrigger"
@@ -250,7 +250,7 @@ def test_it_serializes_whole_and_without_secrets(sandbox):
 
 def test_2000_waits_share_one_sweep_of_the_lists_per_interval(reports, sandbox):
     """Half of them wait for a report, half for all of a customer."""
-    # Waits that go on: numbers that are never reached, reports that nobody submits while the clock stands.
+    # Waits that do not end: numbers that are not reached, reports that are not submitted without the clock.
     waiting_for = [each["id"] for each in reports if each["status"] == "in_progress"]
     interval, intervals = 3, 3
     deadline = (datetime.now(UTC) + timedelta(seconds=interval * (intervals + 0.5) + 1)).isoformat()
@@ -285,9 +285,9 @@ def test_2000_waits_share_one_sweep_of_the_lists_per_interval(reports, sandbox):
 
 
 def test_nothing_that_may_block_runs_in_the_event_loop(reports, sandbox, monkeypatch):
-    """Calls, locks and files of the token cache, Connections: a platform that hangs holds up none of the others.
+    """Calls, locks and files of the token cache, Connections: a platform that hangs does not block other waits.
 
-    How long the loop is held up is measured by tests/bench/waits.py.
+    tests/bench/waits.py measures how long the loop is blocked.
     """
     threads = {}
 
@@ -315,7 +315,7 @@ def deferrable(**arguments) -> OpenESGReportSensor:
     return OpenESGReportSensor(task_id="wait", deferrable=True, **arguments)
 
 
-def test_the_sensor_defers_when_it_has_to_wait(reports):
+def test_sensor_defers_if_it_has_to_wait(reports):
     with pytest.raises(TaskDeferred) as deferred:
         deferrable(report_id=one(reports, "in_progress")["id"], timeout=100, poke_interval=7).execute({})
     assert deferred.value.method_name == "execute_complete"
@@ -325,9 +325,9 @@ def test_the_sensor_defers_when_it_has_to_wait(reports):
     assert 90 < (datetime.fromisoformat(arguments["deadline"]) - datetime.now(UTC)).total_seconds() <= 100
 
 
-def test_what_is_decided_at_the_first_look_is_not_deferred(reports):
-    there, declined = one(reports, "submitted"), one(reports, "declined")
-    assert deferrable(report_id=there["id"]).execute({})["report_ids"] == [str(there["id"])]
+def test_wait_that_ends_at_the_first_poll_is_not_deferred(reports):
+    submitted, declined = one(reports, "submitted"), one(reports, "declined")
+    assert deferrable(report_id=submitted["id"]).execute({})["report_ids"] == [str(submitted["id"])]
     with pytest.raises(AirflowFailException, match="ended without it"):
         deferrable(report_id=declined["id"]).execute({})
     with pytest.raises(AirflowSkipException):
@@ -347,7 +347,7 @@ def test_what_is_decided_at_the_first_look_is_not_deferred(reports):
         ("done", OpenESGError),
     ],
 )
-def test_an_event_is_taken_for_what_it_says(event, error):
+def test_event_status_determines_the_error(event, error):
     with pytest.raises(error):
         deferrable(report_id=1).execute_complete({}, event)
 
@@ -359,10 +359,10 @@ def test_soft_fail_skips_after_the_wait(status):
         deferrable(report_id=1, soft_fail=True).resume_execution("execute_complete", event, {})
 
 
-def test_it_may_start_in_the_triggerer():
+def test_wait_may_start_in_the_triggerer():
     waiting = deferrable(report_id="{{ params.report }}", start_from_trigger=True, timeout=100)
     if not AIRFLOW_3_3:
-        assert not waiting.start_from_trigger  # a worker looks first
+        assert not waiting.start_from_trigger  # a worker polls first
         return
     assert waiting.start_from_trigger
     arguments = waiting.start_trigger_args
@@ -372,12 +372,12 @@ def test_it_may_start_in_the_triggerer():
     assert not deferrable(report_id=1).start_from_trigger
 
 
-def test_to_start_in_the_triggerer_it_must_be_deferrable():
+def test_start_from_trigger_requires_deferrable():
     with pytest.raises(OpenESGConfigError, match="only with deferrable=True"):
         OpenESGReportSensor(task_id="wait", report_id=1, deferrable=False, start_from_trigger=True)
 
 
-def test_the_default_is_airflows():
+def test_default_of_deferrable_is_that_of_airflow():
     script = (
         "from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor as Sensor\n"
         "print('DEFERRABLE', Sensor(task_id='wait', report_id=1).deferrable)"

@@ -41,8 +41,8 @@ def variables(monkeypatch):
 
 
 @pytest.fixture
-def minutes(monkeypatch):
-    """Let minutes pass for the trigger."""
+def advance_minutes(monkeypatch):
+    """Return a function that advances the trigger's clock by minutes."""
     passed = [0.0]
     monkeypatch.setattr(clock, "monotonic", lambda: passed[0])
 
@@ -54,9 +54,9 @@ def minutes(monkeypatch):
 
 def watcher(**arguments) -> OpenESGReportEventTrigger:
     trigger = OpenESGReportEventTrigger(**{"poke_interval": 1} | arguments)
-    path, kept = trigger.serialize()
+    path, serialized = trigger.serialize()
     assert path == "airflow_provider_openesg.triggers.report_events.OpenESGReportEventTrigger"
-    again = OpenESGReportEventTrigger(**kept)  # as a triggerer creates it
+    again = OpenESGReportEventTrigger(**serialized)  # as a triggerer creates it
     again.poke_interval = 0.05
     return again
 
@@ -116,22 +116,22 @@ else:
             "time": report["submitted_at"],
         }
 
-    def test_an_event_is_repeated_with_its_id_until_it_is_surely_stored(sandbox, minutes):
+    def test_event_is_repeated_with_its_id_until_it_is_stored(sandbox, advance_minutes):
         watched(watcher(), 1)
         report = str(sandbox.insert_report()["id"])
         first, second = (watched(watcher(), 3) for _ in range(2))  # restarted within a minute of the event
         assert [event["report_id"] for event in first] == [report]
         assert first == second
-        assert watched(watcher(), 3, lambda poll: minutes(1)) == first
+        assert watched(watcher(), 3, lambda poll: advance_minutes(1)) == first
         assert watched(watcher(), 2) == []
 
-    def test_ids_of_events_that_may_not_be_stored_are_not_saved_with_others(sandbox, minutes):
+    def test_ids_of_events_that_may_be_lost_are_not_saved_with_others(sandbox, advance_minutes):
         """Ids share Variables: saving an older event must not save a newer one."""
         sandbox_ids = []
 
         def insert(poll):
             sandbox_ids.append(str(sandbox.insert_report()["id"]))
-            minutes(0.6)
+            advance_minutes(0.6)
 
         watched(watcher(), 1)
         watched(watcher(), 5, insert)
@@ -139,11 +139,11 @@ else:
         assert set(again) < set(sandbox_ids)
         assert again
 
-    def test_the_last_event_of_a_burst_is_repeated_once(sandbox, minutes):
+    def test_the_last_event_of_a_burst_is_repeated_once(sandbox, advance_minutes):
         """Airflow leaves the other events of a burst to the next run, which the repeated event starts."""
         watched(watcher(), 1)
         new = [str(sandbox.insert_report()["id"]) for _ in range(3)]
-        events = [event["report_id"] for event in watched(watcher(), 5, lambda poll: minutes(0.7))]
+        events = [event["report_id"] for event in watched(watcher(), 5, lambda poll: advance_minutes(0.7))]
         assert sorted(events[:3]) == sorted(new)
         assert events[3:] == events[2:3]
 
@@ -209,12 +209,12 @@ else:
             OpenESGReportEventTrigger(statuses=statuses, filters={"template": templates, "organization": since})
             for statuses, templates in ((["a", "b"], {"vsme", "loan_esg"}), (["b", "a"], {"loan_esg", "vsme"}))
         ]
-        kept = made[0].serialize()[1]
-        assert kept == made[1].serialize()[1]
-        assert kept["filters"] == [["template", ["loan_esg", "vsme"]], ["organization", "2026-01-31"]]
-        assert OpenESGReportEventTrigger(**kept).watcher == made[1].watcher
+        serialized = made[0].serialize()[1]
+        assert serialized == made[1].serialize()[1]
+        assert serialized["filters"] == [["template", ["loan_esg", "vsme"]], ["organization", "2026-01-31"]]
+        assert OpenESGReportEventTrigger(**serialized).watcher == made[1].watcher
 
-    def test_errors_do_not_end_it_and_are_repeated_slowly(sandbox, monkeypatch):
+    def test_errors_do_not_end_the_watcher_and_are_retried_slowly(sandbox, monkeypatch):
         """Airflow restarts a watcher that ended within a second."""
         pauses = []
 

@@ -1,4 +1,4 @@
-"""Tasks that each open a hook, over the Connections named in the run: 30, or as many as it says."""
+"""Tasks that each open a hook, for the Connections named in the run: 30 tasks, or the number in its configuration."""
 
 from airflow.sdk import dag, task
 

@@ -1,4 +1,4 @@
-"""A DAG that every submitted report starts, and one that is started by what a transfer wrote."""
+"""A DAG that every submitted report starts, and one that is started by the asset of a transfer."""
 
 import os
 

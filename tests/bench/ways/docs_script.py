@@ -1,4 +1,4 @@
-"""What a careful person writes from the platform's documentation: its own example, ``.json()`` and row inserts."""
+"""A careful script by the platform's documentation: its example, ``.json()`` and row inserts."""
 
 from __future__ import annotations
 

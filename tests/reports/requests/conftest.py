@@ -1,4 +1,4 @@
-"""Rows to send, and what the sandbox has sent."""
+"""Rows to send, and the e-mails that the sandbox has sent."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def rows() -> Callable[..., list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def written_to() -> Callable[..., Counter[str]]:
+def sent_emails() -> Callable[..., Counter[str]]:
     """Count the e-mails that a sandbox has sent, by address."""
     return lambda sandbox: Counter(email["to"] for email in sandbox.state()["emails"])

@@ -22,7 +22,7 @@ def ask(requests, try_number=1, **arguments):
     return operator.execute({"ti": SimpleNamespace(try_number=try_number, xcom_push=lambda **_: None)})
 
 
-def test_a_list(rows, sandbox):
+def test_list_of_rows(rows, sandbox):
     result = ask(rows(2))
     assert {name: result[name] for name in ("rows", "created", "existing", "skipped")} == {
         "rows": 2,
@@ -43,7 +43,7 @@ def test_a_list(rows, sandbox):
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])
-def test_a_csv_file(rows, sandbox, tmp_path, delimiter):
+def test_csv_file(rows, sandbox, tmp_path, delimiter):
     (row,) = rows(1)
     path = tmp_path / "suppliers.csv"
     path.write_text("\ufeff" + delimiter.join(row) + "\n" + delimiter.join(row.values()), encoding="utf-8")
@@ -51,7 +51,7 @@ def test_a_csv_file(rows, sandbox, tmp_path, delimiter):
     assert ask(path.as_uri())["existing"] == 1
 
 
-def test_a_csv_file_in_s3(rows, sandbox, monkeypatch):
+def test_csv_file_in_s3(rows, sandbox, monkeypatch):
     (row,) = rows(1)
     with S3Server() as server:
         server.client.put_object(
@@ -64,7 +64,7 @@ def test_a_csv_file_in_s3(rows, sandbox, monkeypatch):
             ask("s3://store@lake/b.csv")
 
 
-def test_a_query(sandbox, tmp_path, monkeypatch):
+def test_query(sandbox, tmp_path, monkeypatch):
     import duckdb
 
     database = str(tmp_path / "suppliers.duckdb")
@@ -78,7 +78,7 @@ def test_a_query(sandbox, tmp_path, monkeypatch):
     assert len(sandbox.state()["emails"]) == 1
 
 
-def test_an_empty_list_is_nothing_to_do():
+def test_empty_list_sends_nothing():
     assert ask([])["rows"] == 0
 
 
@@ -92,7 +92,7 @@ def test_an_empty_list_is_nothing_to_do():
         ("/not/there.csv", "cannot be read"),
     ],
 )
-def test_not_a_list(requests, message):
+def test_invalid_requests_are_an_error(requests, message):
     with pytest.raises(OpenESGConfigError, match=message):
         ask(requests)
 
@@ -108,13 +108,13 @@ def test_dry_run(rows, sandbox):
     assert (result["to_create"], result["existing"], sandbox.state()["emails"]) == (2, 0, [])
 
 
-def test_the_list_in_the_xcom_is_capped(rows, monkeypatch):
+def test_list_in_the_xcom_is_limited(rows, monkeypatch):
     monkeypatch.setattr(request_reports, "MAX_LISTED", 2)
     result = ask(rows(3))
     assert (result["created"], len(result["requests"])) == (3, 2)
 
 
-def test_rows_that_the_platform_refuses(rows, sandbox):
+def test_rows_that_the_platform_rejects(rows, sandbox):
     some = rows(3)
     some[1] |= {"organization_name": "x" * 300}
     with pytest.raises(
@@ -125,7 +125,7 @@ def test_rows_that_the_platform_refuses(rows, sandbox):
     assert ask(some, on_invalid="skip")["skipped"] == 1
 
 
-def test_what_cannot_be_found_again_is_not_retried(rows, sandbox):
+def test_untraceable_request_fails_without_retry(rows, sandbox):
     sandbox.fault(
         "answer", path="report-requests$", method="GET", status=200, body='{"items": [{"id": 1}], "count": 1}'
     )
@@ -161,7 +161,7 @@ class TestPostgres:
             due AS submission_date, form AS organization_legal_form FROM {table} ORDER BY number"""
 
     @pytest.mark.parametrize("identifier", ["number", "uid"])
-    def test_its_types(self, table, sandbox, identifier):
+    def test_column_types(self, table, sandbox, identifier):
         result = ask(self.query(table, identifier), sql_conn_id="pg", template="vsme")
         assert result["created"] == 2
         if identifier == "number":
@@ -181,20 +181,20 @@ class TestPostgres:
             ("SELECT name FROM {table}", r"2 rows \(1 to 2\), name: 'Eins GmbH' given; allowed: a known column"),
         ],
     )
-    def test_a_query_that_cannot_be_used(self, table, sandbox, query, message):
+    def test_invalid_query_is_an_error(self, table, sandbox, query, message):
         with pytest.raises(OpenESGConfigError, match=message):
             ask(query.format(table=table), sql_conn_id="pg", template="vsme")
         assert sandbox.state()["emails"] == []
 
 
-def test_a_csv_file_in_the_encoding_of_windows(sandbox, tmp_path):
+def test_csv_file_in_windows_1252_is_an_error(sandbox, tmp_path):
     path = tmp_path / "suppliers.csv"
     path.write_bytes("organization_name;user_email\nMüller;a@b.example\n".encode("cp1252"))
     with pytest.raises(OpenESGConfigError, match=r"suppliers.csv: byte 30 is not UTF-8. Save the file as CSV UTF-8"):
         ask(str(path), template="vsme")
 
 
-def test_a_csv_file_without_a_mandatory_column(sandbox, tmp_path):
+def test_csv_file_without_a_mandatory_column_is_an_error(sandbox, tmp_path):
     path = tmp_path / "suppliers.csv"
     path.write_text("organization_name;organisation_city\nA;B\nC;D\n", encoding="utf-8")
     with pytest.raises(OpenESGConfigError) as caught:

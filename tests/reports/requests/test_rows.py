@@ -28,7 +28,7 @@ def body(**changes):
     return checked.valid[0].body
 
 
-def test_the_columns_are_those_of_the_platforms_page():
+def test_columns_match_the_platforms_page():
     assert len(COLUMNS) == 37
     assert [name for name, column in COLUMNS.items() if column.mandatory] == ["organization_name", "user_email"]
     assert len(LEGAL_FORMS) == 24
@@ -63,12 +63,12 @@ def test_the_columns_are_those_of_the_platforms_page():
         ("requestor3_email", "b@bank.example", "b@bank.example"),
     ],
 )
-def test_what_is_sent(column, given, sent):
+def test_sent_values(column, given, sent):
     assert body(**{column: given})[column] == sent
 
 
 @pytest.mark.parametrize("empty", [None, "", "  ", float("nan")])
-def test_what_is_empty_is_left_to_the_platform(empty):
+def test_empty_values_are_not_sent(empty):
     assert "organization_country" not in body(organization_country=empty)
 
 
@@ -102,7 +102,7 @@ def test_what_is_empty_is_left_to_the_platform(empty):
         ("organisation_name", "Neu GmbH", "Did you mean 'organization_name'"),
     ],
 )
-def test_what_is_refused(column, given, allowed):
+def test_invalid_values_are_an_error(column, given, allowed):
     checked = check(ROW, ROW | {"organization_name": "Andere", column: given})
     assert [row.number for row in checked.valid] == [1]
     (error,) = checked.errors[2]
@@ -138,7 +138,7 @@ def test_rows_with_the_same_error_share_a_message():
     assert other.startswith(f"row 8, user_locale: 'en-US' given; {locales} 'en_US'")
 
 
-def test_the_tasks_template_is_for_rows_that_name_none():
+def test_default_template_applies_to_rows_without_one():
     bare = {name: ROW[name] for name in ("organization_name", "user_email")}
     checked = check(bare, bare | {"report_template": 2}, default="vsme")
     assert [row.body["report_template"] for row in checked.valid] == [1, 2]
@@ -147,18 +147,18 @@ def test_the_tasks_template_is_for_rows_that_name_none():
 def test_keys():
     own = check(ROW | {"customer_identifier": "K-1", "reason": "2026"}).valid[0].key
     assert tuple(own) == ("1", "K-1", "2026")
-    one, respelt, reason = (
+    one, same_company, reason = (
         check(ROW | changes).valid[0]
         for changes in ({}, {"organization_name": "NEU  gmbh", "user_email": "Anna@Neu.example"}, {"reason": "2027"})
     )
-    assert one.key == respelt.key
+    assert one.key == same_company.key
     assert one.body["customer_identifier"] == one.key.customer_identifier == "auto-75673c339ef92d112e91a32b"
     assert one.key != reason.key
     assert one.key != check(ROW | {"user_email": "b@neu.example"}).valid[0].key
     assert "anna" not in repr(one)
 
 
-def test_the_same_row_twice():
+def test_duplicate_rows_are_found():
     assert check(ROW, ROW | {"reason": "2027"}, ROW).duplicates == {3: 1}
 
 
@@ -178,7 +178,7 @@ def test_csv(delimiter, bom, end):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "the file is empty; allowed: a first row with the names of the columns"),
         ("organization_name\nMüller".encode("latin-1"), "byte 19 is not UTF-8"),
@@ -186,6 +186,6 @@ def test_csv(delimiter, bom, end):
         (b"organization_name,user_email\nMueller, Sohn,a@neu.example\n", "row 2 has more cells than the header"),
     ],
 )
-def test_a_csv_file_that_cannot_be_read(content, said):
-    with pytest.raises(OpenESGConfigError, match=re.escape(said)):
+def test_invalid_csv_file_is_an_error(content, message):
+    with pytest.raises(OpenESGConfigError, match=re.escape(message)):
         read_csv(content, "a.csv")

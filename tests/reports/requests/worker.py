@@ -1,7 +1,7 @@
 """A worker that has imported everything: forks a process for each try of a task.
 
 Reads one JSON object per line: ``requests`` (a path) and ``try_number``.
-Answers with ``pid``, to be killed by, and then with ``status``: 0 done, 1 failed, -9 killed.
+The output is ``pid``, which may be killed, and then ``status``: 0 done, 1 failed, -9 killed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_provider_openesg.operators.openesg import OpenESGRequestReportsOper
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "w")
+    output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
         task = json.loads(line)
@@ -32,9 +32,9 @@ def main() -> None:
                 traceback.print_exc()
                 os._exit(1)
             os._exit(0)
-        print(json.dumps({"pid": pid}), file=answers, flush=True)
+        print(json.dumps({"pid": pid}), file=output, flush=True)
         _, status = os.waitpid(pid, 0)
-        print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), file=answers, flush=True)
+        print(json.dumps({"status": os.waitstatus_to_exitcode(status)}), file=output, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A report to fill, and what the sandbox was sent."""
+"""A report to fill, and the requests to the sandbox."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ PATCH, ATTACH, SUBMIT = (
 
 @pytest.fixture
 def platform(sandbox: SandboxProcess, token_cache_dir: Any, connect: Callable[..., None]) -> SandboxProcess:
-    """The sandbox behind a Connection with a timeout of 1 s, which is also the pause before a second look."""
+    """The sandbox behind a Connection with a timeout of 1 s, which is also the pause before a second lookup."""
     connect(sandbox, timeout=1)
     return sandbox
 
 
 @pytest.fixture
 def report_id(platform: SandboxProcess) -> int:
-    """A report of the template vsme that nobody has begun."""
+    """A report of the template vsme that is not started."""
     return _requested("vsme")
 
 
 @pytest.fixture
 def basics_id(platform: SandboxProcess) -> int:
-    """A report of the short template that nobody has begun."""
+    """A report of the short template that is not started."""
     return _requested("supplier-basics")
 
 
@@ -60,8 +60,8 @@ def sent(platform: SandboxProcess) -> Callable[[], Counter[str]]:
 
 
 @pytest.fixture
-def shown() -> Callable[..., dict[Any, Any]]:
-    """Read what a report holds: a part of its field values by field key, or by key and instance."""
+def stored() -> Callable[..., dict[Any, Any]]:
+    """Read a part of the field values of a report by field key, or by key and instance."""
 
     def values(report_id: int, part: str = "value") -> dict[Any, Any]:
         with OpenESGHook() as hook:

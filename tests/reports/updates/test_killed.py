@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at every call that it makes, and run again: the report holds what one clean run leaves."""
+"""Killed with SIGKILL after each of its calls and run again, the report equals that of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def fill_in_a_child(report_id, path, killed_at):
 
             def request(*arguments, **keywords):
                 nonlocal calls
-                answer = send(*arguments, **keywords)
+                response = send(*arguments, **keywords)
                 calls += 1
                 if calls == killed_at:
                     os.kill(os.getpid(), signal.SIGKILL)
-                return answer
+                return response
 
             session.request = request
             hook.update_report(report_id, entries(path), submit=True)
@@ -51,25 +51,25 @@ def fill_in_a_child(report_id, path, killed_at):
     os._exit(0)
 
 
-def test_the_same_as_a_clean_run(platform, basics_id, tmp_path, shown, sent):
+def test_result_equals_an_uninterrupted_run(platform, basics_id, tmp_path, stored, sent):
     path = tmp_path / "code.pdf"
     path.write_bytes(b"%PDF-1.7")
-    ends, killed_at = [], 0
-    # Each run goes on where the one before was killed: one call further, until one comes through.
-    while not ends or ends[-1] != 0:
+    exit_codes, killed_at = [], 0
+    # Each run continues where the one before was killed, one call further, until one completes.
+    while not exit_codes or exit_codes[-1] != 0:
         killed_at += 1
-        ends.append(fill_in_a_child(basics_id, path, killed_at))
+        exit_codes.append(fill_in_a_child(basics_id, path, killed_at))
         assert killed_at < 20
-    assert set(ends[:-1]) == {-signal.SIGKILL}
-    assert len(ends) > 4
-    assert shown(basics_id) == {
+    assert set(exit_codes[:-1]) == {-signal.SIGKILL}
+    assert len(exit_codes) > 4
+    assert stored(basics_id) == {
         "esg.supplier.company.nace_code": "03.11 | Marine fishing",
         "esg.supplier.company.employees": "12",
         "esg.supplier.climate.energy_total": "7.5",
         CODE: "true",
     }
-    assert shown(basics_id, "attachment")[CODE]["size"] == 8
+    assert stored(basics_id, "attachment")[CODE]["size"] == 8
     with OpenESGHook() as hook:
         assert hook.get_record("reports", basics_id)["status"] == "submitted"
-    # What one killed run has done, the next one does not do again.
+    # No run repeats a call that a killed run has made.
     assert set(sent().values()) == {1}

@@ -1,4 +1,4 @@
-"""Filling a report through the hook, against the sandbox: what differs is sent once, and nothing else."""
+"""Filling a report through the hook, against the sandbox: only differences are sent, and only once."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ def update(report_id, field_values, **arguments):
         return hook.update_report(report_id, field_values, **arguments)
 
 
-def test_typed_values_are_written_in_the_platforms_form(report_id, shown, sent):
+def test_typed_values_are_written_in_the_platforms_format(report_id, stored, sent):
     done = update(report_id, VALUES)
     assert done.written == list(VALUES)
     assert (done.unchanged, done.submitted, done.status) == (0, False, "requested")
-    assert shown(report_id) == TEXTS
+    assert stored(report_id) == TEXTS
     assert sent() == {PATCH: 1}
 
 
-def test_a_second_run_sends_nothing(report_id, sent):
+def test_second_run_sends_nothing(report_id, sent):
     update(report_id, VALUES)
-    respelt = VALUES | {f"{B1}.turnover": "1.250.000,00", f"{B1}.consolidated": "Nein", f"{B1}.nace_code": "03.11"}
-    for same in (VALUES, TEXTS, respelt):
+    same_values = VALUES | {f"{B1}.turnover": "1.250.000,00", f"{B1}.consolidated": "Nein", f"{B1}.nace_code": "03.11"}
+    for same in (VALUES, TEXTS, same_values):
         done = update(report_id, same)
         assert (done.written, done.unchanged) == ([], len(VALUES))
     assert sent() == {PATCH: 1}
 
 
-def test_only_what_differs_is_sent(platform, report_id, shown, sent, monkeypatch):
+def test_only_differences_are_sent(platform, report_id, stored, sent, monkeypatch):
     update(report_id, VALUES)
     bodies = []
     with OpenESGHook() as hook:
@@ -75,7 +75,7 @@ def test_only_what_differs_is_sent(platform, report_id, shown, sent, monkeypatch
     assert sorted(done.written) == [f"{B1}.employees_headcount", f"{B1}.turnover"]
     (patch,) = (body for body in bodies if body)
     assert [sorted(change) for change in patch["field_values"]] == [["id", "value"]] * 2
-    assert shown(report_id) == TEXTS | {f"{B1}.employees_headcount": "18", f"{B1}.turnover": None}
+    assert stored(report_id) == TEXTS | {f"{B1}.employees_headcount": "18", f"{B1}.turnover": None}
     assert update(report_id, {f"{B1}.turnover": None}).written == []
 
 
@@ -87,21 +87,21 @@ def test_references_in_other_shapes(platform, report_id, sent, references):
     assert sent() == {PATCH: 1}
 
 
-def test_what_belongs_to_a_value(report_id, shown, sent):
+def test_unit_measurement_and_comment(report_id, stored, sent):
     energy = "esg.vsme.b3.energy_total"
     given = {energy: {"value": 12.5, "unit": "MWh", "measurement": "measurement", "comment": "read off the meter "}}
     update(report_id, given)
-    assert shown(report_id) == {energy: "12.5"}
-    assert shown(report_id, "measurement") == {energy: 2}
-    assert shown(report_id, "comment") == {energy: "read off the meter"}
+    assert stored(report_id) == {energy: "12.5"}
+    assert stored(report_id, "measurement") == {energy: 2}
+    assert stored(report_id, "comment") == {energy: "read off the meter"}
     assert update(report_id, given).written == []
     # Only one part; the others are kept.
     update(report_id, [{"field_key": energy, "measurement": "Estimation"}])
-    assert (shown(report_id), shown(report_id, "measurement")) == ({energy: "12.5"}, {energy: 1})
+    assert (stored(report_id), stored(report_id, "measurement")) == ({energy: "12.5"}, {energy: 1})
     assert sent() == {PATCH: 2}
 
 
-def test_instances(report_id, shown, sent):
+def test_instances(report_id, stored, sent):
     sites = [
         {"field_key": f"{SITES}.{name}", "instance_id": number, "value": f"{name} {number}"}
         for number in (1, 2)
@@ -109,11 +109,11 @@ def test_instances(report_id, shown, sent):
     ]
     update(report_id, sites)
     expected = {(f"{SITES}.{name}", number): f"{name} {number}" for number in (1, 2) for name in ("name", "country")}
-    assert shown(report_id) == expected
+    assert stored(report_id) == expected
     # Rows of a CSV file have their numbers as text.
     done = update(report_id, [*sites[:3], sites[3] | {"instance_id": "2", "value": "AT"}])
     assert done.written == [f"{SITES}.country (instance 2)"]
-    assert shown(report_id) == expected | {(f"{SITES}.country", 2): "AT"}
+    assert stored(report_id) == expected | {(f"{SITES}.country", 2): "AT"}
     assert sent() == {PATCH: 2}
 
 
@@ -168,24 +168,24 @@ FAULTS = [
 ]
 
 
-def test_all_faults_at_once_and_nothing_is_sent(report_id, sent):
+def test_all_errors_are_listed_and_nothing_is_sent(report_id, sent):
     good = [{"field_key": f"{B1}.country_of_operations", "value": "DE"}]
     with pytest.raises(OpenESGConfigError) as caught:
         update(report_id, good + [row for row, _ in FAULTS])
     head, *lines = str(caught.value).splitlines()
     assert head == f"field_values: nothing was sent. Faults: {len(FAULTS)}"
-    for line, (row, said) in zip(lines, FAULTS, strict=True):
-        assert said in line, row
+    for line, (row, message) in zip(lines, FAULTS, strict=True):
+        assert message in line, row
     assert sent() == {}
 
 
 @pytest.mark.parametrize("wrong", ["text", 5, None, [1], ["text"]])
-def test_what_is_no_list_of_values(report_id, wrong):
+def test_invalid_field_values_are_an_error(report_id, wrong):
     with pytest.raises(OpenESGConfigError, match="field_values"):
         update(report_id, wrong)
 
 
-def test_what_the_platform_alone_refuses_is_named_by_field_key(report_id, sent):
+def test_error_of_the_platform_names_the_field_key(report_id, sent):
     long = {f"{B1}.country_of_operations": "DE", f"{B1}.legal_form": "x" * 300}
     with pytest.raises(OpenESGApiError, match=rf"HTTP 422: {B1}.legal_form.value: ") as caught:
         update(report_id, long)
@@ -193,7 +193,7 @@ def test_what_the_platform_alone_refuses_is_named_by_field_key(report_id, sent):
     assert sent() == {PATCH: 1}
 
 
-def test_a_closed_report(platform, sent):
+def test_closed_report_is_an_error(platform, sent):
     with OpenESGHook() as hook:
         filters = {"status": "declined", "template": "vsme"}
         declined = next(hook.iter_records("reports", filters=filters))["id"]
@@ -201,7 +201,7 @@ def test_a_closed_report(platform, sent):
         update(declined, VALUES)
 
 
-def test_nothing_to_do(report_id, sent):
+def test_no_values_send_nothing(report_id, sent):
     for nothing in ({}, []):
         assert update(report_id, nothing).unchanged == 0
     assert sent() == {}
@@ -213,12 +213,12 @@ class TestAttachments:
     def entry(self, path, **more):
         return {self.KEY: {"attachment": str(path), **more}}
 
-    def test_a_file_by_path(self, report_id, tmp_path, shown, sent):
+    def test_file_by_path(self, report_id, tmp_path, stored, sent):
         path = tmp_path / "turnover.pdf"
         path.write_bytes(b"%PDF-1.7 one")
         done = update(report_id, self.entry(path, value=5))
         assert (done.attached, done.written) == ([self.KEY], [self.KEY])
-        attachment = shown(report_id, "attachment")[self.KEY]
+        attachment = stored(report_id, "attachment")[self.KEY]
         assert (attachment["name"], attachment["size"]) == ("turnover.pdf", 12)
         for same in (str(path), path.as_uri(), path):
             assert update(report_id, self.entry(same)).attached == []
@@ -229,26 +229,26 @@ class TestAttachments:
             assert hook.get_conn().get(hook.settings.base_url + attachment["url"]).content == b"%PDF-1.7 two"
         assert sent() == {PATCH: 1, ATTACH: 2}
 
-    def test_a_file_alone(self, report_id, tmp_path, shown, sent):
+    def test_file_without_a_value(self, report_id, tmp_path, stored, sent):
         (tmp_path / "a.pdf").write_bytes(b"x")
         update(report_id, self.entry(tmp_path / "a.pdf"))
-        assert (shown(report_id), shown(report_id, "attachment")[self.KEY]["size"]) == ({self.KEY: None}, 1)
+        assert (stored(report_id), stored(report_id, "attachment")[self.KEY]["size"]) == ({self.KEY: None}, 1)
 
-    def test_a_file_that_the_platform_does_not_hand_out_is_sent_again(self, platform, report_id, tmp_path, sent):
+    def test_file_that_cannot_be_downloaded_is_sent_again(self, platform, report_id, tmp_path, sent):
         (tmp_path / "a.pdf").write_bytes(b"x")
         platform.fault("answer", path="/media/", status=403)
         for _ in range(2):
             update(report_id, self.entry(tmp_path / "a.pdf"))
         assert sent()[ATTACH] == 2
 
-    def test_a_lost_answer(self, platform, report_id, tmp_path, sent):
+    def test_lost_response(self, platform, report_id, tmp_path, sent):
         (tmp_path / "a.pdf").write_bytes(b"x")
         platform.fault("reset", path="attachment$", carried_out=True, times=1)
         assert update(report_id, self.entry(tmp_path / "a.pdf")).attached == [self.KEY]
         assert sent()[ATTACH] == 1
 
     @pytest.mark.parametrize("content", [None, b""])
-    def test_a_file_that_is_not_there_or_empty(self, report_id, tmp_path, sent, content):
+    def test_missing_or_empty_file_is_an_error(self, report_id, tmp_path, sent, content):
         path = tmp_path / "a.pdf"
         if content is not None:
             path.write_bytes(content)
@@ -258,15 +258,15 @@ class TestAttachments:
 
 
 class TestSubmit:
-    def test_filled_and_submitted_once(self, basics_id, shown, sent):
+    def test_filled_and_submitted_once(self, basics_id, stored, sent):
         done = update(basics_id, BASICS, submit=True)
         assert (done.submitted, done.status, len(done.written)) == (True, "submitted", 4)
-        assert shown(basics_id).keys() == BASICS.keys()
+        assert stored(basics_id).keys() == BASICS.keys()
         again = update(basics_id, BASICS, submit=True)
         assert (again.submitted, again.status, again.unchanged) == (False, "submitted", 4)
         assert sent() == {PATCH: 1, SUBMIT: 1}
 
-    def test_what_is_missing_is_named(self, basics_id, sent):
+    def test_submit_error_names_missing_values(self, basics_id, sent):
         some = dict(list(BASICS.items())[:2])
         with pytest.raises(OpenESGApiError, match="energy_total: a value is required") as caught:
             update(basics_id, some, submit=True)
@@ -274,7 +274,7 @@ class TestSubmit:
         assert update(basics_id, BASICS, submit=True).unchanged == 2
 
     @pytest.mark.parametrize("carried_out", [True, False])
-    def test_a_lost_answer(self, platform, basics_id, sent, carried_out):
+    def test_lost_response(self, platform, basics_id, sent, carried_out):
         platform.fault("reset", path="submit$", carried_out=carried_out, times=1)
         assert update(basics_id, BASICS, submit=True).status == "submitted"
         assert sent()[SUBMIT] == 1 + (not carried_out)
@@ -290,15 +290,15 @@ LOST = {
 
 
 @pytest.mark.parametrize("name", LOST)
-def test_a_lost_answer_is_looked_at_before_anything_is_sent_again(platform, report_id, shown, sent, name):
+def test_report_is_read_after_a_lost_response_before_sending_again(platform, report_id, stored, sent, name):
     site = {"field_key": f"{SITES}.name", "instance_id": 7, "value": "Werk"}
     platform.fault(path=r"reports/\d+$", method="PATCH", times=1, **LOST[name])
     update(report_id, [site])
-    assert shown(report_id) == {(f"{SITES}.name", 7): "Werk"}
+    assert stored(report_id) == {(f"{SITES}.name", 7): "Werk"}
     assert sent() == {PATCH: 2 if name in ("reset before", "502") else 1}
 
 
-def test_a_platform_that_stays_down(platform, report_id, sent):
+def test_unavailable_platform_is_an_error(platform, report_id, sent):
     platform.fault("answer", path=r"reports/\d+$", method="PATCH", status=503)
     with pytest.raises(OpenESGApiError) as caught:
         update(report_id, VALUES)
@@ -306,13 +306,13 @@ def test_a_platform_that_stays_down(platform, report_id, sent):
     assert sent() == {PATCH: 3}
 
 
-def test_429_is_waited_for(platform, report_id, shown):
+def test_429_is_retried(platform, report_id, stored):
     platform.fault("answer", path="reports", method="PATCH", status=429, times=2, headers={"Retry-After": "0"})
     update(report_id, VALUES)
-    assert shown(report_id) == TEXTS
+    assert stored(report_id) == TEXTS
 
 
-def test_a_platform_that_takes_values_and_does_not_keep_them(platform, report_id):
+def test_values_that_the_platform_does_not_store_are_an_error(platform, report_id):
     with OpenESGHook() as hook:
         record = hook.get_record("reports", report_id)
     platform.fault("answer", path=r"reports/\d+$", method="PATCH", status=200, body=json.dumps(record))
