@@ -135,12 +135,13 @@ def test_declined_or_deleted_report_ends_the_wait(way, reports, sandbox):
     assert "404" in second["message"]
 
 
-def test_403_ends_the_wait_at_once(way, reports, sandbox):
-    sandbox.fault("answer", path="/reports", status=403)
+@pytest.mark.parametrize("status", [403, 501])
+def test_permanent_error_ends_the_wait_at_once(way, status, reports, sandbox):
+    sandbox.fault("answer", path="/reports", status=status)
     before = sandbox.state()["requests"]
     (event,) = events(trigger(report_id=reports[0]["id"]))
     assert event["status"] == "error"
-    assert "HTTP 403" in event["message"]
+    assert f"HTTP {status}" in event["message"]
     assert sandbox.state()["requests"] - before == 1
 
 

