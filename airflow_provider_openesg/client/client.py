@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from airflow_provider_openesg.api import ID, ITEMS, RESOURCES
-from airflow_provider_openesg.client.pagination import Listing, Page, Query, decode_records, page_query
+from airflow_provider_openesg.client.pagination import Decode, Listing, Page, Query, decode_records, page_query
 from airflow_provider_openesg.client.parallel import ordered
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.client.reading import decode_record, decoded, list_query, quoted, resource_path
@@ -125,30 +125,43 @@ class OpenESGClient:
         self, resource: str, *, filters: Mapping[str, Any] | None = None, decode: Callable[[bytes], Page[Row]]
     ) -> Generator[list[Row]]: ...
 
+    @overload
+    def iter_pages(
+        self, resource: str, *, filters: Mapping[str, Any] | None = None, start: Callable[[bytes], Decode[Row]]
+    ) -> Generator[list[Row]]: ...
+
     def iter_pages(
         self,
         resource: str,
         *,
         filters: Mapping[str, Any] | None = None,
         decode: Callable[[bytes], Page[Any]] = decode_records,
+        start: Callable[[bytes], Decode[Any]] | None = None,
     ) -> Generator[list[Any]]:
         """Yield the rows of a list page by page: each row once, in the server's order. Only a few pages are in memory.
 
         :param resource: name in :data:`~airflow_provider_openesg.api.RESOURCES`, or a path that begins with ``/``.
         :param filters: query parameters of the list; those of a path are sent unchanged.
         :param decode: function that makes a :class:`Page` of a body.
+        :param start: in place of ``decode``: function that starts to decode a body and returns a function that returns
+            the page. It is called in the order of the list, some pages before they are used.
         :raises OpenESGConfigError: if the resource or a filter is not known; at the call, not at the first row.
         :raises OpenESGContractError: if the responses are not pages of a list; see :mod:`.pagination`.
         """
+        start = start or (lambda body: partial(decode, body))
         path = resource if resource.startswith("/") else resource_path(resource)
         query = list_query(resource, filters or {})
         if resource in RESOURCES and ID in query:
-            return self._pages_of_ids(path, query[ID], decode)
+            return self._pages_of_ids(path, query[ID], start)
 
-        def fetch(url: str, params: Query | None) -> Callable[[], Page[Any]]:
+        def started(response: Response) -> Decode[Any]:
+            page = start(response.content)
+            return partial(decoded, lambda _: page(), response)
+
+        def fetch(url: str, params: Query | None) -> Callable[[], Decode[Any]]:
             prefetched = self._prefetched.pop((url, str(params)), None)
             response = prefetched.result() if prefetched else self.request("GET", url, params=params)
-            return partial(decoded, decode, response)
+            return partial(started, response)
 
         listing: Listing[Any] = Listing(
             fetch,
@@ -231,12 +244,12 @@ class OpenESGClient:
         return self.settings.page_size * (1 if has_details else LIGHT_PAGES)
 
     def _pages_of_ids(
-        self, path: str, ids: str | list[str], decode: Callable[[bytes], Page[Row]]
+        self, path: str, ids: str | list[str], start: Callable[[bytes], Decode[Row]]
     ) -> Generator[list[Row]]:
         """Return a page for each id, read from the path of the record."""
 
         def as_page(body: bytes) -> Page[Row]:
-            return decode(b'{"%s": [%s]}' % (ITEMS.encode(), body))
+            return start(b'{"%s": [%s]}' % (ITEMS.encode(), body))()
 
         return (self.get(f"{path}/{quoted(each)}", as_page).rows for each in ([ids] if isinstance(ids, str) else ids))
 

@@ -24,11 +24,14 @@ from urllib.parse import urljoin
 import msgspec
 
 from airflow_provider_openesg.api import COUNT, ITEMS, LIMIT, NEXT, OFFSET, RESULTS
-from airflow_provider_openesg.client.parallel import ordered
+from airflow_provider_openesg.client.parallel import ordered_and_started
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 
 Row = TypeVar("Row")
 Query = Mapping[str, str | list[str]]
+
+STARTED_AHEAD = 2
+"""Pages whose decoding is started before the page before them is used, so that a worker process always has work."""
 
 MAX_PASSES = 8
 """Number of times that a list is read before it counts as changing too fast."""
@@ -48,6 +51,10 @@ class Page(Generic[Row]):
     ids: list[str | int]
     count: int | None = None
     next: str | None = None
+
+
+Decode = Callable[[], Page[Row]]
+"""Function that returns a page whose body has been received."""
 
 
 def decode_records(body: bytes) -> Page[dict[str, Any]]:
@@ -87,8 +94,8 @@ def later_offsets(size: int, total: int) -> range:
 class Listing(Generic[Row]):
     """One read of one list.
 
-    :param fetch: function of URL and query that requests a page and returns a function that decodes it. Pages wait as
-        response bodies, which are smaller than decoded rows.
+    :param fetch: function of URL and query that requests a page and returns a function that starts to decode it.
+        Pages wait as response bodies, which are smaller than decoded rows.
     :param url: URL of the list.
     :param query: filters of the list.
     :param page_size: number of rows to request in one page, at least 2.
@@ -101,7 +108,7 @@ class Listing(Generic[Row]):
 
     def __init__(
         self,
-        fetch: Callable[[str, Query | None], Callable[[], Page[Row]]],
+        fetch: Callable[[str, Query | None], Callable[[], Decode[Row]]],
         url: str,
         query: Query,
         *,
@@ -174,9 +181,9 @@ class Listing(Generic[Row]):
         return self._at(0)
 
     def _at(self, offset: int) -> Page[Row]:
-        return self._fetch_at(offset)()
+        return self._fetch_at(offset)()()
 
-    def _fetch_at(self, offset: int) -> Callable[[], Page[Row]]:
+    def _fetch_at(self, offset: int) -> Callable[[], Decode[Row]]:
         return self._fetch(self._url, page_query(self._query, self._size, offset))
 
     def _checked(self, page: Page[Row]) -> Page[Row]:
@@ -192,9 +199,10 @@ class Listing(Generic[Row]):
         previous, end, total = first, len(first.rows), first.count or 0
         # A page with all rows is the whole list, even if it is larger than requested.
         offsets = later_offsets(self._size, 0 if end == total else total)
-        with closing(ordered((partial(self._fetch_at, offset) for offset in offsets), self._parallel)) as results:
-            for offset, decoded in zip(offsets, results, strict=True):
-                page = decoded()
+        fetches = (partial(self._fetch_at, offset) for offset in offsets)
+        with closing(ordered_and_started(fetches, self._parallel, STARTED_AHEAD)) as decodes:
+            for offset, decode in zip(offsets, decodes, strict=True):
+                page = decode()
                 total = max(total, page.count or 0)
                 # A list that grew by one page looks the same, but then the page before has moved as well.
                 repeats = page.ids == previous.ids and len(page.ids) > 1
@@ -261,7 +269,7 @@ class Listing(Generic[Row]):
             if url in followed:
                 self._fail("the link to the next page leads back to a page that was read before")
             followed.add(url)
-            previous, page = page, self._checked(self._fetch(url, None)())
+            previous, page = page, self._checked(self._fetch(url, None)()())
             if page.ids == previous.ids:
                 self._fail(f"the page {url} repeats the one before")
             self._moved |= page.count != previous.count

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -24,14 +25,32 @@ def ordered(tasks: Iterable[Callable[[], T]], width: int) -> Generator[T]:
         stop while the caller uses a result.
     :raises Exception: if a task raises; at the position of its result.
     """
+
+    def result_of(task: Callable[[], T]) -> Callable[[], T]:
+        result = task()
+        return lambda: result
+
+    return ordered_and_started((partial(result_of, task) for task in tasks), width, 0)
+
+
+def ordered_and_started(tasks: Iterable[Callable[[], Callable[[], T]]], width: int, ahead: int) -> Generator[T]:
+    """Run ``tasks`` as :func:`ordered` does. Their results are functions, which the caller's thread calls in order.
+
+    :param ahead: number of results that have arrived already for which it does so before the caller requests them.
+    :return: what these functions return.
+    """
     remaining = iter(tasks)
     pool = ThreadPoolExecutor(width, thread_name_prefix="openesg")
     try:
-        waiting: deque[Future[T]] = deque(pool.submit(task) for task in islice(remaining, 2 * width))
-        while waiting:
-            result = waiting.popleft().result()
+        waiting: deque[Future[Callable[[], T]]] = deque(pool.submit(task) for task in islice(remaining, 2 * width))
+        started: deque[T] = deque()
+        while waiting or started:
+            if not started:
+                started.append(waiting.popleft().result()())
+            while len(started) <= ahead and waiting and waiting[0].done() and waiting[0].exception() is None:
+                started.append(waiting.popleft().result()())
             waiting.extend(pool.submit(task) for task in islice(remaining, 1))
-            yield result
+            yield started.popleft()
     finally:
         # Do not wait: a request that is being retried could take minutes, and its result is not needed.
         pool.shutdown(wait=False, cancel_futures=True)

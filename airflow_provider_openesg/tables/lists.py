@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from requests import Response
 
     from airflow_provider_openesg.client.client import OpenESGClient
-    from airflow_provider_openesg.client.pagination import Page
+    from airflow_provider_openesg.client.pagination import Decode, Page
     from airflow_provider_openesg.tables.summary import Summary
     from airflow_provider_openesg.tables.template_lookup import Templates
 
@@ -229,7 +229,7 @@ class Lists:
 
     def _report_requests(self) -> Batches:
         decoder, selection = RecordDecoder(REPORT_REQUEST), self._pull.selection("report-requests")
-        for rows, templates in self._pages(selection, lambda _, body: decoder.page(body)):
+        for rows, templates in self._pages(selection, lambda _, body: partial(decoder.page, body)):
             yield from self._embedded_organizations(rows)
             yield from self._batches("report_requests", selection.select(rows, templates, self._pull.summary))
         self._log_counts(selection)
@@ -259,14 +259,22 @@ class Lists:
         yield from builder.flush()
         self._log_counts(selection)
 
-    def _decode(self, templates: Sequence[str] | None, body: bytes) -> Page[Any]:
-        """Decode a page in the worker process if it has started. Embedded organizations are read in this process."""
+    def _decode(self, templates: Sequence[str] | None, body: bytes) -> Decode[Any]:
+        """Start to decode a page, in the worker process if it has started.
+
+        Embedded organizations are read in this process.
+        """
         self._worker = self._worker or (self._start() if self._pull.embedded is None else None)
         if self._worker is None:
-            return self._builder.decoder.page(body)
-        page, is_complete, needed = self._worker.page(body, templates)
-        if page.rows:
-            self._remote_pages[page.rows[0].page] = _RemotePage(body, is_complete, needed)
+            return partial(self._builder.decoder.page, body)
+        reply = self._worker.page(body, templates)
+
+        def page() -> Page[Any]:
+            page, is_complete, needed = reply()
+            if page.rows:
+                self._remote_pages[page.rows[0].page] = _RemotePage(body, is_complete, needed)
+            return page
+
         return page
 
     def _remote_page(self, number: int) -> _RemotePage:
@@ -290,7 +298,7 @@ class Lists:
         return report
 
     def _pages(
-        self, selection: Selection, decode: Callable[[Sequence[str] | None, bytes], Page[Any]]
+        self, selection: Selection, start: Callable[[Sequence[str] | None, bytes], Decode[Any]]
     ) -> Iterator[tuple[list[Any], Sequence[str] | None]]:
         """Yield each page's rows, and the templates whose rows are wanted. Log the counts at the end."""
         resource, after = selection.resource, self._pull.after
@@ -305,7 +313,7 @@ class Lists:
         for name in selection.others:
             log.info("%s: the list has no filter %r; all rows are read and filtered here", resource, name)
         for query, templates in self._pull.queries(resource):
-            for page in self._client.iter_pages(resource, filters=query, decode=partial(decode, templates)):
+            for page in self._client.iter_pages(resource, filters=query, start=partial(start, templates)):
                 yield page, templates
 
     def _log_counts(self, selection: Selection) -> None:

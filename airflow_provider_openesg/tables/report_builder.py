@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 from msgspec import UNSET
 
-from airflow_provider_openesg.client.pagination import Page
+from airflow_provider_openesg.client.pagination import STARTED_AHEAD, Page
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.columns import as_moment
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
@@ -167,7 +167,7 @@ class DecodedPages:
     def build(self, references: Sequence[RowReference], templates: Templates | None) -> Built:
         """Build batches when enough rows were added, or if ``references`` is empty.
 
-        :param references: rows of one page; earlier pages are dropped.
+        :param references: rows of one page, which is dropped, as are pages before it that had no new rows.
         :param templates: all templates; ``None`` if they have not changed since the last call.
         :return: the batches, and the counts of their rows.
         """
@@ -176,8 +176,9 @@ class DecodedPages:
         if not references:
             return self._builder.flush(), self._builder.summary, selection.counts
         number = references[0].page
-        rows, wanted = self._pages[number]
-        self._pages = {each: page for each, page in self._pages.items() if each > number}
+        rows, wanted = self._pages.pop(number)
+        # A page that is read again gets a later number than the pages that were started before it.
+        self._pages = {each: page for each, page in self._pages.items() if each >= number - STARTED_AHEAD}
         selected = selection.select([rows[each.row] for each in references], wanted, self._builder.summary)
         return self._builder.add(selected), self._builder.summary, selection.counts
 

@@ -14,10 +14,13 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections import deque
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,14 +28,13 @@ from airflow_provider_openesg.exceptions import OpenESGError
 from airflow_provider_openesg.tables.report_builder import DecodedPages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from airflow_provider_openesg.tables.report_builder import Batches, DecodedPage, RowReference, Selection
+    from airflow_provider_openesg.tables.report_builder import Batches, Built, DecodedPage, RowReference, Selection
     from airflow_provider_openesg.tables.summary import Summary
     from airflow_provider_openesg.tables.template_lookup import Templates
 
 log = logging.getLogger(__name__)
-
 _CODE = f"from {__name__} import main; main()"
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")  # others of Airflow hold secrets
 
@@ -45,8 +47,8 @@ class Worker:
     """
 
     def __init__(self, selection: Selection, with_values: bool, summary: Summary) -> None:
-        self._counts, self._summary, self._builds = selection.counts, summary, 0
-        self._built: Batches = []
+        self._counts, self._summary = selection.counts, summary
+        self._expected, self._builds = deque[Future[Any]](), deque[Future["Built"]]()  # the process replies in order
         self._ready: bool | None = None
         self._connection, theirs = Pipe()
         with theirs:
@@ -69,19 +71,19 @@ class Worker:
                 log.warning("The worker process did not start (exit status %d); pages are decoded in the task.", status)
         return bool(self._ready)
 
-    def page(self, body: bytes, templates: Sequence[str] | None) -> DecodedPage:
-        """Decode a page; see :meth:`DecodedPages.page`."""
-        _send(self._connection, ("page", pickle.PickleBuffer(body), templates))
-        self._receive_built()
-        return cast("DecodedPage", self._receive())
+    def page(self, body: bytes, templates: Sequence[str] | None) -> Callable[[], DecodedPage]:
+        """Start :meth:`DecodedPages.page`; return a function that returns its result."""
+        return partial(self._result, self._start("page", pickle.PickleBuffer(body), templates))
 
     def build(self, rows: Sequence[RowReference], templates: Templates | None) -> Batches:
         """Start :meth:`DecodedPages.build`, and return the batches received until now; without rows, wait for all."""
-        _send(self._connection, ("build", rows, templates))
-        self._builds += 1
-        if not rows:
-            self._receive_built()
-        batches, self._built = self._built, []
+        self._builds.append(self._start("build", rows, templates))
+        batches: Batches = []
+        while self._builds and (self._builds[0].done() or not rows):
+            built, summary, counts = self._result(self._builds.popleft())
+            batches += built
+            self._summary.add(summary)
+            self._counts.update(counts)
         return batches
 
     def close(self) -> None:
@@ -89,25 +91,23 @@ class Worker:
         self._process.kill()
         self._process.wait()
 
-    def _receive_built(self) -> None:
-        while self._builds:
-            self._builds -= 1
-            batches, summary, counts = self._receive()
-            self._built += batches
-            self._summary.add(summary)
-            self._counts.update(counts)
+    def _start(self, *message: Any) -> Future[Any]:
+        _send(self._connection, message)
+        self._expected.append(Future())
+        return self._expected[-1]
 
-    def _receive(self) -> Any:
-        try:
-            reply = _receive(self._connection)
-        except (EOFError, OSError):
-            raise OpenESGError(
-                f"The worker process that decodes pages was ended (exit status {self._process.wait()}). -9 mostly"
-                " means that memory was exhausted: see the system log. Nothing of this run counts; run it again."
-            ) from None
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+    def _result(self, future: Future[Any]) -> Any:
+        while not future.done():
+            try:
+                reply = _receive(self._connection)
+            except (EOFError, OSError):
+                raise OpenESGError(
+                    f"The worker process that decodes pages was ended (exit status {self._process.wait()}). -9 mostly"
+                    " means that memory was exhausted: see the system log. Nothing of this run counts; run it again."
+                ) from None
+            expected = self._expected.popleft()
+            (expected.set_exception if isinstance(reply, Exception) else expected.set_result)(reply)
+        return future.result()
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ def listing(server, page_size, parallel, most=None):
 
     def fetch(url, query):
         page = server(url, query)
-        return lambda: page
+        return lambda: lambda: page
 
     return Listing(
         fetch,
