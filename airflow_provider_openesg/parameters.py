@@ -99,7 +99,7 @@ def check_list(parameter: str, values: Any) -> None:
         hint = f" Write [{values!r}]." if isinstance(values, str | int) else ""
         raise OpenESGConfigError(f"{parameter}: {values!r:.100} given; allowed: a list.{hint}")
     if not values:
-        raise OpenESGConfigError(f"{parameter}: an empty list given; leave it out for all, or name some.")
+        raise OpenESGConfigError(f"{parameter}: an empty list given; allowed: at least one item.")
     for value in values:
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
             raise OpenESGConfigError(f"{parameter}: {value!r:.100} in the list; allowed: texts and numbers.")

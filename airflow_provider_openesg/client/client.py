@@ -13,7 +13,14 @@ from airflow_provider_openesg.api import ID, ITEMS, RESOURCES
 from airflow_provider_openesg.client.pagination import Decode, Listing, Page, Query, decode_records, page_query
 from airflow_provider_openesg.client.parallel import ordered
 from airflow_provider_openesg.client.progress import Progress
-from airflow_provider_openesg.client.reading import decode_record, decoded, list_query, quoted, resource_path
+from airflow_provider_openesg.client.reading import (
+    decode_record,
+    decoded,
+    list_query,
+    quoted,
+    resource_path,
+    single_queries,
+)
 from airflow_provider_openesg.client.responses import raise_for_error
 from airflow_provider_openesg.client.session import OpenESGSession
 from airflow_provider_openesg.exceptions import OpenESGContractError, OpenESGNotFoundError
@@ -106,7 +113,7 @@ class OpenESGClient:
         :param resource: name of a resource.
         """
         url, size = self._list_url(resource_path(resource)), self._most_rows(resource)
-        params = page_query(list_query(resource, filters or {}), size)
+        params = page_query(single_queries(list_query(resource, filters or {}))[0], size)
         pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-prefetch")
         first = self._prefetched[url, str(params)] = pool.submit(self.request, "GET", url, params=params)
         try:
@@ -141,7 +148,8 @@ class OpenESGClient:
         """Yield the rows of a list page by page: each row once, in the server's order. Only a few pages are in memory.
 
         :param resource: name in :data:`~airflow_provider_openesg.api.RESOURCES`, or a path that begins with ``/``.
-        :param filters: query parameters of the list; those of a path are sent unchanged.
+        :param filters: query parameters of the list; those of a path are sent unchanged. A list of values selects the
+            rows with any of them: the platform is asked once for each.
         :param decode: function that makes a :class:`Page` of a body.
         :param start: in place of ``decode``: function that starts to decode a body and returns a function that returns
             the page. It is called in the order of the list, some pages before they are used.
@@ -163,16 +171,21 @@ class OpenESGClient:
             response = prefetched.result() if prefetched else self.request("GET", url, params=params)
             return partial(started, response)
 
-        listing: Listing[Any] = Listing(
-            fetch,
-            self._list_url(path),
-            query,
-            page_size=self.settings.page_size,
-            most=self._most_rows(resource),
-            parallel=self.settings.parallel_requests,
-            same_origin=self.session.same_origin,
-        )
-        return _logged(resource, listing) if resource in RESOURCES else listing.pages()
+        seen: set[str | int] = set()
+        listings: list[Listing[Any]] = [
+            Listing(
+                fetch,
+                self._list_url(path),
+                each,
+                page_size=self.settings.page_size,
+                most=self._most_rows(resource),
+                parallel=self.settings.parallel_requests,
+                same_origin=self.session.same_origin,
+                seen=seen,
+            )
+            for each in (single_queries(query) if resource in RESOURCES else [query])
+        ]
+        return _logged(resource, listings) if resource in RESOURCES else listings[0].pages()
 
     def iter_records(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Generator[dict[str, Any]]:
         """Yield the rows of a list with their details: field values of reports, sections of templates.
@@ -265,10 +278,11 @@ class OpenESGClient:
                     )
 
 
-def _logged(resource: str, listing: Listing[Row]) -> Generator[list[Row]]:
+def _logged(resource: str, listings: Sequence[Listing[Row]]) -> Generator[list[Row]]:
     progress = Progress(resource)
-    with closing(listing.pages()) as pages:
-        for rows in pages:
-            progress.add(len(rows), listing.total)
-            yield rows
-    progress.finish(listing.pages_read)
+    for listing in listings:
+        with closing(listing.pages()) as pages:
+            for rows in pages:
+                progress.add(len(rows), listing.total if len(listings) == 1 else None)
+                yield rows
+    progress.finish(sum(listing.pages_read for listing in listings))

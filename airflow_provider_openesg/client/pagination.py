@@ -102,6 +102,7 @@ class Listing(Generic[Row]):
     :param most: number of rows to request in one page if the platform allows more than ``page_size``.
     :param parallel: number of pages requested at the same time.
     :param same_origin: function that returns whether the token may be sent to a link.
+    :param seen: ids of rows that are not returned; the ids of the rows that are read are added.
 
     ``total`` is the number of rows that the server reports, ``pages_read`` the number of pages read so far.
     """
@@ -116,6 +117,7 @@ class Listing(Generic[Row]):
         most: int,
         parallel: int,
         same_origin: Callable[[str], bool],
+        seen: set[str | int] | None = None,
     ) -> None:
         self._fetch = fetch
         self._url = url
@@ -124,6 +126,7 @@ class Listing(Generic[Row]):
         self._size = most
         self._parallel = parallel
         self._same_origin = same_origin
+        self._seen = set() if seen is None else seen
         self._moved = False
         self.total: int | None = None
         self.pages_read = 0
@@ -134,7 +137,6 @@ class Listing(Generic[Row]):
         :raises OpenESGContractError: if a page repeats, does not match the server's count, has one row twice or links
             to another origin, or if the list changes during every pass.
         """
-        seen: set[str | int] = set()
         for _ in range(MAX_PASSES):
             self._moved = False
             current: set[str | int] = set()
@@ -144,14 +146,14 @@ class Listing(Generic[Row]):
                     for identity, row in zip(page.ids, page.rows, strict=True):
                         if identity in current:
                             self._moved = True
-                        elif identity not in seen:
+                        elif identity not in self._seen:
                             fresh.append(row)
                         current.add(identity)
                     if fresh:
                         yield fresh
+            self._seen |= current
             if not self._moved:
                 return
-            seen |= current
         raise OpenESGContractError(
             f"{self._url}: rows still came and went after the list was read {MAX_PASSES} times: it changes faster than "
             "it can be read, or its order is not stable. Read less of it at once (filters), or more in one page (Page "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -50,6 +51,15 @@ def list_query(resource: str, filters: Mapping[str, Any]) -> Query:
             raise OpenESGConfigError(f"filters: {name!r} given; all pages are read. See Page size of the Connection.")
     texts = {names[name]: filter_texts(name, value) for name, value in filters.items()}
     return {name: values if len(values) > 1 else values[0] for name, values in texts.items()}
+
+
+def single_queries(query: Query) -> list[Query]:
+    """Return a query for each combination of the values of its lists, because a platform may use only one of several.
+
+    (django-ninja, which the vendor's API is assumed to use, takes the last value of a parameter that is not a list.)
+    """
+    values = [value if isinstance(value, list) else [value] for value in query.values()]
+    return [dict(zip(query, each, strict=True)) for each in product(*values)]
 
 
 def decoded(decode: Callable[[bytes], T], response: Response) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.parameters import check_choice
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -33,6 +33,5 @@ def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str,
     if not isinstance(given, str) or given.strip().isdecimal():
         return filters
     ids = template_ids(source)
-    if given.strip() not in ids:
-        raise OpenESGConfigError(f"filters: template {given!r} given; allowed: {', '.join(ids) or 'none'}.")
+    check_choice("filters: template", given.strip(), ids)
     return {**filters, "template": ids[given.strip()]}

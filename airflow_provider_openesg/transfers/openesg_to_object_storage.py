@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, AssetAlias
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.lake import FILE_FORMATS, PARTITIONS
-from airflow_provider_openesg.parameters import check_choice
+from airflow_provider_openesg.parameters import check_boolean, check_choice
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
 from airflow_provider_openesg.utils.object_storage import check_path, object_storage_path
 from airflow_provider_openesg.utils.openlineage import Place, add_events
@@ -98,6 +98,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
                     "partition_by: given with shape='wide', whose tables belong to one template. Leave it out."
                 )
         _check_keep_runs(keep_runs)
+        check_boolean("commit", commit)
         if keep_runs is not None and not commit:
             raise OpenESGConfigError("keep_runs: given with commit=False. Give it to OpenESGCommitRunOperator.")
         self.emits_assets = commit  # the task that commits the parts emits them

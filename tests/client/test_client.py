@@ -245,6 +245,16 @@ def test_rows_before_the_error_of_a_later_page_are_returned(connect, sandbox):
     assert len(got) == 101
 
 
+def test_list_of_filter_values_selects_the_rows_of_each(connect, sandbox):
+    client = connect()
+    ids_of = {
+        status: ids(client.iter_records("reports", filters={"status": status})) for status in ("submitted", "accepted")
+    }
+    assert all(ids_of.values())
+    both = ids(client.iter_records("reports", filters={"status": ["submitted", "accepted"]}))
+    assert both == ids_of["submitted"] + ids_of["accepted"]
+
+
 def test_filters_are_sent_to_the_platform(connect, sandbox):
     report = next(connect().iter_records("reports"))
     chosen = report["customer_identifier"]

@@ -51,7 +51,7 @@ class Server:
         return [row for page in listing(self, page_size, parallel, most).pages() for row in page]
 
 
-def listing(server, page_size, parallel, most=None):
+def listing(server, page_size, parallel, most=None, seen=None):
     session = OpenESGSession(OpenESGSettings.from_connection(host="https://esg.example", login="id", password="secret"))
 
     def fetch(url, query):
@@ -66,6 +66,7 @@ def listing(server, page_size, parallel, most=None):
         most=most or page_size,
         parallel=parallel,
         same_origin=session.same_origin,
+        seen=seen,
     )
 
 
@@ -281,6 +282,14 @@ def test_links_that_end_early_are_an_error():
     server.page = lambda offset, limit: serve(offset, limit) if offset < 6 else Page([6], [6], 20, None)
     with pytest.raises(OpenESGContractError, match="the last page came after 7 rows, while 'count' is 20"):
         server.read()
+
+
+def test_rows_of_an_earlier_query_are_not_returned_again():
+    """A platform that ignores a filter returns all rows for each of its values."""
+    seen = set()
+    first, second = (listing(Server(range(7)), 3, 1, seen=seen) for _ in range(2))
+    assert [row for page in first.pages() for row in page] == list(range(7))
+    assert list(second.pages()) == []
 
 
 def test_number_of_prefetched_pages_is_limited():

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.parameters import check_id, check_request_options, check_request_rows, is_empty
+from airflow_provider_openesg.parameters import (
+    check_choice,
+    check_id,
+    check_request_options,
+    check_request_rows,
+    is_empty,
+)
 from airflow_provider_openesg.reports.requests.lookup import ExistingRequest, find_requests
 from airflow_provider_openesg.reports.requests.rows import CheckedRows, Key, RequestRow, RowError, check_rows
 from airflow_provider_openesg.reports.requests.send import Sender, SendResult
@@ -89,7 +95,10 @@ def request_reports(
     check_request_rows(rows)
     default_template = None if is_empty(template) else check_id("template", template)
     numbered = rows.items() if isinstance(rows, Mapping) else enumerate(rows, 1)
-    checked = check_rows(numbered, template_ids(client), default_template)
+    templates = template_ids(client)
+    if default_template is not None:
+        check_choice("template", default_template, templates)
+    checked = check_rows(numbered, templates, default_template)
     _raise_for_errors(checked, on_invalid, on_duplicate)
     keys = {row.key for row in checked.valid}
     # A dry run needs no lock: it changes nothing.
