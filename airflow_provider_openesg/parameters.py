@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal, get_args, overload
@@ -124,7 +125,7 @@ def check_poke_interval(seconds: Any) -> None:
 
     :raises OpenESGConfigError: if it is not a number, or is less than 1.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 1:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds < math.inf:
         raise OpenESGConfigError(f"poke_interval: {seconds!r:.100} given; allowed: seconds, from 1.")
 
 
@@ -236,12 +237,12 @@ def read_updated_after(value: Any, *, last_run: bool = False) -> datetime | Lite
             value = datetime(value.year, value.month, value.day, tzinfo=UTC)
         # Airflow passes pendulum objects; the core needs the plain class.
         read = datetime.fromisoformat(value.isoformat() if isinstance(value, datetime) else value.strip())
-    except (AttributeError, TypeError, ValueError):
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (AttributeError, OverflowError, TypeError, ValueError):
         also = f", or {LAST_RUN!r}" if last_run else ""
         raise OpenESGConfigError(
             f"updated_after: {value!r:.100} given; allowed: a time in ISO 8601, such as 2026-01-31T00:00:00Z{also}."
         ) from None
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def check_id(parameter: str, value: Any) -> str:
@@ -278,6 +279,15 @@ def check_api_path(path: Any) -> None:
     """
     if not isinstance(path, str) or is_empty(path):
         raise OpenESGConfigError(f"path: {path!r:.100} given; allowed: a path below the API path, such as reports/17.")
+
+
+def check_query(parameter: str, query: Any) -> None:
+    """Check the query parameters of a request.
+
+    :raises OpenESGConfigError: if they are given, but are not a dict.
+    """
+    if query is not None and not isinstance(query, Mapping):
+        raise OpenESGConfigError(f"{parameter}: {query!r:.100} given; allowed: a dict.")
 
 
 def check_request_options(on_invalid: Any, on_duplicate: Any, dry_run: Any) -> None:

@@ -121,13 +121,13 @@ def next_updated_after(history: Sequence[CompletedRun], run: str) -> datetime | 
 
 
 class RunWriter(Protocol):
-    """Writes the batches of one run. :meth:`commit` makes the whole run visible to readers at once."""
+    """Write the batches of one run. :meth:`commit` makes the whole run visible to readers at once."""
 
     pulls: Sequence[str]
     """Tables that the writer needs: those that were selected, and others that it needs to write them."""
 
     def check(self) -> None:
-        """Refuse a target that cannot be written, before anything is read from the platform."""
+        """Check that the target can be written, before anything is read from the platform."""
 
     def run_history(self) -> Sequence[CompletedRun]:
         """Return the committed runs of this series whose rows are still in the target, for all tables of this run."""

@@ -157,7 +157,7 @@ class OpenESGClient:
         :raises OpenESGContractError: if the responses are not pages of a list; see :mod:`.pagination`.
         """
         start = start or (lambda body: partial(decode, body))
-        path = resource if resource.startswith("/") else resource_path(resource)
+        path = resource if isinstance(resource, str) and resource.startswith("/") else resource_path(resource)
         query = list_query(resource, filters or {})
         if resource in RESOURCES and ID in query:
             return self._pages_of_ids(path, query[ID], start)

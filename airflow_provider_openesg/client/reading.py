@@ -11,7 +11,7 @@ import msgspec
 from airflow_provider_openesg.api import ID, LIMIT, OFFSET, RESOURCES
 from airflow_provider_openesg.client.responses import platform_message, shown_url
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
-from airflow_provider_openesg.parameters import check_choice, check_filters, filter_texts
+from airflow_provider_openesg.parameters import check_choice, check_filters, check_query, filter_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,6 +46,7 @@ def list_query(resource: str, filters: Mapping[str, Any]) -> Query:
             others = ", ".join(sorted({*filters} - {ID}))
             raise OpenESGConfigError(f"filters: {ID!r} given together with {others}; allowed: {ID!r} only.")
     else:
+        check_query("filters", filters)
         names = {name: name for name in filters}
         if name := next((each for each in (LIMIT, OFFSET) if each in filters), None):
             raise OpenESGConfigError(f"filters: {name!r} given; all pages are read. See Page size of the Connection.")

@@ -18,6 +18,7 @@ from airflow_provider_openesg.parameters import (
     check_filters,
     check_id,
     check_names,
+    check_query,
     check_shape,
     check_templates,
     is_empty,
@@ -122,6 +123,7 @@ class OpenESGHook(BaseHook):
         """
         check_choice("method", method, METHODS)
         check_api_path(path)
+        check_query("params", params)
         return self.client.request(method, path, params=params, json=json)
 
     def iter_records(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:

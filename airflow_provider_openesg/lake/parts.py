@@ -50,7 +50,7 @@ def merge(dag_id: str, task_id: str, run_id: str, map_index: int, parts: Sequenc
 
 
 def check_disjoint(parts: Sequence[Manifest]) -> None:
-    """Refuse parts if two of them may contain the same rows.
+    """Check that no two parts may contain the same rows.
 
     :raises OpenESGConfigError: with the table and both parts.
     """

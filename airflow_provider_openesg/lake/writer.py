@@ -50,7 +50,7 @@ class _Open:
 
 
 class FileRunWriter:
-    """Writes a run as files, one per table and partition. See :mod:`airflow_provider_openesg.lake.manifest`.
+    """Write a run as files, one per table and partition. See :mod:`airflow_provider_openesg.lake.manifest`.
 
     :param path: an ``ObjectStoragePath``, or anything that :func:`fsspec.url_to_fs` accepts.
     :param tables: names of the tables.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -11,9 +10,18 @@ from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContr
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.operators.request_reports import OpenESGRequestReportsOperator
 from airflow_provider_openesg.operators.update_report import OpenESGUpdateReportOperator
-from airflow_provider_openesg.parameters import METHODS, check_api_path, check_boolean, check_choice, is_template
+from airflow_provider_openesg.parameters import (
+    METHODS,
+    check_api_path,
+    check_boolean,
+    check_choice,
+    check_query,
+    is_template,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_openesg.parameters import Method
@@ -63,6 +71,8 @@ class OpenESGOperator(BaseOperator):
         check_choice("method", method, METHODS)
         if not is_template(path):
             check_api_path(path)
+        if not is_template(query):
+            check_query("query", query)
         check_boolean("paginate", paginate)
         if paginate and (method != "GET" or json is not None):
             raise OpenESGConfigError("paginate: True given; allowed only with method GET and without json.")
@@ -73,8 +83,7 @@ class OpenESGOperator(BaseOperator):
         :return: JSON of the response, ``None`` if it has no body, or the list of records with ``paginate``.
         """
         check_api_path(self.path)
-        if self.query is not None and not isinstance(self.query, Mapping):
-            raise OpenESGConfigError(f"query: {self.query!r:.100} given; allowed: a dict.")
+        check_query("query", self.query)
         with OpenESGHook(self.openesg_conn_id) as hook:
             return self._records(hook) if self.paginate else self._response(hook)
 

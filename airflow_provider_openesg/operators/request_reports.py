@@ -163,9 +163,8 @@ class OpenESGRequestReportsOperator(BaseOperator):
                 "requests: a list rendered to text given; allowed: a list of dicts. Pass the output of the other task "
                 "itself (requests=other_task.output), or set render_template_as_native_obj in the DAG."
             )
-        conn_id = None if is_empty(self.object_storage_conn_id) else self.object_storage_conn_id
         try:
-            content = object_storage_path(path, conn_id).read_bytes()
+            content = object_storage_path(path, self.object_storage_conn_id).read_bytes()
         except (OSError, ValueError, ImportError) as error:
             raise OpenESGConfigError(
                 f"requests: {path!r} cannot be read ({error}). Allowed: a list of dicts, the path of a CSV file, or a "

@@ -114,7 +114,7 @@ class Faults:
                 {
                     "id": each.id,
                     "matched": each.matched,
-                    "struck": each.applied,
+                    "applied": each.applied,
                     **each.fault.dict(exclude_defaults=True),
                 }
                 for each in self._set

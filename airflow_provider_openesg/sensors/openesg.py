@@ -19,6 +19,7 @@ from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
 from airflow_provider_openesg.parameters import (
+    check_boolean,
     check_filters,
     check_poke_interval,
     check_statuses,
@@ -86,6 +87,8 @@ class OpenESGReportSensor(BaseSensorOperator):
         self.openesg_conn_id = openesg_conn_id
         check_statuses(statuses)
         check_poke_interval(self.poke_interval)
+        check_boolean("deferrable", deferrable)
+        check_boolean("start_from_trigger", start_from_trigger)
         require_one({name: getattr(self, name) for name in SELECTORS}, SELECTORS)
         if filters is not None and not is_template(filters):
             check_filters(filters)

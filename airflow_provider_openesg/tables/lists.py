@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -20,7 +20,8 @@ from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.cpus import usable_cpus
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
 from airflow_provider_openesg.tables.record_types import REPORT_REQUEST, SECTION
-from airflow_provider_openesg.tables.report_builder import TEMPLATE_FILTER, ReportBuilder, RowReference, Selection
+from airflow_provider_openesg.tables.remote_page import RemoteRow
+from airflow_provider_openesg.tables.report_builder import TEMPLATE_FILTER, ReportBuilder, Selection
 from airflow_provider_openesg.tables.worker import Worker
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from requests import Response
 
     from airflow_provider_openesg.client.client import OpenESGClient
-    from airflow_provider_openesg.client.pagination import Decode, Page
+    from airflow_provider_openesg.client.pagination import Decode
     from airflow_provider_openesg.tables.summary import Summary
     from airflow_provider_openesg.tables.template_lookup import Templates
 
@@ -73,7 +74,7 @@ class Pull:
         filters = {name: value for name, value in self.filters.items() if name in known}
         if self.after is not None and UPDATED_AFTER in known:
             filters[UPDATED_AFTER] = self.after.isoformat()
-        if self.template_ids is not None and TEMPLATE_FILTER in known:
+        if self.template_ids is not None and TEMPLATE_FILTER in known and ID not in filters:
             return [({**filters, TEMPLATE_FILTER: each}, [each]) for each in self.template_ids]
         return [(filters, self.template_ids)]
 
@@ -179,14 +180,6 @@ class Sections:
             ) from error
 
 
-class _RemotePage(NamedTuple):
-    """A page that the worker process has decoded: its body, and the results of :meth:`DecodedPages.page`."""
-
-    body: bytes
-    is_complete: bool
-    templates: set[str]
-
-
 class Lists:
     """Read the lists of a pull.
 
@@ -201,7 +194,6 @@ class Lists:
         self._sections = Sections(client, pull.templates)
         self._selection = selection
         self._start = worker
-        self._remote_pages: dict[int, _RemotePage] = {}
         self._worker: Worker | None = None
         self._changed_templates: Templates | None = pull.templates
         self._builder = ReportBuilder("field_values" in pull.wanted, pull.templates, pull.summary)
@@ -237,10 +229,10 @@ class Lists:
     def _reports(self) -> Batches:
         pull, builder, selection = self._pull, self._builder, self._selection
         for rows, templates in self._pages(selection, self._decode):
-            remote = self._remote_page(rows[0].page) if isinstance(rows[0], RowReference) else None
-            if remote and remote.is_complete and self._worker:
+            remote = rows[0].page if isinstance(rows[0], RemoteRow) else None
+            if remote and remote.decoded.is_complete and self._worker:
                 yield from builder.flush()
-                self._read_templates(remote.templates)
+                self._read_templates(remote.decoded.templates)
                 yield from self._worker.build(rows, self._changed_templates)
                 self._changed_templates = None
                 continue
@@ -248,7 +240,7 @@ class Lists:
                 yield from self._worker.build([], None)
             if remote:
                 decoded = builder.decoder.page(remote.body).rows
-                rows = [decoded[each.row] for each in rows]
+                rows = [decoded[each.position] for each in rows]
             yield from self._embedded_organizations(rows)
             rows = selection.select(rows, templates, pull.summary)
             rows = list(self._client.complete(rows, builder.is_complete, self._fetch_report))
@@ -265,23 +257,7 @@ class Lists:
         Embedded organizations are read in this process.
         """
         self._worker = self._worker or (self._start() if self._pull.embedded is None else None)
-        if self._worker is None:
-            return partial(self._builder.decoder.page, body)
-        reply = self._worker.page(body, templates)
-
-        def page() -> Page[Any]:
-            page, is_complete, needed = reply()
-            if page.rows:
-                self._remote_pages[page.rows[0].page] = _RemotePage(body, is_complete, needed)
-            return page
-
-        return page
-
-    def _remote_page(self, number: int) -> _RemotePage:
-        """Return a page, and drop it and earlier ones: a page that was read again may have no new rows."""
-        page = self._remote_pages[number]
-        self._remote_pages = {each: later for each, later in self._remote_pages.items() if each > number}
-        return page
+        return self._worker.page(body, templates) if self._worker else partial(self._builder.decoder.page, body)
 
     def _read_templates(self, ids: Iterable[str]) -> None:
         missing = [each for each in sorted(ids) if each not in self._pull.templates]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from msgspec import UNSET
 
-from airflow_provider_openesg.client.pagination import STARTED_AHEAD, Page
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.columns import as_moment
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     Batches = list[tuple[str, pa.RecordBatch]]
-    DecodedPage = tuple["Page[RowReference]", bool, set[str]]
     Built = tuple[Batches, Summary, Counter[str]]
 
 TEMPLATE_FILTER = "template"
@@ -72,8 +70,8 @@ class Selection:
         return self.after is None or moment is None or moment > self.after
 
     def _filtered_value(self, row: Any, name: str) -> str | None:
-        if self.resource == "report-requests" and name == "report_request":
-            return as_text(row.id)
+        if self.resource == "report-requests" and name in ("report_request", "id"):  # "id" is that of a report
+            return as_text(row.id if name == "report_request" else field_of(row, "report"))
         return as_text(field_of(row, _TEMPLATE_FIELDS[self.resource] if name == TEMPLATE_FILTER else name))
 
 
@@ -120,21 +118,26 @@ class ReportBuilder:
         return not self._with_values or (report.field_values is not UNSET and report.field_values is not None)
 
 
-class RowReference(NamedTuple):
-    """A row of a decoded page.
+@dataclass(frozen=True, slots=True)
+class DecodedPage:
+    """What the task process needs to know of a page that the worker process has decoded.
 
-    :param page: number of the page.
-    :param row: position in the page.
+    :param ids, count, next: as in :class:`~airflow_provider_openesg.client.pagination.Page`.
+    :param is_complete: whether all wanted rows have their field values.
+    :param templates: ids of the templates that are needed to build the rows.
     """
 
-    page: int
-    row: int
+    ids: list[str | int]
+    count: int | None
+    next: str | None
+    is_complete: bool
+    templates: set[str]
 
 
 class DecodedPages:
     """Decode pages of reports, and build the batches of the rows that the pagination keeps.
 
-    A worker process runs it: a reference is sent instead of a row.
+    A worker process runs it. Pages have numbers, and rows are named by their position in a page.
 
     :param resource, after, others: as for :class:`Selection`.
     :param with_values: whether field values are wanted.
@@ -146,40 +149,36 @@ class DecodedPages:
         self._new_selection = partial(Selection, resource, after, others)
         self._builder = ReportBuilder(with_values, Templates(), Summary())
         self._pages: dict[int, tuple[list[Any], Sequence[str] | None]] = {}
-        self._number = 0
 
-    def page(self, body: bytes, templates: Sequence[str] | None) -> DecodedPage:
+    def page(self, number: int, body: bytes, templates: Sequence[str] | None, dropped: Sequence[int]) -> DecodedPage:
         """Decode a page.
 
+        :param number: number of the page.
         :param templates: ids of the wanted templates; all if it is ``None``.
-        :return: the page with references as rows; whether all wanted rows have their field values; the ids of the
-            templates that are needed to build the rows.
+        :param dropped: numbers of pages that are not needed any more.
         :raises ValueError: if the body is not a page of reports.
         """
+        for each in dropped:
+            self._pages.pop(each, None)
         page = self._builder.decoder.page(body)
-        self._number += 1
-        self._pages[self._number] = page.rows, templates
+        self._pages[number] = page.rows, templates
         rows = [row for row in page.rows if self._new_selection().is_wanted(row, templates)]
-        references = [RowReference(self._number, row) for row in range(len(page.rows))]
         is_complete = all(map(self._builder.is_complete, rows))
-        return Page(references, page.ids, page.count, page.next), is_complete, self._builder.templates_of(rows)
+        return DecodedPage(page.ids, page.count, page.next, is_complete, self._builder.templates_of(rows))
 
-    def build(self, references: Sequence[RowReference], templates: Templates | None) -> Built:
-        """Build batches when enough rows were added, or if ``references`` is empty.
+    def build(self, number: int, positions: Sequence[int], templates: Templates | None) -> Built:
+        """Build batches when enough rows were added, or if ``positions`` is empty.
 
-        :param references: rows of one page, which is dropped, as are pages before it that had no new rows.
+        :param number, positions: page, and positions of its rows.
         :param templates: all templates; ``None`` if they have not changed since the last call.
         :return: the batches, and the counts of their rows.
         """
         selection, self._builder.summary = self._new_selection(), Summary()
         self._builder.templates = templates or self._builder.templates
-        if not references:
+        if not positions:
             return self._builder.flush(), self._builder.summary, selection.counts
-        number = references[0].page
-        rows, wanted = self._pages.pop(number)
-        # A page that is read again gets a later number than the pages that were started before it.
-        self._pages = {each: page for each, page in self._pages.items() if each >= number - STARTED_AHEAD}
-        selected = selection.select([rows[each.row] for each in references], wanted, self._builder.summary)
+        rows, wanted = self._pages[number]
+        selected = selection.select([rows[each] for each in positions], wanted, self._builder.summary)
         return self._builder.add(selected), self._builder.summary, selection.counts
 
 

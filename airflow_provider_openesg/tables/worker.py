@@ -17,20 +17,21 @@ import traceback
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_openesg.client.pagination import Page
 from airflow_provider_openesg.exceptions import OpenESGError
+from airflow_provider_openesg.tables.remote_page import RemotePage, RemoteRow
 from airflow_provider_openesg.tables.report_builder import DecodedPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow_provider_openesg.tables.report_builder import Batches, Built, DecodedPage, RowReference, Selection
+    from airflow_provider_openesg.tables.report_builder import Batches, Built, DecodedPage, Selection
     from airflow_provider_openesg.tables.summary import Summary
     from airflow_provider_openesg.tables.template_lookup import Templates
 
@@ -49,6 +50,7 @@ class Worker:
     def __init__(self, selection: Selection, with_values: bool, summary: Summary) -> None:
         self._counts, self._summary = selection.counts, summary
         self._expected, self._builds = deque[Future[Any]](), deque[Future["Built"]]()  # the process replies in order
+        self._number, self._dropped = 0, deque[int]()
         self._ready: bool | None = None
         self._connection, theirs = Pipe()
         with theirs:
@@ -71,13 +73,24 @@ class Worker:
                 log.warning("The worker process did not start (exit status %d); pages are decoded in the task.", status)
         return bool(self._ready)
 
-    def page(self, body: bytes, templates: Sequence[str] | None) -> Callable[[], DecodedPage]:
-        """Start :meth:`DecodedPages.page`; return a function that returns its result."""
-        return partial(self._result, self._start("page", pickle.PickleBuffer(body), templates))
+    def page(self, body: bytes, templates: Sequence[str] | None) -> Callable[[], Page[RemoteRow]]:
+        """Start :meth:`DecodedPages.page`; return a function that returns the page."""
+        self._number += 1
+        number, dropped = self._number, [self._dropped.popleft() for _ in range(len(self._dropped))]
+        future = self._start("page", number, pickle.PickleBuffer(body), templates, dropped)
 
-    def build(self, rows: Sequence[RowReference], templates: Templates | None) -> Batches:
+        def result() -> Page[RemoteRow]:
+            decoded: DecodedPage = self._result(future)
+            page = RemotePage(number, body, decoded, self._dropped)
+            rows = [RemoteRow(page, position) for position in range(len(decoded.ids))]
+            return Page(rows, decoded.ids, decoded.count, decoded.next)
+
+        return result
+
+    def build(self, rows: Sequence[RemoteRow], templates: Templates | None) -> Batches:
         """Start :meth:`DecodedPages.build`, and return the batches received until now; without rows, wait for all."""
-        self._builds.append(self._start("build", rows, templates))
+        number = rows[0].page.number if rows else 0
+        self._builds.append(self._start("build", number, [row.position for row in rows], templates))
         batches: Batches = []
         while self._builds and (self._builds[0].done() or not rows):
             built, summary, counts = self._result(self._builds.popleft())
@@ -117,10 +130,13 @@ def main() -> None:
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def receive() -> None:  # in a thread, so that the task process never waits for this one while this one sends
-        with suppress(EOFError, OSError):
+        try:
             while True:
                 messages.put(_receive(connection))
-        os._exit(0)  # the task process has ended, even if it was killed
+        except (EOFError, OSError):
+            os._exit(0)  # the task process has ended, even if it was killed
+        finally:
+            os._exit(1)  # such as MemoryError: the task process reports it
 
     threading.Thread(target=receive, daemon=True).start()
     _send(connection, True)

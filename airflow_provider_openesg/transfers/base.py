@@ -46,7 +46,7 @@ BATCHES_AHEAD = 8
 
 
 class OpenESGTransferOperator(BaseOperator):
-    """Reads tables from the platform and passes them to a writer. Base class of the transfer operators.
+    """Read tables from the platform and pass them to a writer. Base class of the transfer operators.
 
     :param tables: names in :data:`airflow_provider_openesg.tables.TABLES`; ``None``: all. Not with ``shape="wide"``.
     :param templates: ids or keys of report templates, such as ``["vsme"]``; ``None``: all. (templated)

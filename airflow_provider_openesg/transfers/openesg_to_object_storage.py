@@ -29,7 +29,7 @@ _TRIGGER_RULES = ("all_success", "none_failed", "none_failed_min_one_success", "
 
 
 class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
-    """Writes tables of the openESG platform as files, on local disk or in an object store.
+    """Write tables of the openESG platform as files, on local disk or in an object store.
 
     Files are in ``{path}/{table}/``. They are committed when the manifest of the run,
     ``{path}/_openesg/runs/{run}.json``, names them; read it with
@@ -129,7 +129,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
 
 
 class OpenESGCommitRunOperator(BaseOperator):
-    """Commits the parts that several tasks wrote with ``commit=False`` as one run. Readers see all parts or none.
+    """Commit the parts that several tasks wrote with ``commit=False`` as one run. Readers see all parts or none.
 
     :param path: path of those tasks. (templated)
     :param parts: results of those tasks: ``[organizations.output, mapped.output]``. (templated)

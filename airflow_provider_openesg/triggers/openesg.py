@@ -15,6 +15,7 @@ from airflow_provider_openesg.exceptions import (
     OpenESGError,
     OpenESGNotFoundError,
 )
+from airflow_provider_openesg.parameters import check_poke_interval, check_statuses
 from airflow_provider_openesg.reports.waiting import Decision, Expected, ReportSelector, decide
 from airflow_provider_openesg.triggers.report_events import OpenESGReportEventTrigger
 from airflow_provider_openesg.triggers.shared_polling import shared_polls
@@ -88,9 +89,10 @@ class OpenESGReportTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event at the end."""
         event: dict[str, Any]
-        end = self._end()
-        left = None if end is None else max(0, (end - datetime.now(UTC)).total_seconds())
+        end: datetime | None = None
         try:
+            end = self._end()
+            left = None if end is None else max(0, (end - datetime.now(UTC)).total_seconds())
             event = (await asyncio.wait_for(self._decided(), left)).event()
         except TimeoutError:
             event = {
@@ -111,6 +113,8 @@ class OpenESGReportTrigger(BaseTrigger):
         return (airflow_timeout if airflow_timeout.tzinfo else airflow_timeout.replace(tzinfo=UTC)) - MARGIN
 
     async def _decided(self) -> Decision:
+        check_statuses(self.statuses)
+        check_poke_interval(self.poke_interval)
         selector = ReportSelector.of(self, statuses=tuple(self.statuses))
         expected, polls = Expected.parse(self.expected, selector.number), shared_polls(self.openesg_conn_id)
         failures, delay, last_message = 0, 0.0, ""

@@ -66,7 +66,7 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
         check_statuses(statuses)
         check_poke_interval(poke_interval)
         selected: Any = {} if filters is None else filters
-        if isinstance(selected, list) and all(isinstance(each, list) for each in selected):
+        if isinstance(selected, list) and all(isinstance(each, list) and len(each) == 2 for each in selected):
             selected = dict(selected)  # the form that serialize() returns
         check_filters(selected)
         if "status" in selected:

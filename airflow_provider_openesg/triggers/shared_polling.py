@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGAuthError
+from airflow_provider_openesg.exceptions import TEMPORARY_STATUSES, OpenESGApiError, OpenESGAuthError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.triggers.list_snapshot import ListSnapshot
 
@@ -104,8 +104,11 @@ class SharedPolls:
 
 
 def _affects_all(error: Exception) -> bool:
-    """Return whether the error is not specific to a record, so that the other records are not requested."""
-    unavailable = isinstance(error, OpenESGApiError) and error.status in (None, 429, 502, 503, 504)
+    """Return whether the error is not specific to a record, so that the other records are not requested.
+
+    A 500 may be caused by one record; the other temporary statuses are those of the platform.
+    """
+    unavailable = isinstance(error, OpenESGApiError) and error.status in {None, *TEMPORARY_STATUSES} - {500}
     return unavailable or isinstance(error, OpenESGAuthError)
 
 

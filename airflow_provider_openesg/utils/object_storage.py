@@ -19,7 +19,7 @@ _PROVIDERS = {
 
 
 def check_path(path: object) -> None:
-    """Refuse an empty path.
+    """Check that a path is not empty.
 
     :raises OpenESGConfigError: if the path is empty.
     """
@@ -39,6 +39,7 @@ def object_storage_path(path: str, conn_id: str | None) -> ObjectStoragePath:
 
     check_path(path)
     text = str(path).strip()
+    conn_id = None if is_empty(conn_id) else conn_id
     try:
         # In Airflow 2, conn_id=None would replace the Connection in the path.
         opened = ObjectStoragePath(text, **({"conn_id": conn_id} if conn_id else {}))

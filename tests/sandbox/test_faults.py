@@ -56,7 +56,7 @@ def test_method_path_after_and_the_token_endpoint(sandbox, api, fetch_token):
     assert [fetch_token(sandbox).status_code for _ in range(3)] == [200, 503, 200]
     assert api.get("reports?limit=1").status_code == 200
     (fault,) = sandbox.state()["faults"]
-    assert (fault["matched"], fault["struck"]) == (3, 1)
+    assert (fault["matched"], fault["applied"]) == (3, 1)
 
 
 def test_a_share_of_the_calls_by_seed(sandbox, api_of):

@@ -108,7 +108,7 @@ def test_reports_without_field_values_are_fetched_by_the_task(sandbox, client_fo
     rows = [row for _, batch in iter_tables(client_for(sandbox), ["field_values"]) for row in batch.to_pylist()]
     assert rows == expected
     assert "page" in [message[0] for message in sent]
-    assert not [message for message in sent if message[0] == "build" and message[1]]
+    assert not [message for message in sent if message[0] == "build" and message[2]]
 
 
 def test_short_lists_and_single_cpus_start_no_worker_process(sandbox, client_for, started, monkeypatch) -> None:
@@ -268,6 +268,46 @@ def test_a_page_that_cannot_be_decoded_is_an_error_with_its_url(sandbox, client_
     with pytest.raises(OpenESGContractError, match=r"/api/v1/reports.*report: no 'id'"):
         list(iter_tables(client_for(sandbox, page_size=20), VALUES))
     assert "page" in [message[0] for message in sent]
+
+
+def test_pages_without_new_rows_are_dropped(sandbox, client_for, started, monkeypatch) -> None:
+    """If rows move, the list is read again. Pages of which no row is new must not be kept, here or there."""
+    alive, most = 0, 0
+
+    class Counted(worker.RemotePage):
+        def __init__(self, *arguments) -> None:
+            nonlocal alive, most
+            super().__init__(*arguments)
+            alive += 1
+            most = max(most, alive)
+
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= 1
+            super().__del__()
+
+    monkeypatch.setattr(worker, "RemotePage", Counted)
+    sandbox.trigger("insert", path=r"/reports$", after=3, position="start")
+    client = client_for(sandbox, page_size=10)
+    ids = [each for _, batch in iter_tables(client, VALUES[:1]) for each in batch.column("id").to_pylist()]
+    assert len(ids) == len({*ids}) == 201
+    assert list_requests(sandbox) > 40  # it was read twice
+    assert (alive, most < 8) == (0, True)
+
+
+def test_worker_process_ends_if_it_cannot_receive(sandbox, client_for, started, monkeypatch) -> None:
+    send = worker._send
+
+    def damaged(connection, message):
+        if message[0] == "page":
+            connection.send_bytes(b"not a pickle")
+        else:
+            send(connection, message)
+
+    monkeypatch.setattr(worker, "_send", damaged)
+    with pytest.raises(OpenESGError, match=r"was ended \(exit status 1\)"):
+        list(iter_tables(client_for(sandbox), VALUES))
+    assert started[0].returncode == 1
 
 
 def test_a_failure_in_the_worker_process_has_its_traceback(sandbox, client_for, started, monkeypatch) -> None:
