@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from airflow_provider_openesg.client.pagination import Page
+
 if TYPE_CHECKING:
     from collections import deque
 
@@ -23,6 +25,11 @@ class RemotePage:
     body: bytes
     decoded: DecodedPage
     dropped: deque[int]
+
+    def page(self) -> Page[RemoteRow]:
+        """Return the page, with references as rows."""
+        rows = [RemoteRow(self, position) for position in range(len(self.decoded.ids))]
+        return Page(rows, self.decoded.ids, self.decoded.count, self.decoded.next)
 
     def __del__(self) -> None:
         self.dropped.append(self.number)

@@ -23,15 +23,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_openesg.client.pagination import Page
 from airflow_provider_openesg.exceptions import OpenESGError
-from airflow_provider_openesg.tables.remote_page import RemotePage, RemoteRow
+from airflow_provider_openesg.tables.remote_page import RemotePage
 from airflow_provider_openesg.tables.report_builder import DecodedPages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from airflow_provider_openesg.tables.report_builder import Batches, Built, DecodedPage, Selection
+    from airflow_provider_openesg.client.pagination import Decode
+    from airflow_provider_openesg.tables.remote_page import RemoteRow
+    from airflow_provider_openesg.tables.report_builder import Batches, Built, Selection
     from airflow_provider_openesg.tables.summary import Summary
     from airflow_provider_openesg.tables.template_lookup import Templates
 
@@ -73,19 +74,12 @@ class Worker:
                 log.warning("The worker process did not start (exit status %d); pages are decoded in the task.", status)
         return bool(self._ready)
 
-    def page(self, body: bytes, templates: Sequence[str] | None) -> Callable[[], Page[RemoteRow]]:
+    def page(self, body: bytes, templates: Sequence[str] | None) -> Decode[RemoteRow]:
         """Start :meth:`DecodedPages.page`; return a function that returns the page."""
         self._number += 1
         number, dropped = self._number, [self._dropped.popleft() for _ in range(len(self._dropped))]
         future = self._start("page", number, pickle.PickleBuffer(body), templates, dropped)
-
-        def result() -> Page[RemoteRow]:
-            decoded: DecodedPage = self._result(future)
-            page = RemotePage(number, body, decoded, self._dropped)
-            rows = [RemoteRow(page, position) for position in range(len(decoded.ids))]
-            return Page(rows, decoded.ids, decoded.count, decoded.next)
-
-        return result
+        return lambda: RemotePage(number, body, self._result(future), self._dropped).page()
 
     def build(self, rows: Sequence[RemoteRow], templates: Templates | None) -> Batches:
         """Start :meth:`DecodedPages.build`, and return the batches received until now; without rows, wait for all."""
