@@ -218,7 +218,9 @@ def test_worker_process_receives_no_secret(sandbox, client_for, started, sent, m
     is_ready = worker.Worker.is_ready
 
     def spy(self, seconds):
-        environments.append(Path(f"/proc/{self._process.pid}/environ").read_bytes())
+        while not (content := Path(f"/proc/{self._process.pid}/environ").read_bytes()):
+            time.sleep(0.01)  # empty until the process has its own memory
+        environments.append(content)
         return is_ready(self, seconds)
 
     monkeypatch.setattr(worker.Worker, "is_ready", spy)
