@@ -224,3 +224,21 @@ def test_every_connection_is_templated(operator):
 def test_operators_are_found():
     assert {OpenESGUpdateReportOperator, OpenESGToObjectStorageOperator} <= set(OPERATORS)
     assert "object_storage_conn_id" in OpenESGRequestReportsOperator.template_fields
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"), [(True, ["true"]), (7, ["7"]), ("x", ["x"]), (["x", False], ["x", "false"])]
+)
+def test_filter_values_are_sent_as_text(value, sent):
+    assert parameters.filter_texts("status", value) == sent
+
+
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_time_outside_of_the_calendar_is_an_error(value):
+    with pytest.raises(OpenESGConfigError, match="updated_after"):
+        parameters.read_updated_after(value)
+
+
+def test_query_that_is_not_a_dict_is_an_error():
+    with pytest.raises(OpenESGConfigError, match=r"params: .* given; allowed: a dict"):
+        OpenESGHook().request("GET", "reports", params=[1])

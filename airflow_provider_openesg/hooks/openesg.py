@@ -12,16 +12,13 @@ from airflow_provider_openesg.get_provider_info import CONNECTION_TYPE, HOOK_NAM
 from airflow_provider_openesg.parameters import (
     METHODS,
     check_api_path,
-    check_boolean,
     check_choice,
-    check_field_values,
     check_filters,
     check_id,
     check_names,
     check_query,
     check_shape,
     check_templates,
-    is_empty,
     read_updated_after,
 )
 from airflow_provider_openesg.settings import OpenESGSettings
@@ -257,14 +254,8 @@ class OpenESGHook(BaseHook):
         from airflow_provider_openesg.reports.updates.run import update_report
         from airflow_provider_openesg.utils.object_storage import object_storage_path
 
-        report_id = check_id("report_id", report_id)
-        check_field_values(field_values)
-        check_boolean("submit", submit)
-        # Jinja renders a missing Connection id to empty text.
-        storage_conn_id = None if is_empty(object_storage_conn_id) else object_storage_conn_id
-
         def open_file(path: Any) -> Any:
-            return object_storage_path(path, storage_conn_id) if isinstance(path, str) else path
+            return object_storage_path(path, object_storage_conn_id) if isinstance(path, str) else path
 
         return update_report(self.client, report_id, field_values, submit=submit, open_file=open_file)
 

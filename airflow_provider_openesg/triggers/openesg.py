@@ -15,7 +15,7 @@ from airflow_provider_openesg.exceptions import (
     OpenESGError,
     OpenESGNotFoundError,
 )
-from airflow_provider_openesg.parameters import check_poke_interval, check_statuses
+from airflow_provider_openesg.parameters import check_statuses
 from airflow_provider_openesg.reports.waiting import Decision, Expected, ReportSelector, decide
 from airflow_provider_openesg.triggers.report_events import OpenESGReportEventTrigger
 from airflow_provider_openesg.triggers.shared_polling import shared_polls
@@ -114,7 +114,6 @@ class OpenESGReportTrigger(BaseTrigger):
 
     async def _decided(self) -> Decision:
         check_statuses(self.statuses)
-        check_poke_interval(self.poke_interval)
         selector = ReportSelector.of(self, statuses=tuple(self.statuses))
         expected, polls = Expected.parse(self.expected, selector.number), shared_polls(self.openesg_conn_id)
         failures, delay, last_message = 0, 0.0, ""

@@ -248,11 +248,11 @@ def test_rows_before_the_error_of_a_later_page_are_returned(connect, sandbox):
 def test_list_of_filter_values_selects_the_rows_of_each(connect, sandbox):
     client = connect()
     ids_of = {
-        status: ids(client.iter_records("reports", filters={"status": status})) for status in ("submitted", "accepted")
+        status: ids(client.iter_records("reports", filters={"status": status})) for status in ("submitted", "declined")
     }
     assert all(ids_of.values())
-    both = ids(client.iter_records("reports", filters={"status": ["submitted", "accepted"]}))
-    assert both == ids_of["submitted"] + ids_of["accepted"]
+    both = ids(client.iter_records("reports", filters={"status": ["submitted", "declined"]}))
+    assert both == ids_of["submitted"] + ids_of["declined"]
 
 
 def test_filters_are_sent_to_the_platform(connect, sandbox):

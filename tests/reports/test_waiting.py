@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from airflow_provider_openesg.reports.waiting import ReportSelector
+import pytest
+
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.reports.waiting import Expected, ReportSelector
 
 
 class Source:
@@ -16,3 +19,18 @@ def test_request_without_report_is_missing_with_any_status():
     state = ReportSelector(statuses=["submitted"], report_request_id=5).poll(Source())
     assert state.reached == []
     assert [each.report_id for each in state.missing] == [None]
+
+
+def test_report_without_status_is_an_error():
+    class WithoutStatus(Source):
+        def get_record(self, resource, record_id):
+            return {"id": record_id, "status": None}
+
+    with pytest.raises(OpenESGContractError, match="report 5: the response has no status"):
+        ReportSelector(statuses=["submitted"], report_id=5).poll(WithoutStatus())
+
+
+@pytest.mark.parametrize("expected", ["x%", "%", "-1%", "nan%", "101%", "0", "many", True, None])
+def test_expected_is_checked(expected):
+    with pytest.raises(OpenESGConfigError, match=r"expected: .* given; allowed"):
+        Expected.parse(expected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from airflow_provider_openesg.parameters import did_you_mean
 from airflow_provider_openesg.tables.value_format import NotWritableError, written, written_number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from airflow_provider_openesg.tables.template import TemplateField
 
 PARTS = ("value", "unit", "measurement", "comment", "attachment", "instance_id")
@@ -73,11 +75,6 @@ def _pairs(field_values: Any) -> list[tuple[str, Mapping[str, Any]]]:
         return [
             (str(key), given if isinstance(given, Mapping) else {"value": given}) for key, given in field_values.items()
         ]
-    if isinstance(field_values, str | bytes) or not isinstance(field_values, Iterable):
-        raise OpenESGConfigError(
-            f"field_values: {field_values!r:.100} given; allowed: a dict of values by field key, or a list of "
-            f"dicts with {', '.join(ROW)}."
-        )
     pairs: list[tuple[str, Mapping[str, Any]]] = []
     for number, row in enumerate(field_values, 1):
         if not hasattr(row, "items"):

@@ -21,7 +21,7 @@ from airflow_provider_openesg.api import (
 )
 from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
-from airflow_provider_openesg.parameters import check_boolean, check_id
+from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_id
 from airflow_provider_openesg.reports.updates.entries import Entry, check_entries
 from airflow_provider_openesg.tables.template import decode_sections, parse_template
 from airflow_provider_openesg.tables.value_format import same
@@ -85,6 +85,7 @@ def update_report(
     :raises OpenESGContractError: if the report does not contain the values afterwards.
     """
     check_boolean("submit", submit)
+    check_field_values(field_values)
     return _Run(client, check_id("report_id", report_id)).run(field_values, submit=submit, open_file=open_file)
 
 

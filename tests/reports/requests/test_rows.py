@@ -189,3 +189,14 @@ def test_csv(delimiter, bom, end):
 def test_invalid_csv_file_is_an_error(content, message):
     with pytest.raises(OpenESGConfigError, match=re.escape(message)):
         read_csv(content, "a.csv")
+
+
+def test_csv_cell_above_the_limit_of_the_csv_module_is_an_error():
+    with pytest.raises(OpenESGConfigError, match=r"requests: x.csv: not a CSV file: field larger than field limit"):
+        read_csv(b"organization_name\n" + b"x" * 200_000, "x.csv")
+
+
+def test_column_in_two_spellings_is_an_error():
+    row = {"user_email": "a@example.com", "User_Email": "b@example.com", "organization_name": "A"}
+    (errors,) = check_rows([(1, row)], {"vsme": 1}, "vsme").errors.values()
+    assert "one column of this name" in str(errors[0])
