@@ -108,6 +108,22 @@ def test_single_reports(sandbox, read) -> None:
     assert calls(sandbox)["reports"] == 0
 
 
+def test_single_reports_with_their_requests(sandbox, read) -> None:
+    report = read(sandbox, ["reports"], filters={"id": "1010"})["reports"][0]
+    rows = read(sandbox, ["reports", "report_requests"], filters={"id": "1010"})
+    assert [row["report_id"] for row in rows["report_requests"]] == ["1010"]
+    assert [row["id"] for row in rows["report_requests"]] == [report["report_request_id"]]
+
+
+def test_single_reports_of_a_template(sandbox, read) -> None:
+    of_template = {row["id"]: row["template_id"] for row in read(sandbox, ["reports"])["reports"]}
+    ids = sorted(of_template)[:12]
+    rows = read(sandbox, ["reports"], filters={"id": ids}, templates=["vsme"])["reports"]
+    (vsme,) = {row["template_id"] for row in rows}
+    assert [row["id"] for row in rows] == [each for each in ids if of_template[each] == vsme]
+    assert 0 < len(rows) < len(ids)
+
+
 def test_details_are_fetched_only_for_field_values(sandbox, read) -> None:
     complete = read(sandbox, ["field_values"])["field_values"]
     sandbox.options(list_field_values=False)
@@ -230,6 +246,14 @@ def test_filters(sandbox, read) -> None:
     rows = read(sandbox, ["reports", "report_requests"], filters={"customer_identifier": identifier})
     for name, of_table in rows.items():
         assert of_table == [row for row in every[name] if row["customer_identifier"] == identifier]
+
+
+def test_list_of_filter_values(sandbox, read) -> None:
+    statuses = ["submitted", "declined"]
+    expected = [row["id"] for row in read(sandbox, ["reports"])["reports"] if row["status"] in statuses]
+    rows = read(sandbox, ["reports"], filters={"status": statuses})["reports"]
+    assert {row["status"] for row in rows} == {*statuses}
+    assert sorted(row["id"] for row in rows) == sorted(expected)
 
 
 def test_filters_that_a_list_does_not_support(sandbox, read, caplog) -> None:
