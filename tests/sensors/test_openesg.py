@@ -187,7 +187,7 @@ def test_withdrawn_request_ends_the_wait_for_its_report():
 def test_template_may_be_given_by_its_key(reports):
     submitted = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
     assert poke(filters={"template": "vsme"}, expected=submitted).xcom_value["reached"] == submitted
-    with pytest.raises(OpenESGConfigError, match=r"template 'vsmee' given; allowed: .*vsme"):
+    with pytest.raises(OpenESGConfigError, match=r"filters: template: 'vsmee' given; allowed: vsme.*mean 'vsme'"):
         poke(filters={"template": "vsmee"})
 
 
