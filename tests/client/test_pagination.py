@@ -346,3 +346,12 @@ def test_envelopes(body, rows, count, link):
 def test_body_that_is_not_a_page_is_an_error(body):
     with pytest.raises((ValueError, msgspec.MsgspecError)):
         decode_records(body)
+
+
+def test_later_page_without_count_that_repeats_is_an_error():
+    def last_page_again(url, query):
+        rows = list(range(9))[min(int(query["offset"]), 4) :][:5]
+        return Page(rows, list(rows))
+
+    with pytest.raises(OpenESGContractError, match=r"offset 8 repeats the one before"):
+        list(listing(last_page_again, 5, 1).pages())

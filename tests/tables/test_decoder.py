@@ -6,9 +6,9 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from msgspec import ValidationError
+from msgspec import Raw, ValidationError
 
-from airflow_provider_openesg.tables.decoder import RecordDecoder
+from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
 from airflow_provider_openesg.tables.record_types import REPORT
 
 
@@ -168,4 +168,14 @@ def test_times_are_utc(tables) -> None:
         "2026-01-01T10:00:00+00:00",
         "2026-01-01T12:00:00+00:00",
         "2026-01-01T12:00:00.123456+00:00",
+    ]
+
+
+def test_text_of_an_object_is_none() -> None:
+    assert [as_text(Raw(text)) for text in (b'{"a": 1}', b"[1]", b"null", b"1.50", b'"x"')] == [
+        None,
+        None,
+        None,
+        "1.50",
+        "x",
     ]

@@ -110,3 +110,10 @@ def test_no_other_module_reads_these_fields():
     }
     # The record types and the columns name them, without reading their values.
     assert users == {f"tables/{name}.py" for name in ("template", "record_types", "schemas", "builders")}
+
+
+def test_boolean_in_another_type_counts_as_not_set():
+    first, second = parse_template(
+        decode_sections([{"id": 1, "multi_instance": "yes"}, {"id": 2, "multi_instance": True}])
+    )
+    assert (first.repeats, second.repeats) == (False, True)

@@ -113,3 +113,7 @@ def test_written_text_can_be_parsed():
     assert boolean(written("boolean", False)) == (False,)
     assert date_range(written("daterange", (FIRST, LAST))) == (FIRST, LAST)
     assert activity_code(written("eu_economic_activity", ("12.12", "Fischerei"))) == ("12.12",)
+
+
+def test_boolean_as_text() -> None:
+    assert [written("short_text", value) for value in (True, False)] == ["true", "false"]

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.reports.updates.run import update_report
 
 PATCH, ATTACH, SUBMIT = (
     "PATCH /api/v1/reports/{id}",
@@ -328,3 +329,33 @@ def test_no_values_in_the_log(platform, report_id, caplog):
     assert "The response is lost" in caplog.text
     assert "987654321" not in caplog.text
     assert "Liechtenstein" not in caplog.text
+
+
+class Records:
+    """A client that returns a report and the sections of its template."""
+
+    def __init__(self, report, sections=()):
+        self.report, self.sections = report, sections
+
+    def get_record(self, resource, record_id):
+        return {"id": record_id, **self.report}
+
+    def with_details(self, resource, row):
+        return {**row, "sections": self.sections}
+
+
+FIELD_TYPES = [{"id": 1, "key": "x", "name": "X"}, {"id": 2, "key": "x", "name": "X"}]
+
+
+@pytest.mark.parametrize(
+    ("client", "message"),
+    [
+        (Records({"template": 1}), "has no 'field_values'"),
+        (Records({"template": None, "field_values": []}), "has no template"),
+        (Records({"template": 1, "field_values": []}, [{"key": "no id"}]), "Template 1: section: no 'id'"),
+        (Records({"template": 1, "field_values": []}, [{"id": 1, "field_types": FIELD_TYPES}]), "several field types"),
+    ],
+)
+def test_report_that_cannot_be_compared_is_an_error(client, message):
+    with pytest.raises(OpenESGContractError, match=message):
+        update_report(client, "7", {"x": 1})
