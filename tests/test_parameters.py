@@ -20,6 +20,7 @@ from airflow_provider_openesg.operators.openesg import (
     OpenESGRequestReportsOperator,
     OpenESGUpdateReportOperator,
 )
+from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
 
@@ -242,3 +243,24 @@ def test_time_outside_of_the_calendar_is_an_error(value):
 def test_query_that_is_not_a_dict_is_an_error():
     with pytest.raises(OpenESGConfigError, match=r"params: .* given; allowed: a dict"):
         OpenESGHook().request("GET", "reports", params=[1])
+
+
+@pytest.mark.parametrize("on_invalid", ["fail", "skip"])
+def test_wrong_default_template_is_an_error_and_not_a_skipped_row(hook, sandbox, on_invalid):
+    with pytest.raises(OpenESGConfigError, match=r"template: 'vmse' given; allowed: .*Did you mean 'vsme'"):
+        hook.request_reports([ROW], template="vmse", on_invalid=on_invalid)
+    assert not [name for name in sandbox.state()["calls"] if name.startswith("POST /api")]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "make"),
+    [
+        ("commit", lambda text: OpenESGToObjectStorageOperator(task_id="t", path="/x", commit=text)),
+        ("deferrable", lambda text: OpenESGReportSensor(task_id="t", report_id=1, deferrable=text)),
+        ("start_from_trigger", lambda text: OpenESGReportSensor(task_id="t", report_id=1, start_from_trigger=text)),
+    ],
+)
+@pytest.mark.parametrize("text", ["False", "no", 0, None])
+def test_switches_are_booleans(parameter, make, text):
+    with pytest.raises(OpenESGConfigError, match=f"{parameter}: .* given; allowed: True or False"):
+        make(text)

@@ -28,10 +28,15 @@ def template_ids(source: Source) -> dict[str, Any]:
 
 
 def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the filters with the template's id instead of its key, because reports contain only the id."""
+    """Return the filters with ids of templates instead of their keys, because reports contain only ids."""
     given = filters.get("template")
-    if not isinstance(given, str) or given.strip().isdecimal():
+    values = list(given) if isinstance(given, list | tuple | set) else [given]
+    values = [each.strip() if isinstance(each, str) else each for each in values]
+    keys = [each for each in values if isinstance(each, str) and not each.isdecimal()]
+    if not keys:
         return filters
     ids = template_ids(source)
-    check_choice("filters: template", given.strip(), ids)
-    return {**filters, "template": ids[given.strip()]}
+    for key in keys:
+        check_choice("filters: template", key, ids)
+    found = [ids[each] if each in keys else each for each in values]
+    return {**filters, "template": found if len(found) > 1 else found[0]}

@@ -82,5 +82,6 @@ def test_link_of_requests(sandbox, stored_links, context, number):
     assert stored_links[-1] == f"{sandbox.base_url}/report-requests{record}"
 
 
-def test_keep_link_without_a_task_instance_does_nothing():
+def test_keep_link_without_a_task_instance_stores_nothing(stored_links):
     keep_link({}, "https://platform", "reports", 1)
+    assert stored_links == []

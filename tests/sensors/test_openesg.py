@@ -184,6 +184,14 @@ def test_withdrawn_request_ends_the_wait_for_its_report():
     assert ReportSelector(statuses=["submitted"], report_request_id=7).poll(platform).reached
 
 
+def test_templates_may_be_given_by_a_list_of_keys_and_ids(reports):
+    submitted = sum(report["status"] == "submitted" for report in reports)
+    both = poke(filters={"template": ["vsme", 2]}, expected=submitted).xcom_value
+    assert both["reached"] == submitted
+    with pytest.raises(OpenESGConfigError, match=r"filters: template: 'vmse' given"):
+        poke(filters={"template": ["supplier-basics", "vmse"]})
+
+
 def test_template_may_be_given_by_its_key(reports):
     submitted = sum(report["status"] == "submitted" for report in reports if report["template"] == 1)
     assert poke(filters={"template": "vsme"}, expected=submitted).xcom_value["reached"] == submitted
