@@ -14,11 +14,12 @@ import subprocess
 import sys
 import threading
 import traceback
+from array import array
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from select import POLLIN, poll
+from socket import MSG_WAITALL, socket, socketpair
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -53,7 +54,9 @@ class Worker:
         self._expected, self._builds = deque[Future[Any]](), deque[Future["Built"]]()  # the process replies in order
         self._number, self._dropped = 0, deque[int]()
         self._ready: bool | None = None
-        self._connection, theirs = Pipe()
+        self._channel, theirs = socketpair()
+        self._started = poll()
+        self._started.register(self._channel, POLLIN)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter
                 [sys.executable, "-I", "-c", _CODE, str(theirs.fileno())],
@@ -62,13 +65,13 @@ class Worker:
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                 pass_fds=[theirs.fileno()],
             )
-        _send(self._connection, (selection.resource, selection.after, selection.others, with_values))
+        _send(self._channel, (selection.resource, selection.after, selection.others, with_values))
 
     def is_ready(self, seconds: float) -> bool:
         """Return whether the process has started; wait for it as long as ``seconds``."""
-        if self._ready is None and self._connection.poll(seconds):
+        if self._ready is None and self._started.poll(1000 * seconds):
             try:
-                self._ready = bool(_receive(self._connection))
+                self._ready = bool(_receive(self._channel))
             except (EOFError, OSError):
                 self._ready, status = False, self._process.wait()
                 log.warning("The worker process did not start (exit status %d); pages are decoded in the task.", status)
@@ -94,19 +97,22 @@ class Worker:
         return batches
 
     def close(self) -> None:
-        """End the process. The connection is closed with this object, as a thread may still be receiving."""
+        """End the process. The channel is closed with this object, as a thread may still be receiving."""
         self._process.kill()
         self._process.wait()
 
+    def __del__(self) -> None:
+        self._channel.close()
+
     def _start(self, *message: Any) -> Future[Any]:
-        _send(self._connection, message)
+        _send(self._channel, message)
         self._expected.append(Future())
         return self._expected[-1]
 
     def _result(self, future: Future[Any]) -> Any:
         while not future.done():
             try:
-                reply = _receive(self._connection)
+                reply = _receive(self._channel)
             except (EOFError, OSError):
                 raise OpenESGError(
                     f"The worker process that decodes pages was ended (exit status {self._process.wait()}). -9 mostly"
@@ -118,22 +124,22 @@ class Worker:
 
 
 def main() -> None:
-    """Run the worker process until the task process closes the connection."""
+    """Run the worker process until the task process closes the channel."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the task process
-    connection = Connection(int(sys.argv[1]))
+    channel = socket(fileno=int(sys.argv[1]))
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def receive() -> None:  # in a thread, so that the task process never waits for this one while this one sends
         try:
             while True:
-                messages.put(_receive(connection))
+                messages.put(_receive(channel))
         except (EOFError, OSError):
             os._exit(0)  # the task process has ended, even if it was killed
         finally:
             os._exit(1)  # such as MemoryError: the task process reports it
 
     threading.Thread(target=receive, daemon=True).start()
-    _send(connection, True)
+    _send(channel, True)
     pages = DecodedPages(*messages.get())
     while True:
         name, *arguments = messages.get()
@@ -142,19 +148,33 @@ def main() -> None:
         except Exception as error:
             expected = isinstance(error, (ValueError, msgspec.MsgspecError) if name == "page" else OpenESGError)
             reply = error if expected else RuntimeError(f"The worker process failed:\n{traceback.format_exc()}")
-        _send(connection, reply)
+        _send(channel, reply)
 
 
-def _send(connection: Connection, message: Any) -> None:
+def _send(channel: socket, message: Any) -> None:
     """Send an object; page bodies and Arrow buffers in it are not copied."""
     buffers: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
+    parts = [memoryview(pickle.dumps(message, protocol=5, buffer_callback=buffers.append))]
+    parts += [buffer.raw() for buffer in buffers]
     with suppress(OSError):  # the other process has ended: receiving raises the error
-        connection.send((head, len(buffers)))
-        for buffer in buffers:
-            connection.send_bytes(buffer.raw())
+        channel.sendall(array("Q", [len(parts), *(part.nbytes for part in parts)]))
+        for part in parts:
+            channel.sendall(part)
 
 
-def _receive(connection: Connection) -> Any:
-    head, buffers = connection.recv()
-    return pickle.loads(head, buffers=[connection.recv_bytes() for _ in range(buffers)])  # noqa: S301 - our own
+def _receive(channel: socket) -> Any:
+    (count,) = array("Q", _bytes(channel, 8))
+    head, *buffers = [_bytes(channel, size) for size in array("Q", _bytes(channel, 8 * count))]
+    return pickle.loads(head, buffers=buffers)  # noqa: S301 - our own
+
+
+def _bytes(channel: socket, size: int) -> bytearray:
+    """Receive bytes. A pipe of :mod:`multiprocessing` would copy them several times."""
+    content = bytearray(size)
+    rest = memoryview(content)
+    while rest:
+        received = channel.recv_into(rest, 0, MSG_WAITALL)
+        if not received:
+            raise EOFError
+        rest = rest[received:]
+    return content

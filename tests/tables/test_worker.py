@@ -300,11 +300,11 @@ def test_pages_without_new_rows_are_dropped(sandbox, client_for, started, monkey
 def test_worker_process_ends_if_it_cannot_receive(sandbox, client_for, started, monkeypatch) -> None:
     send = worker._send
 
-    def damaged(connection, message):
+    def damaged(channel, message):
         if message[0] == "page":
-            connection.send_bytes(b"not a pickle")
+            channel.sendall(bytes(8))  # a message without parts
         else:
-            send(connection, message)
+            send(channel, message)
 
     monkeypatch.setattr(worker, "_send", damaged)
     with pytest.raises(OpenESGError, match=r"was ended \(exit status 1\)"):
