@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_openesg.settings import OpenESGSettings
 
-__all__ = ["OpenESGSession", "raise_for_error"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_REDIRECTS = 5

@@ -10,6 +10,7 @@ import msgspec
 from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.lake.manifest import Manifest, ManifestTable
+from airflow_provider_openesg.parameters import filter_texts
 from airflow_provider_openesg.runs import OVERLAP, UPDATED_AFTER, Run
 
 if TYPE_CHECKING:
@@ -77,13 +78,9 @@ def _are_disjoint(table: str, one: Mapping[str, Any], other: Mapping[str, Any]) 
         return False
     # A filter that the list does not support does not remove rows.
     known = RESOURCES["report-requests" if table == "report_requests" else "reports"].filters
-    filters = [{name: _values(value) for name, value in (side["filters"] or {}).items()} for side in (one, other)]
+    filters = [{k: {*filter_texts(k, value)} for k, value in (side["filters"] or {}).items()} for side in (one, other)]
     both = filters[0].keys() & filters[1].keys() & known.keys()
     return any(filters[0][name].isdisjoint(filters[1][name]) for name in both)
-
-
-def _values(value: Any) -> set[str]:
-    return {str(each) for each in value} if isinstance(value, list | tuple) else {str(value)}
 
 
 def _selection(part: Manifest) -> str:

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct, ValidationError
 from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.tables.decoder import REST, Layout, as_text, scalar_text
 from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, EXTRA, TEXT, TIMESTAMP, is_json
-from airflow_provider_openesg.tables.typed_values import fitting
+from airflow_provider_openesg.tables.value_format import fitting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

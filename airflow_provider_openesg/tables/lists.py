@@ -16,6 +16,7 @@ from airflow_provider_openesg.api import COUNT, ID, ITEMS, RESOURCES, RESULTS, U
 from airflow_provider_openesg.client.parallel import interleaved
 from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGError
+from airflow_provider_openesg.parameters import filter_texts
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.cpus import usable_cpus
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
@@ -81,9 +82,8 @@ class Pull:
     def selection(self, resource: str) -> Selection:
         """Return the selection of a list's rows, with the filters that the list does not take."""
         known = RESOURCES[resource].filters
-        return Selection(
-            resource, self.after, {k: _texts(value) for k, value in self.filters.items() if k not in known}
-        )
+        others = {name: {*filter_texts(name, value)} for name, value in self.filters.items() if name not in known}
+        return Selection(resource, self.after, others)
 
     def lists(self) -> list[str]:
         """Return the names of the lists to read."""
@@ -309,7 +309,3 @@ class Lists:
                 selection.resource,
                 counts["without_time"],
             )
-
-
-def _texts(value: Any) -> set[str]:
-    return {str(each) for each in (value if isinstance(value, list | tuple | set) else [value])}

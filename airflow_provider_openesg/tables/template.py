@@ -30,7 +30,6 @@ class TemplateField:
 
     :param id: as the platform sends it.
     :param key: empty if it has none.
-    :param position: in the section, from 0.
     :param repeats: whether values need an ``instance_id``.
     :param units: names of the unit of the values: key, name and id; empty if there is not exactly one unit.
     :param measurements: id of each measurement by its key, name and id as text.
@@ -40,8 +39,6 @@ class TemplateField:
     id: int | str
     key: str
     datatype: str
-    section_id: str
-    position: int
     repeats: bool
     minimum: Decimal | None
     maximum: Decimal | None
@@ -49,23 +46,6 @@ class TemplateField:
     measurements: Mapping[str, Any]
     is_commentable: bool
     takes_attachment: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateSection:
-    """A section of a template.
-
-    :param position: in the template, from 0.
-    :param parent_id: section above; ``None`` at the top.
-    :param repeats: whether it, or any section above, is multi-instance.
-    """
-
-    id: str
-    key: str | None
-    position: int
-    parent_id: str | None
-    repeats: bool
-    fields: tuple[TemplateField, ...]
 
 
 def decode_sections(sections: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
@@ -76,29 +56,23 @@ def decode_sections(sections: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
     return RecordDecoder(SECTION).page(msgspec.json.encode(sections)).rows
 
 
-def parse_template(sections: Sequence[Any]) -> list[TemplateSection]:
-    """Return the sections of a template with their fields.
+def parse_template(sections: Sequence[Any]) -> list[TemplateField]:
+    """Return the field types of a template.
 
     :param sections: records of :data:`~.record_types.SECTION`.
     """
-    parents = {str(section.id): as_text(field_of(section, "parent_id")) for section in sections}
     repeating = repeating_sections(
-        {"id": str(section.id), "parent_id": parents[str(section.id)], "multi_instance": _boolean(section, _SEVERAL)}
+        {
+            "id": str(section.id),
+            "parent_id": as_text(field_of(section, "parent_id")),
+            "multi_instance": _boolean(section, _SEVERAL),
+        }
         for section in sections
     )
     return [
-        TemplateSection(
-            id=str(section.id),
-            key=as_text(section.key),
-            position=position,
-            parent_id=parents[str(section.id)],
-            repeats=str(section.id) in repeating,
-            fields=tuple(
-                _field(record, str(section.id), number, repeats=str(section.id) in repeating)
-                for number, record in enumerate(section.field_types or ())
-            ),
-        )
-        for position, section in enumerate(sections)
+        _field(record, repeats=str(section.id) in repeating)
+        for section in sections
+        for record in section.field_types or ()
     ]
 
 
@@ -156,7 +130,7 @@ def records(raw: Raw | None) -> list[dict[str, Any]]:
 _SEVERAL, _METRIC = "multi_instance", "metric_type"
 
 
-def _field(record: Any, section_id: str, position: int, *, repeats: bool) -> TemplateField:
+def _field(record: Any, *, repeats: bool) -> TemplateField:
     listed = records(units(record))
     only = listed[0] if len(listed) == 1 else {}
     measurements = [each for each in records(record.measurements) if each.get("id") is not None]
@@ -164,8 +138,6 @@ def _field(record: Any, section_id: str, position: int, *, repeats: bool) -> Tem
         id=record.id,
         key=as_text(record.key) or "",
         datatype=datatype(record) or "",
-        section_id=section_id,
-        position=position,
         repeats=repeats,
         minimum=_number(record.min),
         maximum=_number(record.max),

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, INTEGER, TEXT
-from airflow_provider_openesg.tables.value_format import activity_code, boolean, date_range, fitting, number
+from airflow_provider_openesg.tables.value_format import activity_code, boolean, date_range, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,6 @@ _GERMAN = r"^-?([1-9][0-9]{0,2}(\.[0-9]{3}){1,7},[0-9]{1,12}|[0-9]{1,26},([0-9]{
 _NO_TEXT, _NO_DECIMAL = pa.scalar(None, TEXT), pa.scalar(None, DECIMAL)
 _FALSE, _BLANK = pa.scalar(False), pa.scalar("")
 _MOST_DIGITS = pa.scalar(DECIMAL.precision - DECIMAL.scale, pa.int32())
-
-__all__ = ["TYPED", "fitting", "typed"]
 
 TYPED = ("value_decimal", "value_integer", "value_boolean", "value_start", "value_end", "value_code")
 """The columns that :func:`typed` may fill."""

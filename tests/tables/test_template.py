@@ -29,7 +29,7 @@ def sections(nested=True, **field):
 
 
 def fields(rows):
-    return {field.key: field for section in parse_template(decode_sections(rows)) for field in section.fields}
+    return {field.key: field for field in parse_template(decode_sections(rows))}
 
 
 def table_rows(name, rows):
@@ -78,13 +78,11 @@ def test_the_parts_of_a_field():
         "attachment": "none",
     }
     field = fields(sections(False, **more))[KEY]
-    assert (field.id, field.datatype, field.section_id, field.position) == (7, "decimal", "2", 0)
+    assert (field.id, field.datatype) == (7, "decimal")
     assert (field.minimum, field.maximum) == (Decimal("0.5"), None)
     assert field.measurements == {"4": 4, "estimation": 4, "Estimation": 4}
     assert (field.is_commentable, field.takes_attachment) == (False, False)
     assert fields(sections(False, datatype="integer"))[KEY].datatype == "integer"
-    (_, section) = parse_template(decode_sections(sections()))
-    assert (section.id, section.key, section.position, section.parent_id) == ("2", "site.energy", 1, "1")
 
 
 def test_references_as_objects_and_sections_in_a_cycle():
@@ -113,7 +111,10 @@ def test_no_other_module_reads_these_fields():
 
 
 def test_boolean_in_another_type_counts_as_not_set():
-    first, second = parse_template(
-        decode_sections([{"id": 1, "multi_instance": "yes"}, {"id": 2, "multi_instance": True}])
-    )
+    field_types = [{"id": 3}]
+    sections = [
+        {"id": 1, "multi_instance": "yes", "field_types": field_types},
+        {"id": 2, "multi_instance": True, "field_types": field_types},
+    ]
+    first, second = parse_template(decode_sections(sections))
     assert (first.repeats, second.repeats) == (False, True)

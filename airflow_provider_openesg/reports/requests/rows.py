@@ -193,6 +193,5 @@ def _derived_identifier(body: Mapping[str, Any]) -> str:
 
 def _known_columns(column: str) -> str:
     """Return the allowed columns as text: the likely one, or all of them."""
-    matches = [name for name in COLUMNS if name.endswith(f"_{column}")]
-    hint = f" Did you mean {' or '.join(map(repr, matches))}?" if matches else did_you_mean(column, COLUMNS)
+    hint = did_you_mean(column, COLUMNS)
     return f"a known column.{hint}" if hint else f"the columns {', '.join(COLUMNS)}"

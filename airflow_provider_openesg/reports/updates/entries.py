@@ -168,11 +168,9 @@ def _any_of(names: Iterable[str], none: str) -> str:
 
 
 def _near(key: str, known: Iterable[str]) -> str:
-    """Return the keys that are allowed: those that end like ``key``, the closest one, or the first ones."""
+    """Return the keys that are allowed: the closest ones, or the first ones."""
     keys: Sequence[str] = sorted(known)
-    same_end = [each for each in keys if key and each.endswith(f".{key}")]
-    hint = f" Did you mean {' or '.join(map(repr, same_end[:3]))}?" if same_end else did_you_mean(key, keys)
-    if hint:
+    if hint := did_you_mean(key, keys):
         return f"a field key of the report's template.{hint}"
     more = f", … ({len(keys)} in all)" if len(keys) > SHOWN else ""
     return f"the field keys of the report's template: {', '.join(keys[:SHOWN])}{more}"

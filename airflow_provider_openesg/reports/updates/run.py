@@ -128,7 +128,7 @@ class _Run:
         except ValueError as error:
             raise OpenESGContractError(f"Template {template}: {error}.") from error
         fields: dict[str, TemplateField] = {}
-        for field_ in (field_ for section in parse_template(sections) for field_ in section.fields):
+        for field_ in parse_template(sections):
             if field_.key and fields.setdefault(field_.key, field_) is not field_:
                 raise OpenESGContractError(
                     f"Template {template} has several field types with the key {field_.key!r}, so a value by this key "
