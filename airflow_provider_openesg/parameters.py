@@ -10,6 +10,7 @@ import difflib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal, get_args, overload
 
@@ -125,13 +126,30 @@ def check_statuses(statuses: Any) -> None:
             raise OpenESGConfigError(f"statuses: {status!r:.100} given; known: {', '.join(REPORT_STATUSES)}.{hint}")
 
 
-def check_poke_interval(seconds: Any) -> None:
+def check_poke_interval(seconds: Any, *, shortest: float = 1) -> None:
     """Check the number of seconds between two polls.
 
-    :raises OpenESGConfigError: if it is not a number, or is less than 1.
+    :param shortest: smallest number that is allowed.
+    :raises OpenESGConfigError: if it is not a number, or is less than ``shortest``.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds < math.inf:
-        raise OpenESGConfigError(f"poke_interval: {seconds!r:.100} given; allowed: seconds, from 1.")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not shortest <= seconds < math.inf:
+        raise OpenESGConfigError(f"poke_interval: {seconds!r:.100} given; allowed: seconds, from {shortest}.")
+
+
+def read_deadline(deadline: Any) -> datetime | None:
+    """Return the end of a wait from text in ISO 8601 with time zone; ``None`` means that none is given.
+
+    :raises OpenESGConfigError: if the value is anything else.
+    """
+    if deadline is None:
+        return None
+    with suppress(TypeError, ValueError):
+        read = datetime.fromisoformat(deadline)
+        if read.tzinfo is not None:
+            return read
+    raise OpenESGConfigError(
+        f"deadline: {deadline!r:.100} given; allowed: a time in ISO 8601 with time zone, such as 2026-01-31T00:00:00Z."
+    )
 
 
 def check_filters(filters: Any, resources: Iterable[str] = ("reports",)) -> None:

@@ -42,6 +42,11 @@ WRONG = [
     (lambda: parameters.check_statuses(["submited"]), "statuses: 'submited' given.*'submitted'"),
     (lambda: parameters.check_poke_interval(0.5), "poke_interval: 0.5 given"),
     (lambda: parameters.check_poke_interval(True), "poke_interval: True given"),
+    (
+        lambda: parameters.check_poke_interval(0.1, shortest=0.5),
+        "poke_interval: 0.1 given; allowed: seconds, from 0.5",
+    ),
+    (lambda: parameters.read_deadline("2026-01-31"), "deadline: '2026-01-31' given; .* with time zone"),
     (lambda: parameters.check_filters("a=b"), "filters: 'a=b' given; allowed: a dict"),
     (lambda: parameters.check_filters({"statsu": 1}), "filters: 'statsu' given.*'status'"),
     (lambda: parameters.check_filters({"limit": 1}), "filters: 'limit' given; all pages are read"),

@@ -60,10 +60,10 @@ class Lake:
             file = self.open(path)
             try:
                 file.handle.write(content)
+                file.finish()  # writes what is buffered
             except BaseException:
                 file.abandon()
                 raise
-            file.finish()
         else:
             self.fs.pipe_file(self.full(path), content)
 

@@ -189,8 +189,6 @@ def _other(connection: Connection, schema: str | None, identity: DatabaseIdentit
         from airflow.providers.common.sql.hooks.sql import DbApiHook
 
         hook = connection.get_hook()  # type: ignore[no-untyped-call]
-    except ModuleNotFoundError as error:
-        raise _not_installed(f"A Connection of type {connection.conn_type}", error.name, None) from None
     except Exception as error:
         raise OpenESGConfigError(
             f"a Connection of type {connection.conn_type!r}: {error}. Install the provider of that type, or correct"
@@ -221,9 +219,10 @@ def _installed(module: str) -> bool:
     return find_spec(module) is not None and find_spec("pyarrow") is not None
 
 
-def _not_installed(what: str, module: str | None, extra: str | None) -> OpenESGConfigError:
-    package = f"'airflow-provider-openesg[{extra}]'" if extra else module
-    return OpenESGConfigError(f"{what} needs {module}, which is not installed: pip install {package}.")
+def _not_installed(what: str, module: str | None, extra: str) -> OpenESGConfigError:
+    return OpenESGConfigError(
+        f"{what} needs {module}, which is not installed: pip install 'airflow-provider-openesg[{extra}]'."
+    )
 
 
 def _dsn(connection: Connection, options: Mapping[str, Any]) -> str:

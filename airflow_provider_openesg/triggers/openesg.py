@@ -15,7 +15,7 @@ from airflow_provider_openesg.exceptions import (
     OpenESGError,
     OpenESGNotFoundError,
 )
-from airflow_provider_openesg.parameters import check_statuses
+from airflow_provider_openesg.parameters import check_poke_interval, check_statuses, read_deadline
 from airflow_provider_openesg.reports.waiting import Decision, Expected, ReportSelector, decide
 from airflow_provider_openesg.triggers.report_events import OpenESGReportEventTrigger
 from airflow_provider_openesg.triggers.shared_polling import shared_polls
@@ -31,6 +31,9 @@ MAX_FAILURES = 10
 LONGEST_BACKOFF = 3600.0
 """Longest pause after a failed poll, in seconds."""
 
+SHORTEST_INTERVAL = 0.001
+"""Shortest time between two polls, in seconds: the shared polls are at whole milliseconds."""
+
 MARGIN = timedelta(minutes=1)
 """Time between the trigger's timeout, whose message has details, and the later timeout of Airflow."""
 
@@ -43,9 +46,10 @@ class OpenESGReportTrigger(BaseTrigger):
 
     :param report_id: see :class:`~airflow_provider_openesg.sensors.openesg.OpenESGReportSensor`, also for the other
         selectors.
-    :param poke_interval: seconds between two polls.
+    :param poke_interval: seconds between two polls; fractions are allowed.
     :param deadline: end of the wait, in ISO 8601 with time zone; it stays the same across restarts of the triggerer.
         By default :data:`MARGIN` before Airflow's timeout, for a wait that starts in the triggerer.
+    :raises OpenESGConfigError: if ``poke_interval`` or ``deadline`` cannot be used.
     """
 
     def __init__(
@@ -62,6 +66,8 @@ class OpenESGReportTrigger(BaseTrigger):
         filters: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        check_poke_interval(poke_interval, shortest=SHORTEST_INTERVAL)
+        self._deadline = read_deadline(deadline)
         self.statuses = statuses
         self.expected = expected
         self.poke_interval = poke_interval
@@ -105,8 +111,8 @@ class OpenESGReportTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     def _end(self) -> datetime | None:
-        if self.deadline is not None:
-            return datetime.fromisoformat(self.deadline)
+        if self._deadline is not None:
+            return self._deadline
         airflow_timeout: datetime | None = getattr(self, "timeout_after", None)  # the triggerer sets it
         if airflow_timeout is None:
             return None

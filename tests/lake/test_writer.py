@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.lake import formats
 from airflow_provider_openesg.lake.manifest import read_manifest, read_manifests
+from airflow_provider_openesg.lake.storage import Lake
 from airflow_provider_openesg.lake.writer import FileRunWriter
 
 TABLES = ("report_templates", "reports", "field_values")
@@ -197,6 +199,52 @@ def test_invalid_manifest_is_an_error(tmp_path, make_run, pull):
     (tmp_path / "_openesg/runs/x.json").write_text("{")
     with pytest.raises(OpenESGConfigError, match=r"x\.json: not a manifest"):
         read_manifests(tmp_path)
+
+
+def test_manifest_of_a_later_format_is_an_error(tmp_path, make_run, pull):
+    write(tmp_path, make_run(), pull(range(1)))
+    (file,) = (tmp_path / "_openesg/runs").iterdir()
+    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(OpenESGConfigError, match=r"json: manifest format 2; this version reads 1. Upgrade the package"):
+        read_manifests(tmp_path)
+
+
+def test_manifest_that_is_removed_while_the_others_are_read_is_left_out(tmp_path, make_run, pull, monkeypatch):
+    for run_id in ("a", "b"):
+        write(tmp_path, make_run(run_id), pull(range(1)))
+    names = Lake.names
+
+    def removing(self, folder):
+        listed = names(self, folder)
+        (tmp_path / f"_openesg/runs/{make_run('a').token}.json").unlink()
+        return listed
+
+    monkeypatch.setattr(Lake, "names", removing)
+    assert [manifest.run_id for manifest in read_manifests(tmp_path)] == ["b"]
+
+
+def test_manifest_that_cannot_be_read_is_an_error(tmp_path, make_run, pull):
+    """It is not left out: readers would miss its files, and the next run its changes."""
+    write(tmp_path, make_run(), pull(range(1)))
+    (tmp_path / "_openesg/runs/x.json").mkdir()
+    with pytest.raises(OSError, match=r"x\.json"):
+        read_manifests(tmp_path)
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_full_disk_leaves_the_former_file_and_no_other(tmp_path, size):
+    """The error comes with the last bytes of a small file, and with the first bytes of a large one."""
+    lake = Lake(tmp_path)
+    lake.put("runs/a.json", b"former")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            lake.put("runs/a.json", bytes(size))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert lake.find("") == ["runs/a.json"]
+    assert lake.get("runs/a.json") == b"former"
 
 
 def test_reading_a_table_that_was_not_pulled_is_an_error(tmp_path, make_run, pull):

@@ -122,6 +122,21 @@ def test_missing_packages_are_an_error(connect, openesg_connection, sandbox, mon
     assert_error(r"DuckDB needs duckdb, .* pip install 'airflow-provider-openesg\[duckdb\]'", sandbox)
 
 
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("", "Unknown hook type \"nosuch\""),
+        # Without any provider of a SQL database, this package is missing too.
+        ("airflow.providers.common.sql.hooks.sql", "import of airflow.providers.common.sql.hooks.sql halted"),
+    ],
+)
+def test_missing_provider_of_a_type_is_an_error(connect, openesg_connection, sandbox, monkeypatch, missing, message):
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    connect(conn_type="nosuch", host="127.0.0.1")
+    assert_error(f"a Connection of type 'nosuch': {message}.*Install the provider of that type", sandbox)
+
+
 def test_unknown_connection_is_an_error(openesg_connection, sandbox):
     assert_error("sql_conn_id 'nowhere': this Connection does not exist", sandbox, sql_conn_id="nowhere")
     assert_error("sql_conn_id None: this Connection does not exist", sandbox, sql_conn_id=None)

@@ -232,12 +232,35 @@ def test_wait_started_in_the_triggerer_ends_before_airflows_timeout(reports):
     assert event["status"] == "timeout"
 
 
+def test_wait_without_any_timeout(reports):
+    """A user's own operator may defer without a timeout."""
+    (event,) = events(trigger(report_id=one(reports, "submitted")["id"], deadline=None))
+    assert event["status"] == "done"
+
+
 def test_rendered_arguments_are_checked_in_the_triggerer(sandbox):
     for wrong in ({"report_id": "None"}, {"customer_identifier": " "}, {"filters": {}}, {"filters": {"colour": 1}}):
         (event,) = events(trigger(**wrong))
         assert event["status"] == "error"
         assert next(iter(wrong)) in event["message"]
     assert sandbox.state()["requests"] == 0
+
+
+@pytest.mark.parametrize("wrong", [0, 0.0, -1, "10", True, None, float("nan"), float("inf")])
+def test_poke_interval_is_checked_when_the_trigger_is_created(wrong):
+    with pytest.raises(OpenESGConfigError, match=rf"poke_interval: '?{wrong}'? given; allowed: seconds, from 0.001"):
+        trigger(poke_interval=wrong)
+
+
+def test_shortest_poke_interval_can_be_used(reports):
+    (event,) = events(trigger(report_id=one(reports, "submitted")["id"], poke_interval=openesg.SHORTEST_INTERVAL))
+    assert event["status"] == "done"
+
+
+@pytest.mark.parametrize("wrong", ["soon", "", "2026-01-31T00:00:00", 10, float("nan"), True, datetime.now(UTC)])
+def test_deadline_is_checked_when_the_trigger_is_created(wrong):
+    with pytest.raises(OpenESGConfigError, match=r"deadline: .* given; allowed: a time in ISO 8601 with time zone"):
+        trigger(deadline=wrong)
 
 
 def test_serialization_is_complete_and_without_secrets(sandbox):

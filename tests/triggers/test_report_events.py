@@ -237,7 +237,11 @@ else:
             ({"statuses": ["submited"]}, "Did you mean 'submitted'"),
             ({"filters": {"colour": 1}}, "'colour' given"),
             ({"filters": {"status": "submitted"}}, "Use statuses for the status"),
-            ({"poke_interval": 0}, "poke_interval: 0 given"),
+            ({"poke_interval": 0}, "poke_interval: 0 given; allowed: seconds, from 1"),
+            ({"poke_interval": -1}, "poke_interval: -1 given"),
+            ({"poke_interval": "10"}, "poke_interval: '10' given"),
+            ({"poke_interval": True}, "poke_interval: True given"),
+            ({"poke_interval": float("nan")}, "poke_interval: nan given"),
         ],
     )
     def test_parameters_are_checked_in_the_dag_file(arguments, message):

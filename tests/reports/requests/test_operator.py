@@ -78,6 +78,12 @@ def test_query(sandbox, tmp_path, monkeypatch):
     assert len(sandbox.state()["emails"]) == 1
 
 
+def test_connection_that_is_no_database_is_an_error(sandbox):
+    with pytest.raises(OpenESGConfigError, match="sql_conn_id: 'openesg_default' given, whose hook OpenESGHook cannot"):
+        ask("SELECT 1", sql_conn_id="openesg_default")
+    assert sandbox.state()["requests"] == 0
+
+
 def test_empty_list_sends_nothing():
     assert ask([])["rows"] == 0
 
