@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,15 @@ class DatabaseIdentity:
 def authority(host: str | None, port: Any, default_port: int | None) -> str:
     """Return host and port as Airflow's hooks name them.
 
+    :param host: also several, separated by commas, an address of IPv6, or the directory of a socket
     :return: empty if the host is a connection string by mistake, which may contain a password; ``localhost`` if it is
-        not given or the path of a socket
+        not given
     """
     if re.search(r"[@=\s]", host or ""):
         return ""
-    host = "localhost" if not host or host.startswith("/") else host.lower()
+    name = urlsplit(f"//{quote(host or 'localhost', safe='')}").hostname or ""  # as DbApiHook of common.sql
     port = port or default_port
-    return f"{host}:{port}" if port else host
+    return f"{name}:{port}" if port else name
 
 
 def read_conninfo(conninfo: str) -> dict[str, str]:
@@ -78,11 +80,9 @@ def read_conninfo(conninfo: str) -> dict[str, str]:
         fields = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
     except ProgrammingError:
         return {}
-    port = fields.get("port", "1")
-    readable = (
-        port.isdecimal() and 0 < int(port) < 65536 and not any("@" in fields.get(n, "") for n in ("host", "dbname"))
-    )
-    return fields if readable else {}
+    ports = [port for port in fields.get("port", "").split(",") if port]
+    readable = all(port.isdecimal() and 0 < int(port) < 65536 for port in ports)
+    return fields if readable and not any("@" in fields.get(name, "") for name in ("host", "dbname")) else {}
 
 
 def read_uri(uri: str) -> dict[str, str]:
@@ -94,7 +94,7 @@ def read_uri(uri: str) -> dict[str, str]:
     from sqlalchemy.exc import ArgumentError
 
     base, _, query = uri.partition("?")
-    if base.count("@") > 1 or "@" in query:
+    if base.count("@") > 1 or "@" in query or {*parse_qs(query)} & {"host", "hostaddr", "port", "dbname", "service"}:
         return {}
     try:
         url = make_url(base)
@@ -111,5 +111,8 @@ def postgres_identity(conninfo: str) -> DatabaseIdentity:
     fields = read_conninfo(conninfo)
     if not fields:
         return DatabaseIdentity.of_server("postgres", "")
-    host = fields.get("host") or fields.get("hostaddr")
-    return DatabaseIdentity.of_server("postgres", authority(host, fields.get("port"), 5432), fields.get("dbname"))
+    host, port = fields.get("host") or fields.get("hostaddr"), fields.get("port")
+    if host and port and "," in port:  # several servers: the first that responds is used
+        pairs = zip(host.split(","), port.split(","), strict=False)
+        host, port = ",".join(f"{one}:{its_port or 5432}" for one, its_port in pairs), None
+    return DatabaseIdentity.of_server("postgres", authority(host, port, 5432), fields.get("dbname"))

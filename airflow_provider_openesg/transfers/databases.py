@@ -127,7 +127,7 @@ def _adbc(connection: Connection, schema: str | None) -> Database:
 def _adbc_postgres(hook: AdbcHook, connection: Connection, schema: str | None) -> Database:
     from airflow_provider_openesg.sql.postgres import PostgresDatabase
 
-    if "://" not in hook.uri:
+    if "://" not in hook.uri and "=" not in hook.uri:
         hook.uri = _dsn(connection, {})
     identity = postgres_identity(str(hook.db_kwargs["uri"]))
     return PostgresDatabase(partial(_adbc_connection, hook), identity, schema, list(_secrets(connection)))
@@ -249,7 +249,8 @@ def _dsn(connection: Connection, options: Mapping[str, Any]) -> str:
 def _identity(connection: Connection, hook: DbApiHook | None = None) -> DatabaseIdentity:
     """Return the identity of a database by its hook's OpenLineage method, or by the same formula."""
     try:
-        info = hook and hook.get_openlineage_database_info(connection)
+        hook = hook or connection.get_hook()  # type: ignore[no-untyped-call]
+        info = hook.get_openlineage_database_info(connection)
     except Exception:  # OpenLineage's or AWS's provider is not installed, or the Connection is incomplete
         info = None
     if info and info.authority and re.fullmatch(r"[^@=\s]+", connection.host or ""):

@@ -97,6 +97,10 @@ class TransferLineage:
         """
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
+        # Without the name of the server, tables of different servers would be one dataset.
+        places = {table: place for table, place in places.items() if not place.namespace.endswith("://")}
+        if not places:
+            log.info("No lineage and no asset event: the server cannot be read from the connection string.")
         self._places = places
         collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
         for source in self._sources:

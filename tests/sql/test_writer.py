@@ -25,9 +25,13 @@ def identify(monkeypatch):
 
 @pytest.mark.parametrize("missing", ["", "adbc_driver_postgresql", "airflow.providers.openlineage.sqlparser"])
 @pytest.mark.parametrize("port", [None, 5555])
-@pytest.mark.parametrize("conn_type", ["postgres", "mysql"])
-def test_servers_are_named_as_by_airflow(identify, conn_type, port, missing, monkeypatch):
-    fields = {"host": "DWH.example", "login": "u", "password": "Top@100%secret", "schema": "dwh", "port": port}
+@pytest.mark.parametrize(
+    ("conn_type", "host"),
+    [(kind, host) for kind in ("postgres", "mysql") for host in ("DWH.example", "/var/run/db", "a.example,b.example")]
+    + [("postgres", "::1")],  # MySQL's hook makes no valid URL of it
+)
+def test_servers_are_named_as_by_airflow(identify, conn_type, host, port, missing, monkeypatch):
+    fields = {"host": host, "login": "u", "password": "Top@100%secret", "schema": "dwh", "port": port}
     extra = {"client": "mysql-connector-python"} if conn_type == "mysql" else {}
     hook = {"postgres": PostgresHook, "mysql": MySqlHook}[conn_type]
     identity = identify(conn_type=conn_type, extra=extra, **fields)
@@ -62,6 +66,10 @@ def test_files_are_named_by_their_path(identify, tmp_path):
         ("postgresql://h/dwh?user=u&password=100%secret", None),
         ("host=h dbname=dwh password=top@secret", None),
         ("host=h dbname=dwh password=a secret", "postgres://"),
+        ("postgresql://u:secret@[::1]/dwh", "postgres://%3A%3A1:5432/dwh"),
+        ("host=h port=6000 dbname=dwh password=secret", ("postgres://h:6000/dwh", "postgres://")),
+        ("postgresql://u:secret@h:5433,i:5434/dwh", ("postgres://h%3A5433%2Ci%3A5434:5432/dwh", "postgres://")),
+        ("postgresql:///dwh?host=h&port=6001", ("postgres://h:6001/dwh", "postgres://")),
     ],
 )
 def test_no_password_is_in_a_name(identify, uri, name, missing, monkeypatch):
@@ -71,5 +79,5 @@ def test_no_password_is_in_a_name(identify, uri, name, missing, monkeypatch):
         extra = {"dialect": "postgresql", **fields.get("extra", {})}
         identity = identify(conn_type="adbc", **{**fields, "extra": extra})
         assert "secret" not in repr(identity)
-        if name and ("host" not in fields or "://" in uri):
-            assert identity.name == name
+        expected = name if isinstance(name, str | None) else name[bool(missing)]
+        assert expected is None or identity.name == expected
