@@ -129,15 +129,13 @@ class OpenESGReportSensor(BaseSensorOperator):
             self._keep_link(context, OpenESGHook(self.openesg_conn_id), decision.only_report)
             return dict(decision.result)
         message = str(event.get("message")) if isinstance(event, dict) else ""
-        if status == "unreachable":
-            raise AirflowFailException(message)
         if status == "timeout":
             raise AirflowSensorTimeout(message)
-        if status != "error":
+        if status not in ("unreachable", "error"):
             message = f"The trigger ended with an unknown event: {event!r:.200}."
-        if self.never_fail:  # the same as for an error in poke()
+        if self.never_fail:  # as after poke(); Airflow 2 does it only there
             raise AirflowSkipException(message)
-        raise OpenESGError(message)
+        raise AirflowFailException(message) if status == "unreachable" else OpenESGError(message)
 
     def _defer(self) -> NoReturn:
         from airflow_provider_openesg.triggers.openesg import MARGIN, OpenESGReportTrigger

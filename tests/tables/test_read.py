@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 import pytest
 
 from airflow_provider_openesg.api import RESOURCES
-from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.read import iter_tables
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS
-from airflow_provider_openesg.tables.summary import Summary
+from airflow_provider_openesg.tables.summary import MOST_LINES, Summary
 
 
 @pytest.fixture(autouse=True, params=["one process", "worker process"])
@@ -302,6 +302,40 @@ def test_sections_that_cannot_be_read_are_an_error(sandbox, read) -> None:
     sandbox.fault("answer", path="/sections$", status=403)
     with pytest.raises(OpenESGContractError, match="Template 1: its sections cannot be read"):
         read(sandbox, ["field_values"])
+
+
+def test_platform_that_fails_to_send_sections_is_named_as_the_cause(sandbox, read) -> None:
+    sandbox.fault("answer", path="/sections$", status=501)
+    with pytest.raises(OpenESGApiError, match=r"/report-templates/1/sections.*HTTP 501"):
+        read(sandbox, ["field_values"])
+
+
+def test_reports_without_field_values_anywhere_are_an_error(sandbox, read) -> None:
+    sandbox.options(list_field_values=False)
+    sandbox.fault("answer", path=r"/reports/\d+$", status=200, body='{"id": 1, "template": 1}')
+    with pytest.raises(OpenESGContractError, match=r"Report \d+: neither its row in the list nor its own record has"):
+        read(sandbox, ["field_values"])
+
+
+def test_failed_first_page_is_an_error(sandbox, read) -> None:
+    sandbox.fault("answer", path="/reports$", status=403)
+    with pytest.raises(OpenESGApiError, match="HTTP 403"):
+        read(sandbox, ["reports"])
+
+
+def test_only_the_most_frequent_malformed_fields_are_logged_one_by_one(caplog) -> None:
+    summary, more = Summary(), Summary()
+    for number in range(MOST_LINES):
+        summary.count_malformed(f"field-{number}", "x", number + 2)
+    more.count_malformed("seldom", "?")
+    more.count_malformed("field-0", "y", 1000)
+    summary.add(more)  # as the task adds the counts of the worker process
+    summary.log()
+    assert len(caplog.messages) == MOST_LINES + 1
+    assert caplog.messages[0].startswith("field-0: 1002 value(s) cannot be read")
+    assert caplog.messages[0].endswith("For example: 'x'")
+    assert "seldom" not in caplog.text
+    assert caplog.messages[-1] == "1 more fields have values that cannot be read"
 
 
 def test_every_table_has_a_batch_even_without_rows(sandbox, client_for) -> None:
