@@ -23,6 +23,7 @@ from airflow_provider_openesg.operators.openesg import (
 from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
 from airflow_provider_openesg.transfers.openesg_to_object_storage import OpenESGToObjectStorageOperator
 from airflow_provider_openesg.transfers.openesg_to_sql import OpenESGToSqlOperator
+from airflow_provider_openesg.triggers.openesg import OpenESGReportTrigger
 
 PACKAGE = Path(airflow_provider_openesg.__file__).parent
 ROW = {"organization_name": "A GmbH", "user_email": "a@a.example", "report_template": "vsme"}
@@ -269,3 +270,20 @@ def test_wrong_default_template_is_an_error_and_not_a_skipped_row(hook, sandbox,
 def test_switches_are_booleans(parameter, make, text):
     with pytest.raises(OpenESGConfigError, match=f"{parameter}: .* given; allowed: True or False"):
         make(text)
+
+
+def trigger(**arguments):
+    given = {"statuses": ["submitted"], "expected": "all", "poke_interval": 60, "openesg_conn_id": "openesg_default"}
+    return OpenESGReportTrigger(report_id=1, **given | arguments)
+
+
+@pytest.mark.parametrize("wrong", [0, 0.0, -1, "10", True, None, float("nan"), float("inf")])
+def test_poke_interval_is_checked_when_the_trigger_is_created(wrong):
+    with pytest.raises(OpenESGConfigError, match=rf"poke_interval: '?{wrong}'? given; allowed: seconds, from 0.001"):
+        trigger(poke_interval=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["soon", "", "2026-01-31T00:00:00", 10, float("nan"), True, datetime.now(UTC)])
+def test_deadline_is_checked_when_the_trigger_is_created(wrong):
+    with pytest.raises(OpenESGConfigError, match=r"deadline: .* given; allowed: a time in ISO 8601 with time zone"):
+        trigger(deadline=wrong)
