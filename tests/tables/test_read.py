@@ -317,10 +317,11 @@ def test_reports_without_field_values_anywhere_are_an_error(sandbox, read) -> No
         read(sandbox, ["field_values"])
 
 
-def test_failed_first_page_is_an_error(sandbox, read) -> None:
+def test_failed_first_page_is_an_error_and_is_not_requested_again(sandbox, read) -> None:
     sandbox.fault("answer", path="/reports$", status=403)
     with pytest.raises(OpenESGApiError, match="HTTP 403"):
-        read(sandbox, ["reports"])
+        read(sandbox, ["reports", "report_requests"])
+    assert calls(sandbox)["reports"] == 1
 
 
 def test_only_the_most_frequent_malformed_fields_are_logged_one_by_one(caplog) -> None:
