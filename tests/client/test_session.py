@@ -220,8 +220,10 @@ def test_proxy_that_refuses_to_connect_is_retried_only_if_it_is_overloaded(serve
         handler.answer(status if len(refused) == 1 else 403, b"")
 
     proxy.RequestHandlerClass = type("Proxy", (proxy.RequestHandlerClass,), {"do_CONNECT": refuse})
-    with pytest.raises(OpenESGApiError, match=r"the proxy refuses to connect \(HTTP 40[37]\)\. Check Proxies") as caught:
-        connect(host="https://platform.example", proxies=proxy.url).get("reports")
+    with pytest.raises(
+        OpenESGApiError, match=r"the proxy refuses to connect \(HTTP 40[37]\)\. Check Proxies"
+    ) as caught:
+        connect(host="https://platform.example", proxies=proxy.url, max_retry_time=10).get("reports")
     assert refused == ["platform.example:443"] * attempts
     assert caught.value.permanent
 
