@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal, get_args, overload
 
-from airflow_provider_openesg.api import LIMIT, OFFSET, REPORT_STATUSES, RESOURCES
+from airflow_provider_openesg.api import ID, LIMIT, OFFSET, REPORT_STATUSES, RESOURCES
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 
 LAST_RUN: Final = "last_run"
@@ -136,13 +136,11 @@ def check_poke_interval(seconds: Any, *, shortest: float = 1) -> None:
         raise OpenESGConfigError(f"poke_interval: {seconds!r:.100} given; allowed: seconds, from {shortest}.")
 
 
-def read_deadline(deadline: Any) -> datetime | None:
-    """Return the end of a wait from text in ISO 8601 with time zone; ``None`` means that none is given.
+def read_deadline(deadline: Any) -> datetime:
+    """Return the end of a wait from text in ISO 8601 with time zone.
 
     :raises OpenESGConfigError: if the value is anything else.
     """
-    if deadline is None:
-        return None
     with suppress(TypeError, ValueError):
         read = datetime.fromisoformat(deadline)
         if read.tzinfo is not None:
@@ -152,10 +150,11 @@ def read_deadline(deadline: Any) -> datetime | None:
     )
 
 
-def check_filters(filters: Any, resources: Iterable[str] = ("reports",)) -> None:
+def check_filters(filters: Any, resources: Iterable[str] = ("reports",), *, templates: Any = None) -> None:
     """Check filters: each has to be known to the list of at least one resource.
 
     :param resources: names of :data:`~airflow_provider_openesg.api.RESOURCES`.
+    :param templates: value of the parameter ``templates``, which replaces the filter ``template``.
     :raises OpenESGConfigError: if it is not a dict, if a filter is not known, or if a value is empty or cannot be sent.
     """
     if not isinstance(filters, Mapping):
@@ -163,9 +162,13 @@ def check_filters(filters: Any, resources: Iterable[str] = ("reports",)) -> None
             f'filters: {filters!r:.100} given; allowed: a dict such as {{"customer_identifier": "4711"}}.'
         )
     known = {name: None for resource in resources for name in RESOURCES[resource].filters}
+    check_query("filters", filters, all_pages=True)
+    if ID in filters and len(filters) > 1:
+        others = ", ".join(sorted({*filters} - {ID}))
+        raise OpenESGConfigError(f"filters: {ID!r} given together with {others}; allowed: {ID!r} only.")
+    if templates is not None and "template" in filters:
+        raise OpenESGConfigError("filters: 'template' given together with templates; allowed: one of them.")
     for name, value in filters.items():
-        if name in (LIMIT, OFFSET):
-            raise OpenESGConfigError(f"filters: {name!r} given; all pages are read. See Page size of the Connection.")
         check_choice("filters", name, known)
         if not is_template(value):
             filter_texts(name, value)
@@ -232,7 +235,7 @@ def check_templates(templates: Any, *, shape: str = "tidy") -> list[str] | None:
     if templates is None:
         return None
     check_list("templates", templates)
-    return [str(each) for each in templates]
+    return [str(each).strip() for each in templates]
 
 
 @overload
@@ -304,20 +307,32 @@ def check_api_path(path: Any) -> None:
         raise OpenESGConfigError(f"path: {path!r:.100} given; allowed: a path below the API path, such as reports/17.")
 
 
-def check_query(parameter: str, query: Any) -> None:
+def check_query(parameter: str, query: Any, *, all_pages: bool = False) -> None:
     """Check the query parameters of a request.
 
-    :raises OpenESGConfigError: if they are given, but are not a dict.
+    :param all_pages: whether all pages of a list are requested.
+    :raises OpenESGConfigError: if they are given, but are not a dict, or if they select a page of a list that is read
+        completely.
     """
     if query is not None and not isinstance(query, Mapping):
         raise OpenESGConfigError(f"{parameter}: {query!r:.100} given; allowed: a dict.")
+    for name in (LIMIT, OFFSET):
+        if all_pages and query and name in query:
+            raise OpenESGConfigError(
+                f"{parameter}: {name!r} given; all pages are read. See Page size of the Connection."
+            )
 
 
-def check_request_options(on_invalid: Any, on_duplicate: Any, dry_run: Any) -> None:
+def check_request_options(
+    template: Any, on_invalid: Any, on_duplicate: Any, dry_run: Any, *, retried: Any = False
+) -> None:
     """Check the options of a list of report requests.
 
     :raises OpenESGConfigError: if one of them is not allowed.
     """
+    if not is_template(template) and not is_empty(template):
+        check_id("template", template)
+    check_boolean("retried", retried)
     check_choice("on_invalid", on_invalid, get_args(OnInvalid))
     check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
     check_boolean("dry_run", dry_run)

@@ -66,12 +66,18 @@ WRONG = [
     (lambda: parameters.require_one({"a": 1, "b": 2}, ["a", "b"]), "a and b given; allowed: exactly one of a, b"),
     (lambda: parameters.require_one({}, ["a", "b"]), "nothing given"),
     (lambda: parameters.check_api_path("None"), "path: 'None' given"),
-    (lambda: parameters.check_request_options("Fail", "fail", False), "on_invalid: 'Fail' given; allowed: fail, skip"),
     (
-        lambda: parameters.check_request_options("fail", "last", False),
+        lambda: parameters.check_request_options(None, "Fail", "fail", False),
+        "on_invalid: 'Fail' given; allowed: fail, skip",
+    ),
+    (
+        lambda: parameters.check_request_options(None, "fail", "last", False),
         "on_duplicate: 'last' given; allowed: fail, first",
     ),
-    (lambda: parameters.check_request_options("fail", "fail", "no"), "dry_run: 'no' given; allowed: True or False"),
+    (
+        lambda: parameters.check_request_options(None, "fail", "fail", "no"),
+        "dry_run: 'no' given; allowed: True or False",
+    ),
     (lambda: parameters.check_request_rows("a.csv"), "requests: 'a.csv' given; allowed: a list of dicts"),
     (lambda: parameters.check_request_rows({"user_email": "x"}), "requests: a single dict given"),
     (lambda: parameters.check_field_values("{}"), "field_values: '{}' given; .*render_template_as_native_obj"),
@@ -104,7 +110,8 @@ def test_valid_values():
     parameters.check_filters({"status": ("submitted",), "customer_identifier": "{{ x }}"})
     parameters.check_request_rows({2: ROW})
     parameters.check_request_rows(iter([ROW]))
-    assert parameters.check_templates([1, "vsme"]) == ["1", "vsme"]
+    parameters.check_query("query", {"limit": 1})
+    assert parameters.check_templates([1, " vsme "]) == ["1", "vsme"]
     assert parameters.check_id("report_id", 17) == "17"
     assert parameters.plain_filters({"a": {"y", "x"}, "b": date(2026, 1, 31)}) == {"a": ["x", "y"], "b": "2026-01-31"}
 
@@ -166,6 +173,26 @@ SAME = {
         ("templates", transfer(templates="vsme"), lambda h: h.iter_tables(templates="vsme")),
         ("two templates", transfer(shape="wide", templates=["a", "b"]), lambda h: h.wide_tables(["a", "b"])),
         ("filters", transfer(filters={"statsu": "x"}), lambda h: h.iter_tables(filters={"statsu": "x"})),
+        (
+            "filter of another table",
+            transfer(tables=["organizations"], filters={"status": "x"}),
+            lambda h: h.iter_tables(["organizations"], filters={"status": "x"}),
+        ),
+        (
+            "templates and filter",
+            transfer(templates=["vsme"], filters={"template": 1}),
+            lambda h: h.iter_tables(templates=["vsme"], filters={"template": 1}),
+        ),
+        (
+            "id and another filter",
+            transfer(filters={"id": 1, "status": "x"}),
+            lambda h: h.iter_records("reports", filters={"id": 1, "status": "x"}),
+        ),
+        (
+            "template of requests",
+            lambda: request_operator(template=1.5)(),
+            lambda h: h.request_reports([ROW], template=1.5),
+        ),
         ("empty filter", transfer(filters={"status": []}), lambda h: h.iter_tables(filters={"status": []})),
     ]
 }
@@ -197,6 +224,48 @@ def sources(but=""):
 
 def test_hints_are_in_one_module():
     assert [str(path) for path in sources("parameters.py") if "difflib" in path.read_text()] == []
+
+
+READERS = {
+    # what reads such a value: the modules that may use it, with what they read
+    "fromisoformat": {
+        "parameters.py",  # parameters
+        "settings.py",  # Connection
+        "tables/columns.py",  # times of records
+        "tables/value_format.py",  # values of fields
+        "reports/requests/columns.py",  # rows of requests
+        "lake/manifest.py",  # manifests
+        "lake/writer.py",  # manifests
+        "sql/runs_table.py",  # run history
+    },
+    "conninfo_to_dict": {"sql/identity.py"},
+    "make_url": {"sql/identity.py", "sql/dbapi_types.py"},  # there: only the name of a dialect
+    "get_openlineage_database_info": {"transfers/databases.py"},
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_values_are_read_where_they_are_checked(name):
+    """A second reader of parameters, or of the server in a connection string, would use one of these functions."""
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if getattr(node, "attr", getattr(node, "id", None)) == name
+    }
+    assert users - READERS[name] == set()
+
+
+def test_filters_are_checked_in_one_place():
+    """A second check would compare filters with those that a resource has, and raise an error that names them."""
+    others = [
+        f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
+        for path in sources("parameters.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Raise) and "'filters:" in ast.unparse(node)
+    ]
+    # These two reject filters that they have no use for: none at all, and the status, which has a parameter.
+    assert [each for each in others if not each.startswith(("reports/waiting.py", "triggers/report_events.py"))] == []
 
 
 def test_shape_is_checked_in_one_place():

@@ -23,6 +23,7 @@ from airflow_provider_openesg.client.reading import (
 )
 from airflow_provider_openesg.client.responses import raise_for_error
 from airflow_provider_openesg.client.session import OpenESGSession
+from airflow_provider_openesg.client.source import with_template_id
 from airflow_provider_openesg.exceptions import OpenESGContractError, OpenESGNotFoundError
 
 if TYPE_CHECKING:
@@ -192,7 +193,11 @@ class OpenESGClient:
 
         :raises OpenESGConfigError: if the resource or a filter is not known.
         """
-        return self._records(resource, self.iter_pages(resource, filters=filters))
+        given = filters or {}
+        if resource in RESOURCES:
+            list_query(resource, given)  # checks the filters before templates are requested
+            given = with_template_id(self, given)
+        return self._records(resource, self.iter_pages(resource, filters=given))
 
     def with_details(self, resource: str, row: dict[str, Any]) -> dict[str, Any]:
         """Return a row of a list with its details."""

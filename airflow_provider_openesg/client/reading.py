@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from airflow_provider_openesg.api import ID, LIMIT, OFFSET, RESOURCES
+from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.client.responses import platform_message, shown_url
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
-from airflow_provider_openesg.parameters import check_choice, check_filters, check_query, filter_texts
+from airflow_provider_openesg.parameters import check_choice, check_filters, check_id, check_query, filter_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,19 +37,14 @@ def list_query(resource: str, filters: Mapping[str, Any]) -> Query:
 
     :param resource: name of a resource, or a path; filters of a path are sent under the names given.
     :param filters: filters by the names that users write.
-    :raises OpenESGConfigError: if a filter is not known, its value cannot be sent, or ``id`` is not the only filter.
+    :raises OpenESGConfigError: if a filter is not known, or its value cannot be sent.
     """
     if resource in RESOURCES:
         check_filters(filters, [resource])
         names = RESOURCES[resource].filters
-        if ID in filters and len(filters) > 1:
-            others = ", ".join(sorted({*filters} - {ID}))
-            raise OpenESGConfigError(f"filters: {ID!r} given together with {others}; allowed: {ID!r} only.")
     else:
-        check_query("filters", filters)
+        check_query("filters", filters, all_pages=True)
         names = {name: name for name in filters}
-        if name := next((each for each in (LIMIT, OFFSET) if each in filters), None):
-            raise OpenESGConfigError(f"filters: {name!r} given; all pages are read. See Page size of the Connection.")
     texts = {names[name]: filter_texts(name, value) for name, value in filters.items()}
     return {name: values if len(values) > 1 else values[0] for name, values in texts.items()}
 
@@ -94,10 +89,7 @@ def quoted(record_id: str | int) -> str:
 
     :raises OpenESGConfigError: if it is empty, or would lead to another path.
     """
-    text = "" if isinstance(record_id, bool) or record_id is None else str(record_id).strip()
-    if not text.strip("."):
-        raise OpenESGConfigError(
-            f"record id: {record_id!r:.100} given, which is not an id; allowed: the number or text that the platform"
-            " shows."
-        )
+    text = check_id("record_id", record_id)
+    if not text.strip("."):  # "." and ".." would lead to another path
+        raise OpenESGConfigError(f"record_id: {record_id!r:.100} given; allowed: an id, as the platform shows it.")
     return quote(text, safe="")

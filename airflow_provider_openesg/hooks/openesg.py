@@ -22,7 +22,7 @@ from airflow_provider_openesg.parameters import (
     read_updated_after,
 )
 from airflow_provider_openesg.settings import OpenESGSettings
-from airflow_provider_openesg.tables import TABLES, require_pyarrow
+from airflow_provider_openesg.tables import TABLES, filtered_lists, require_pyarrow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
@@ -172,7 +172,7 @@ class OpenESGHook(BaseHook):
         template_names = check_templates(templates, shape=shape)
         after = read_updated_after(updated_after)
         if filters is not None:
-            check_filters(filters, ("reports", "report-requests"))
+            check_filters(filters, filtered_lists(tables), templates=templates)
         if shape == "wide":
             return self.wide_tables(templates).batches(
                 self.client, updated_after=after, filters=filters, summary=summary

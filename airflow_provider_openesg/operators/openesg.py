@@ -72,7 +72,7 @@ class OpenESGOperator(BaseOperator):
         if not is_template(path):
             check_api_path(path)
         if not is_template(query):
-            check_query("query", query)
+            check_query("query", query, all_pages=paginate)
         check_boolean("paginate", paginate)
         if paginate and (method != "GET" or json is not None):
             raise OpenESGConfigError("paginate: True given; allowed only with method GET and without json.")
@@ -83,7 +83,7 @@ class OpenESGOperator(BaseOperator):
         :return: JSON of the response, ``None`` if it has no body, or the list of records with ``paginate``.
         """
         check_api_path(self.path)
-        check_query("query", self.query)
+        check_query("query", self.query, all_pages=self.paginate)
         with OpenESGHook(self.openesg_conn_id) as hook:
             return self._records(hook) if self.paginate else self._response(hook)
 

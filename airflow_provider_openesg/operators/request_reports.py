@@ -87,7 +87,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
         # Operators of Airflow 2 have a method named dry_run.
         self.dry_run_only = dry_run
         self.openesg_conn_id = openesg_conn_id
-        check_request_options(on_invalid, on_duplicate, dry_run)
+        check_request_options(template, on_invalid, on_duplicate, dry_run)
         if not is_template(requests) and not _is_text(requests):
             check_request_rows(requests)
 

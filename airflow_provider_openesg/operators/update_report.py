@@ -63,6 +63,8 @@ class OpenESGUpdateReportOperator(BaseOperator):
         self.object_storage_conn_id = object_storage_conn_id
         self.openesg_conn_id = openesg_conn_id
         check_boolean("submit", submit)
+        if not is_template(report_id):
+            check_id("report_id", report_id)
         if not is_template(field_values):
             check_field_values(field_values)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.api import ENDED_STATUSES, RESOURCES, reference
+from airflow_provider_openesg.client.source import with_template_id
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.parameters import check_filters, check_id, check_list, require_one
-from airflow_provider_openesg.reports.source import with_template_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from airflow_provider_openesg.reports.source import Source
+    from airflow_provider_openesg.client.source import Source
 
 SHOWN = 10
 """Number of reports that a log line lists."""
@@ -193,8 +193,9 @@ class ReportSelector:
             check_filters(value)
             if not value:
                 raise OpenESGConfigError("filters: an empty dict given; allowed: at least one filter.")
-        elif name == "report_request_id" and isinstance(value, list):
+        elif name == "report_request_id" and isinstance(value, list | tuple | set):
             check_list(name, value)
+            values[name] = list(value)
         else:
             check_id(name, value)
         return cls(statuses=statuses, **values)

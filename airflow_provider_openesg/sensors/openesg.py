@@ -20,7 +20,6 @@ from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
 from airflow_provider_openesg.parameters import (
     check_boolean,
-    check_filters,
     check_poke_interval,
     check_statuses,
     is_template,
@@ -89,9 +88,10 @@ class OpenESGReportSensor(BaseSensorOperator):
         check_poke_interval(self.poke_interval)
         check_boolean("deferrable", deferrable)
         check_boolean("start_from_trigger", start_from_trigger)
-        require_one({name: getattr(self, name) for name in SELECTORS}, SELECTORS)
-        if filters is not None and not is_template(filters):
-            check_filters(filters)
+        selectors = {name: getattr(self, name) for name in SELECTORS}
+        require_one(selectors, SELECTORS)
+        if not any(map(is_template, selectors.values())):
+            ReportSelector.of(self, statuses=statuses)
         if not is_template(expected):
             Expected.parse(expected)
         if start_from_trigger:
@@ -129,15 +129,13 @@ class OpenESGReportSensor(BaseSensorOperator):
             self._keep_link(context, OpenESGHook(self.openesg_conn_id), decision.only_report)
             return dict(decision.result)
         message = str(event.get("message")) if isinstance(event, dict) else ""
-        if status == "unreachable":
-            raise AirflowFailException(message)
         if status == "timeout":
             raise AirflowSensorTimeout(message)
-        if status != "error":
+        if status not in ("unreachable", "error"):
             message = f"The trigger ended with an unknown event: {event!r:.200}."
-        if self.never_fail:  # the same as for an error in poke()
+        if self.never_fail:  # as after poke(); Airflow 2 does it only there
             raise AirflowSkipException(message)
-        raise OpenESGError(message)
+        raise AirflowFailException(message) if status == "unreachable" else OpenESGError(message)
 
     def _defer(self) -> NoReturn:
         from airflow_provider_openesg.triggers.openesg import MARGIN, OpenESGReportTrigger

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "organizations": ("id",),
@@ -23,6 +23,13 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "field_values": ("id",),
 }
 """Each table and its key columns, in reading order: a table comes after the tables that it refers to."""
+
+_LISTS = {"reports": "reports", "field_values": "reports", "report_requests": "report-requests"}
+
+
+def filtered_lists(tables: Iterable[str] | None) -> list[str]:
+    """Return the resources whose lists take filters, of those that the tables are read from; ``None``: all tables."""
+    return sorted({_LISTS[table] for table in (TABLES if tables is None else tables) if table in _LISTS})
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw, Struct
 from airflow_provider_openesg.api import COUNT, ID, ITEMS, RESOURCES, RESULTS, UPDATED_AFTER
 from airflow_provider_openesg.client.parallel import interleaved
 from airflow_provider_openesg.client.reading import quoted
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 from airflow_provider_openesg.parameters import filter_texts
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.cpus import usable_cpus
@@ -124,8 +124,6 @@ def _start_worker(first: Future[Response], pull: Pull, selection: Selection) -> 
         return (
             Worker(selection, "field_values" in pull.wanted, pull.summary) if _is_long(first.result().content) else None
         )
-    except OpenESGError:  # reading the list raises it
-        return None
     except OSError as error:
         log.warning("The worker process cannot be started (%s): the task decodes all pages.", error)
         return None

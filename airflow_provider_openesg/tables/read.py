@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_openesg.client.parallel import read_ahead
+from airflow_provider_openesg.client.source import with_template_id
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGNotFoundError
 from airflow_provider_openesg.parameters import (
     check_filters,
@@ -17,11 +18,10 @@ from airflow_provider_openesg.parameters import (
     did_you_mean,
     read_updated_after,
 )
-from airflow_provider_openesg.tables import TABLES, builders
+from airflow_provider_openesg.tables import TABLES, builders, filtered_lists
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
 from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, started_worker
 from airflow_provider_openesg.tables.record_types import ORGANIZATION, TEMPLATE
-from airflow_provider_openesg.tables.report_builder import TEMPLATE_FILTER
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.tables.template_lookup import Templates
@@ -37,9 +37,6 @@ log = logging.getLogger(__name__)
 
 _TEMPLATE_TABLES = {"report_templates", "sections", "field_types", "field_values"}
 """Tables that the templates are needed for."""
-
-_RESOURCES = {"reports": "reports", "field_values": "reports", "report_requests": "report-requests"}
-"""Tables whose lists take filters, and the resources of these lists."""
 
 
 def iter_tables(
@@ -71,9 +68,8 @@ def iter_tables(
     wanted = [name for name in TABLES if tables is None or name in tables]
     selected = check_templates(templates)
     filters = dict(filters or {})
-    check_filters(filters, sorted({_RESOURCES[table] for table in wanted if table in _RESOURCES}))
-    if selected is not None and TEMPLATE_FILTER in filters:
-        raise OpenESGConfigError(f"filters: {TEMPLATE_FILTER!r} given together with templates; allowed: one of them.")
+    if filters:
+        check_filters(filters, filtered_lists(wanted), templates=selected)
     summary = Summary() if summary is None else summary
     pull = Pull(wanted, filters, read_updated_after(updated_after), summary, Templates())
     return _Reading(client, pull, selected).batches()
@@ -87,6 +83,7 @@ class _Reading:
 
     def batches(self) -> Batches:
         """Yield all batches; an empty batch of each table without rows comes last."""
+        self._pull.filters = with_template_id(self._client, self._pull.filters)
         empty = dict.fromkeys(self._pull.wanted)
         for table, batch in self._all():
             if table in self._pull.wanted:
@@ -142,13 +139,15 @@ class _Reading:
 
 
 def _chosen(rows: Sequence[Any], selected: Sequence[str]) -> list[Any]:
-    """Return the templates with the selected ids or keys."""
-    names = {id(row): (str(row.id), as_text(row.key)) for row in rows}
+    """Return the templates with the selected ids or keys. An id comes before an equal key of another template."""
+    ids = {str(row.id) for row in rows}
+    names = [str(row.id) if str(row.id) in selected else as_text(row.key) for row in rows]
     for each in selected:
-        if not any(each in of_row for of_row in names.values()):
-            keys = [key or number for number, key in names.values()]
+        if each not in ids and each not in names:
+            keys = [as_text(row.key) or str(row.id) for row in rows]
             raise OpenESGConfigError(
                 f"templates: {each!r:.100} given, which is not a key or id of a template; the platform has: "
                 f"{', '.join(keys) or 'none'}.{did_you_mean(each, keys)}"
             )
-    return [row for row in rows if {*names[id(row)]} & {*selected}]
+    keys_only = {*selected} - ids
+    return [row for row, name in zip(rows, names, strict=True) if name in keys_only or str(row.id) in selected]

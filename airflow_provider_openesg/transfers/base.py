@@ -24,17 +24,17 @@ from airflow_provider_openesg.parameters import (
     read_updated_after,
 )
 from airflow_provider_openesg.runs import Run, next_updated_after
-from airflow_provider_openesg.tables import TABLES, require_pyarrow
+from airflow_provider_openesg.tables import TABLES, filtered_lists, require_pyarrow
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.utils.openlineage import TransferLineage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
-    from typing import Literal
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_openesg.parameters import Shape
     from airflow_provider_openesg.runs import RunWriter
     from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.tables.lists import Batches
@@ -71,7 +71,7 @@ class OpenESGTransferOperator(BaseOperator):
         templates: Sequence[str | int] | None = None,
         updated_after: str | datetime | None = None,
         filters: Mapping[str, Any] | None = None,
-        shape: Literal["tidy", "wide"] = "tidy",
+        shape: Shape = "tidy",
         openesg_conn_id: str = OpenESGHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -85,9 +85,9 @@ class OpenESGTransferOperator(BaseOperator):
         self._lineage: TransferLineage | None = None
         # The names of the assets are known only after the run.
         self.outlets = [*self.outlets, AssetAlias(name=f"{self.dag_id}.{self.task_id}")]
+        check_shape(shape, tables=tables)
         if tables is not None:
             check_names("tables", tables, TABLES)
-        check_shape(shape, tables=tables)
         self._check_selection()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class OpenESGTransferOperator(BaseOperator):
         if not is_template(self.updated_after):
             read_updated_after(self.updated_after, last_run=True)
         if self.filters is not None and not is_template(self.filters):
-            check_filters(self.filters)
+            check_filters(self.filters, filtered_lists(self.tables), templates=self.templates)
 
     def _set_updated_after(self, run: Run, writer: RunWriter) -> datetime | None:
         """Return the time after which changes are read, and log it."""

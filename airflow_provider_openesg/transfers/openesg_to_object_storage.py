@@ -17,11 +17,11 @@ from airflow_provider_openesg.utils.openlineage import Place, add_events
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
-    from typing import Literal
 
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_openesg.lake import FileFormat, PartitionBy
+    from airflow_provider_openesg.parameters import Shape
     from airflow_provider_openesg.runs import Run, RunWriter
     from airflow_provider_openesg.tables.layout import Table
 
@@ -65,7 +65,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
         templates: Sequence[str | int] | None = None,
         updated_after: str | datetime | None = None,
         filters: Mapping[str, Any] | None = None,
-        shape: Literal["tidy", "wide"] = "tidy",
+        shape: Shape = "tidy",
         file_format: FileFormat = "parquet",
         partition_by: PartitionBy | None = None,
         commit: bool = True,

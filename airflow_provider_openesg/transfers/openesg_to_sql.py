@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from airflow_provider_openesg.parameters import Shape
     from airflow_provider_openesg.runs import Run, RunWriter
     from airflow_provider_openesg.sql.identity import DatabaseIdentity
     from airflow_provider_openesg.tables.layout import Table
@@ -61,7 +62,7 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         templates: Sequence[str | int] | None = None,
         updated_after: str | datetime | None = None,
         filters: Mapping[str, Any] | None = None,
-        shape: Literal["tidy", "wide"] = "tidy",
+        shape: Shape = "tidy",
         openesg_conn_id: str = OpenESGHook.default_conn_name,
         **kwargs: Any,
     ) -> None:

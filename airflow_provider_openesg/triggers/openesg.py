@@ -18,7 +18,7 @@ from airflow_provider_openesg.exceptions import (
 from airflow_provider_openesg.parameters import check_poke_interval, check_statuses, read_deadline
 from airflow_provider_openesg.reports.waiting import Decision, Expected, ReportSelector, decide
 from airflow_provider_openesg.triggers.report_events import OpenESGReportEventTrigger
-from airflow_provider_openesg.triggers.shared_polling import shared_polls
+from airflow_provider_openesg.triggers.shared_polling import LONGEST_BACKOFF, shared_polls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -27,9 +27,6 @@ __all__ = ["OpenESGReportEventTrigger", "OpenESGReportTrigger"]
 
 MAX_FAILURES = 10
 """Number of temporary failures in a row after which the wait ends with the error."""
-
-LONGEST_BACKOFF = 3600.0
-"""Longest pause after a failed poll, in seconds."""
 
 SHORTEST_INTERVAL = 0.001
 """Shortest time between two polls, in seconds: the shared polls are at whole milliseconds."""
@@ -49,7 +46,6 @@ class OpenESGReportTrigger(BaseTrigger):
     :param poke_interval: seconds between two polls; fractions are allowed.
     :param deadline: end of the wait, in ISO 8601 with time zone; it stays the same across restarts of the triggerer.
         By default :data:`MARGIN` before Airflow's timeout, for a wait that starts in the triggerer.
-    :raises OpenESGConfigError: if ``poke_interval`` or ``deadline`` cannot be used.
     """
 
     def __init__(
@@ -66,8 +62,6 @@ class OpenESGReportTrigger(BaseTrigger):
         filters: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        check_poke_interval(poke_interval, shortest=SHORTEST_INTERVAL)
-        self._deadline = read_deadline(deadline)
         self.statuses = statuses
         self.expected = expected
         self.poke_interval = poke_interval
@@ -111,15 +105,17 @@ class OpenESGReportTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     def _end(self) -> datetime | None:
-        if self._deadline is not None:
-            return self._deadline
+        if self.deadline is not None:
+            return read_deadline(self.deadline)
         airflow_timeout: datetime | None = getattr(self, "timeout_after", None)  # the triggerer sets it
         if airflow_timeout is None:
             return None
         return (airflow_timeout if airflow_timeout.tzinfo else airflow_timeout.replace(tzinfo=UTC)) - MARGIN
 
     async def _decided(self) -> Decision:
+        # Not in __init__: there, an error would end the triggerer.
         check_statuses(self.statuses)
+        check_poke_interval(self.poke_interval, shortest=SHORTEST_INTERVAL)
         selector = ReportSelector.of(self, statuses=tuple(self.statuses))
         expected, polls = Expected.parse(self.expected, selector.number), shared_polls(self.openesg_conn_id)
         failures, delay, last_message = 0, 0.0, ""

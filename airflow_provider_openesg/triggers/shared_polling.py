@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.reports.waiting import ReportCounts, ReportSelector
 
 
+LONGEST_BACKOFF = 3600.0
+"""Longest pause after failed polls, in seconds."""
+
 SNAPSHOT_FROM = 10
 """Number of different waits from which a snapshot is read. Later the number of its requests is used."""
 

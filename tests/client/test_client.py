@@ -1,5 +1,6 @@
 """OpenESGClient against the sandbox, over real sockets; the sandbox counts the requests."""
 
+import json
 import logging
 import re
 import threading
@@ -175,6 +176,13 @@ def test_report_deleted_between_list_and_details_is_left_out(connect, sandbox, c
     assert f"/reports/{deleted}: HTTP 404" in caplog.text
 
 
+def test_sections_in_the_template_itself_are_used_if_they_have_no_list(connect, sandbox):
+    template = {"id": 1, "key": "vsme", "sections": [{"id": 5, "key": "b1"}]}
+    sandbox.fault("answer", path="/sections$", status=404)
+    sandbox.fault("answer", path=r"/report-templates/\d+$", status=200, body=json.dumps(template))
+    assert next(connect().iter_records("report-templates")) == template
+
+
 @pytest.mark.parametrize(("resource", "path"), [("reports", r"/reports/\d"), ("report-templates", "/sections")])
 def test_missing_details_are_an_error(connect, sandbox, resource, path):
     sandbox.options(list_field_values=False)
@@ -299,7 +307,7 @@ def test_get_record(connect, sandbox):
 
 @pytest.mark.parametrize("record_id", ["", " ", ".", "..", None, True])
 def test_invalid_id_is_an_error(connect, sandbox, record_id):
-    with pytest.raises(OpenESGConfigError, match="not an id"):
+    with pytest.raises(OpenESGConfigError, match=r"record_id: .* given; allowed: an id"):
         connect().get_record("reports", record_id)
     assert sandbox.state()["requests"] == 0
 

@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from email.utils import formatdate
 
 import pytest
@@ -104,6 +105,22 @@ def test_closed_port_is_an_error_after_the_retry_budget(connect):
     with pytest.raises(OpenESGApiError, match=r"no response: no connection: .*refused") as caught:
         connect(host=f"http://127.0.0.1:{port}", max_retry_time=0.2).get("reports")
     assert caught.value.status is None
+
+
+def test_connection_that_is_not_accepted_in_time_is_retried_also_for_writes(server, connect, caplog):
+    session = connect(timeout=1, max_retry_time=2)
+    session.fetch_token()
+    with socket.socket() as full, ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):  # the kernel ignores the next connections
+            waiting.enter_context(other := socket.socket()).setblocking(False)
+            other.connect_ex(full.getsockname())
+        host = f"http://127.0.0.1:{full.getsockname()[1]}"
+        session.settings = dataclasses.replace(session.settings, base_url=host, timeout=0.2)
+        with pytest.raises(OpenESGApiError, match=r"no response: no connection in time \(timeout\)"):
+            session.post("report-requests", json={})
+    assert len([line for line in caplog.messages if "no connection in time" in line]) > 1
 
 
 def test_timeout_is_retried_only_for_reads(server, connect):

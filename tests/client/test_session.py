@@ -211,6 +211,23 @@ def test_error_names_an_unusable_proxy_without_its_password(connect):
     assert "pr0xyword" not in str(caught_config.value)
 
 
+@pytest.mark.parametrize(("status", "attempts"), [(403, 1), (407, 1), (503, 2)])
+def test_proxy_that_refuses_to_connect_is_retried_only_if_it_is_overloaded(server_factory, connect, status, attempts):
+    proxy, refused = server_factory(), []
+
+    def refuse(handler):
+        refused.append(handler.path)
+        handler.answer(status if len(refused) == 1 else 403, b"")
+
+    proxy.RequestHandlerClass = type("Proxy", (proxy.RequestHandlerClass,), {"do_CONNECT": refuse})
+    with pytest.raises(
+        OpenESGApiError, match=r"the proxy refuses to connect \(HTTP 40[37]\)\. Check Proxies"
+    ) as caught:
+        connect(host="https://platform.example", proxies=proxy.url, max_retry_time=10).get("reports")
+    assert refused == ["platform.example:443"] * attempts
+    assert caught.value.permanent
+
+
 @pytest.fixture(scope="module")
 def authority():
     return trustme.CA()
@@ -372,6 +389,7 @@ def test_errors_contain_the_message_of_the_platform(server, connect, steps):
     detail = [{"type": "int_parsing", "loc": ["query", "limit"], "msg": "Input should be a valid integer"}]
     cases = [
         (422, {"detail": detail}, OpenESGApiError, "query.limit: Input should be a valid integer"),
+        (422, {"detail": ["Too many rows", {"msg": "no"}]}, OpenESGApiError, "Too many rows; : no"),
         (404, {"detail": "Not Found"}, OpenESGNotFoundError, "Not Found"),
         (410, {"error": "gone", "error_description": "for good"}, OpenESGNotFoundError, "gone: for good"),
         (403, b"<html><body>No\n entry</body>", OpenESGApiError, "<html><body>No entry</body>"),

@@ -7,7 +7,7 @@ import pytest
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGAuthError, OpenESGConfigError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGAuthError, OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.reports.waiting import ReportSelector
 from airflow_provider_openesg.sensors.openesg import OpenESGReportSensor
@@ -210,6 +210,36 @@ def test_deleted_report_fails_the_task(reports, sandbox):
 def test_soft_fail_skips(reports):
     with pytest.raises(AirflowSkipException):
         sensor(report_id=one(reports, "declined")["id"], soft_fail=True).execute({})
+
+
+def test_never_fail_skips_after_an_error_of_the_platform(reports, sandbox):
+    sandbox.fault("answer", status=403)
+    with pytest.raises(AirflowSkipException):
+        sensor(report_id=reports[0]["id"], never_fail=True).execute({})
+
+
+def resumed(event, **arguments):
+    return sensor(report_id=1, deferrable=True, **arguments).resume_execution("execute_complete", {"event": event}, {})
+
+
+@pytest.mark.parametrize("status", ["unreachable", "timeout"])
+def test_soft_fail_skips_after_the_wait(status):
+    with pytest.raises(AirflowSkipException):
+        resumed({"status": status, "message": "x"}, soft_fail=True)
+
+
+@pytest.mark.parametrize("status", ["unreachable", "error", "unknown"])
+def test_never_fail_skips_after_the_wait(status):
+    event = {"status": status, "message": "x"}
+    with pytest.raises(AirflowSkipException):
+        resumed(event, never_fail=True)
+    with pytest.raises(AirflowSkipException):  # without Airflow 3, which does it around this method
+        sensor(report_id=1, deferrable=True, never_fail=True).execute_complete({}, event)
+
+
+def test_soft_fail_does_not_hide_an_error_after_the_wait():
+    with pytest.raises(OpenESGError, match="no such host"):
+        resumed({"status": "error", "message": "no such host"}, soft_fail=True)
 
 
 def test_reschedule_mode_releases_the_worker(reports, context):

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from contextlib import closing
 from decimal import Decimal
+from itertools import count
 
 import duckdb
 import pytest
 
+from airflow_provider_openesg import clock
+from airflow_provider_openesg.client.progress import INTERVAL
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.sql import duckdb as writer_module
 from airflow_provider_openesg.sql.duckdb import DuckDBDatabase, DuckDBSession
@@ -80,6 +84,18 @@ def test_tables_have_types_keys_and_comments(write, query, pull, rows, database)
     )
     assert comment == "Share of the report that is filled. [%]"
     assert query("SELECT value_decimal, value_complex ->> 'a' FROM field_values LIMIT 1") == [(Decimal("1.5"), 'b"c')]
+
+
+def test_progress_of_a_long_load_is_logged(write, pull, caplog, monkeypatch):
+    times = count(step=INTERVAL)
+    monkeypatch.setattr(clock, "monotonic", lambda: next(times))
+    with caplog.at_level(logging.INFO, "airflow_provider_openesg.sql.stage"):
+        write(pull(range(30)))
+    assert [line for line in caplog.messages if line.startswith("Table reports: loaded")] == [
+        "Table reports: loaded 10 of 30 rows (33%)",
+        "Table reports: loaded 20 of 30 rows (67%)",
+        "Table reports: loaded 30 of 30 rows (100%)",
+    ]
 
 
 def test_reserved_words_and_mixed_case(write, query, pull):

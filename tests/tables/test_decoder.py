@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 from msgspec import Raw, ValidationError
 
+from airflow_provider_openesg.exceptions import OpenESGContractError
+from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
-from airflow_provider_openesg.tables.record_types import REPORT
+from airflow_provider_openesg.tables.record_types import REPORT, SECTION
 
 
 @pytest.mark.parametrize(
@@ -103,6 +106,43 @@ def test_values_of_a_wrong_type_go_to_extra_and_are_counted(tables) -> None:
     assert {row[name] for name in odd} == {None}
     assert tables.summary.malformed == {f"report.{name}": 1 for name in odd}
     assert (valid["progress"], valid["submitted_at"], valid["extra"]) == (33.3, datetime(2026, 1, 1, tzinfo=UTC), None)
+
+
+def test_values_of_a_wrong_type_in_an_object_go_to_extra(tables) -> None:
+    user = {"id": 9, "email": {"work": "a@b.c"}, "first_name": ["A"], "last_name": "B", "title": "Dr."}
+    (row,) = tables.of_reports([{"id": 1, "user": user}])["reports"]
+    assert (row["user_id"], row["user_email"], row["user_first_name"], row["user_last_name"]) == ("9", None, None, "B")
+    assert json.loads(row["extra"]) == {"user": {"email": {"work": "a@b.c"}, "first_name": ["A"], "title": "Dr."}}
+    assert tables.summary.malformed == {"report.user.email": 1, "report.user.first_name": 1}
+
+
+def test_unknown_fields_of_an_object_in_an_object_go_to_extra(tables) -> None:
+    template = {"id": 1, "organization": {"id": 4, "color": "red"}, "catalog": {"id": 5, "year": 2025}}
+    (row,) = tables.of_reports([{"id": 1, "template": template}])["reports"]
+    assert row["template_id"] == "1"
+    assert json.loads(row["extra"]) == {"template": {"organization": {"color": "red"}, "catalog": {"year": 2025}}}
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", '"NaN"', '"Infinity"', "1.00000000000000000001"])
+def test_number_that_a_float_cannot_store_goes_to_extra(tables, number) -> None:
+    (row,) = tables.of_reports(f'[{{"id":1,"progress":{number}}}]'.encode())["reports"]
+    assert (row["progress"], row["extra"]) == (None, f'{{"progress":{number}}}')
+    assert tables.summary.malformed == {"report.progress": 1}
+
+
+@pytest.mark.parametrize("number", ["1e400", '"NaN"', "0.0000000000001", "123456789012345678901234567"])
+def test_limit_that_a_decimal_cannot_store_goes_to_extra(tables, number) -> None:
+    body = f'[{{"id":5,"field_types":[{{"id":1,"min":{number}}},{{"id":2,"min":0.5}}]}}]'
+    sections = RecordDecoder(SECTION).page(body.encode()).rows
+    (batch,) = builders.field_types("1", sections, tables.summary)
+    assert batch.column("min").to_pylist() == [None, Decimal("0.5")]
+    assert batch.column("extra").to_pylist() == [f'{{"min":{number}}}', None]
+    assert tables.summary.malformed == {"field type.min": 1}
+
+
+def test_json_that_is_not_utf_8_is_an_error(tables) -> None:
+    with pytest.raises(OpenESGContractError, match="The platform sent JSON that is not UTF-8"):
+        tables.of_reports(b'[{"id":1,"color":"gr\xfcn"}]')
 
 
 def test_scalars_of_another_type_are_text_as_sent(tables) -> None:

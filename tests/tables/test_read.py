@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 import pytest
 
 from airflow_provider_openesg.api import RESOURCES
-from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.tables import TABLES
-from airflow_provider_openesg.tables.read import iter_tables
+from airflow_provider_openesg.tables.decoder import RecordDecoder
+from airflow_provider_openesg.tables.read import _chosen, iter_tables
+from airflow_provider_openesg.tables.record_types import TEMPLATE
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS
-from airflow_provider_openesg.tables.summary import Summary
+from airflow_provider_openesg.tables.summary import MOST_LINES, Summary
 
 
 @pytest.fixture(autouse=True, params=["one process", "worker process"])
@@ -291,6 +293,34 @@ def test_invalid_arguments_are_an_error_before_any_call(sandbox, client_for, arg
     assert sandbox.state()["requests"] == 0
 
 
+def test_filter_template_takes_keys_and_ids(sandbox, read, client_for) -> None:
+    every = read(sandbox, ["report_templates", "reports"])
+    first, second = every["report_templates"]
+    of_first = [row for row in every["reports"] if row["template_id"] == first["id"]]
+    assert 0 < len(of_first) < len(every["reports"])
+    for value in (first["key"], f" {first['key']} ", first["id"], [first["key"]]):
+        assert read(sandbox, ["reports"], filters={"template": value})["reports"] == of_first
+        records = client_for(sandbox).iter_records("reports", filters={"template": value})
+        assert sorted(str(each["id"]) for each in records) == sorted(row["id"] for row in of_first)
+    both = read(sandbox, ["reports"], filters={"template": [first["key"], second["id"]]})["reports"]
+    assert len(both) == len(every["reports"])
+    wrong = {"template": first["key"][:-1]}
+    for call in (
+        lambda: read(sandbox, ["reports"], filters=wrong),
+        lambda: client_for(sandbox).iter_records("reports", filters=wrong),
+    ):
+        with pytest.raises(OpenESGConfigError, match=r"filters: template: .* Did you mean"):
+            call()
+
+
+def test_id_of_a_template_comes_before_an_equal_key() -> None:
+    body = b'[{"id": 2, "key": "a"}, {"id": 7, "key": "2"}, {"id": 8, "key": "b"}, {"id": 9, "key": "b"}]'
+    rows = RecordDecoder(TEMPLATE).page(body).rows
+    assert [row.id for row in _chosen(rows, ["2"])] == [2]
+    assert [row.id for row in _chosen(rows, ["2", "7", "b"])] == [2, 7, 8, 9]
+    assert [row.id for row in _chosen(rows, ["9"])] == [9]
+
+
 def test_error_of_an_unknown_template_lists_those_that_exist(sandbox, read) -> None:
     with pytest.raises(
         OpenESGConfigError, match=r"templates: 'vsm' given.* platform has: vsme, .*Did you mean 'vsme'\?"
@@ -302,6 +332,41 @@ def test_sections_that_cannot_be_read_are_an_error(sandbox, read) -> None:
     sandbox.fault("answer", path="/sections$", status=403)
     with pytest.raises(OpenESGContractError, match="Template 1: its sections cannot be read"):
         read(sandbox, ["field_values"])
+
+
+def test_platform_that_fails_to_send_sections_is_named_as_the_cause(sandbox, read) -> None:
+    sandbox.fault("answer", path="/sections$", status=501)
+    with pytest.raises(OpenESGApiError, match=r"/report-templates/1/sections.*HTTP 501"):
+        read(sandbox, ["field_values"])
+
+
+def test_reports_without_field_values_anywhere_are_an_error(sandbox, read) -> None:
+    sandbox.options(list_field_values=False)
+    sandbox.fault("answer", path=r"/reports/\d+$", status=200, body='{"id": 1, "template": 1}')
+    with pytest.raises(OpenESGContractError, match=r"Report \d+: neither its row in the list nor its own record has"):
+        read(sandbox, ["field_values"])
+
+
+def test_failed_first_page_is_an_error_and_is_not_requested_again(sandbox, read) -> None:
+    sandbox.fault("answer", path="/reports$", status=403)
+    with pytest.raises(OpenESGApiError, match="HTTP 403"):
+        read(sandbox, ["reports", "report_requests"])
+    assert calls(sandbox)["reports"] == 1
+
+
+def test_only_the_most_frequent_malformed_fields_are_logged_one_by_one(caplog) -> None:
+    summary, more = Summary(), Summary()
+    for number in range(MOST_LINES):
+        summary.count_malformed(f"field-{number}", "x", number + 2)
+    more.count_malformed("seldom", "?")
+    more.count_malformed("field-0", "y", 1000)
+    summary.add(more)  # as the task adds the counts of the worker process
+    summary.log()
+    assert len(caplog.messages) == MOST_LINES + 1
+    assert caplog.messages[0].startswith("field-0: 1002 value(s) cannot be read")
+    assert caplog.messages[0].endswith("For example: 'x'")
+    assert "seldom" not in caplog.text
+    assert caplog.messages[-1] == "1 more fields have values that cannot be read"
 
 
 def test_every_table_has_a_batch_even_without_rows(sandbox, client_for) -> None:

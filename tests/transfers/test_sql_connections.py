@@ -125,7 +125,7 @@ def test_missing_packages_are_an_error(connect, openesg_connection, sandbox, mon
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("", "Unknown hook type \"nosuch\""),
+        ("", 'Unknown hook type "nosuch"'),
         # Without any provider of a SQL database, this package is missing too.
         ("airflow.providers.common.sql.hooks.sql", "import of airflow.providers.common.sql.hooks.sql halted"),
     ],

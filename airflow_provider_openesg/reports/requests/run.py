@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_openesg.client.source import template_ids
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.parameters import (
     check_choice,
@@ -21,7 +22,6 @@ from airflow_provider_openesg.reports.requests.lookup import ExistingRequest, fi
 from airflow_provider_openesg.reports.requests.rows import CheckedRows, Key, RequestRow, RowError, check_rows
 from airflow_provider_openesg.reports.requests.send import Sender, SendResult
 from airflow_provider_openesg.reports.requests.worker_lock import WorkerLock, worker_lock
-from airflow_provider_openesg.reports.source import template_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +91,7 @@ def request_reports(
     :raises OpenESGApiError: if the platform rejects the client, or does not respond.
     :raises OpenESGUntraceableError: if the platform does not show earlier requests by their keys.
     """
-    check_request_options(on_invalid, on_duplicate, dry_run)
+    check_request_options(template, on_invalid, on_duplicate, dry_run, retried=retried)
     check_request_rows(rows)
     default_template = None if is_empty(template) else check_id("template", template)
     numbered = rows.items() if isinstance(rows, Mapping) else enumerate(rows, 1)

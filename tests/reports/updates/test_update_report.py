@@ -230,6 +230,16 @@ class TestAttachments:
             assert hook.get_conn().get(hook.settings.base_url + attachment["url"]).content == b"%PDF-1.7 two"
         assert sent() == {PATCH: 1, ATTACH: 2}
 
+    def test_file_of_another_size_is_sent_without_a_download(self, platform, report_id, tmp_path, stored):
+        path = tmp_path / "turnover.pdf"
+        for content in (b"%PDF-1.7 one", b"%PDF-1.7 one, and more"):
+            path.write_bytes(content)
+            assert update(report_id, self.entry(path)).attached == [self.KEY]
+            assert stored(report_id, "attachment")[self.KEY]["size"] == len(content)
+        assert not [name for name in platform.state()["calls"] if "/media/" in name]
+        assert update(report_id, self.entry(path)).attached == []
+        assert [name for name in platform.state()["calls"] if "/media/" in name]
+
     def test_file_without_a_value(self, report_id, tmp_path, stored, sent):
         (tmp_path / "a.pdf").write_bytes(b"x")
         update(report_id, self.entry(tmp_path / "a.pdf"))
