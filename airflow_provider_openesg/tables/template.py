@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 class TemplateField:
     """A field type of a template.
 
-    :param id: as the platform sends it.
+    :param id: id of the field type, as the platform sends it.
     :param key: empty if it has none.
-    :param position: in the section, from 0.
+    :param position: position in the section, from 0.
     :param repeats: whether values need an ``instance_id``.
     :param units: names of the unit of the values: key, name and id; empty if there is not exactly one unit.
     :param measurements: id of each measurement by its key, name and id as text.
@@ -55,7 +55,7 @@ class TemplateField:
 class TemplateSection:
     """A section of a template.
 
-    :param position: in the template, from 0.
+    :param position: position in the template, from 0.
     :param parent_id: section above; ``None`` at the top.
     :param repeats: whether it, or any section above, is multi-instance.
     """

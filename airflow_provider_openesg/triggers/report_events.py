@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.client.client import OpenESGClient
 
 LONGEST_BACKOFF = 3600.0
-"""Longest pause after a failed poll, in seconds."""
+"""Maximum pause after a failed poll, in seconds."""
 
 Payload = dict[str, Any]
 
@@ -107,7 +107,7 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
                 if not started:
                     await store.start(report["report_id"] for report in reports)
                     started = True
-                    self.log.info("Watching from now on; %d reports have the status already.", len(reports))
+                    self.log.info("Watching from now on; %d reports already have one of the statuses.", len(reports))
                 await store.save()
             except Exception as error:
                 failures += 1
