@@ -1,12 +1,11 @@
 """Check texts for refused words. CONTRIBUTING.md (Language) says what to write instead.
 
-Usage: python .ci/words.py [FILE OR FOLDER ...]. Without arguments: the package, the docs, the example DAGs, the tests.
-In Python files, comments, docstrings and (not in tests) other strings are checked; in Markdown files, all but code.
+Usage: python .ci/words.py [FILE OR FOLDER ...]. Without arguments: the texts of the repository.
+Checked are: comments and strings in Python, all but code in Markdown, and all of TOML, YAML, Makefile and scripts.
 """
 
 from __future__ import annotations
 
-import ast
 import io
 import re
 import sys
@@ -18,14 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-CHECKED = ["airflow_provider_openesg", "dags_examples", "docs", "tests", ".ci"]
-CHECKED += ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+CHECKED = [
+    *("airflow_provider_openesg", "dags_examples", "docs", "tests", ".ci", ".github"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
+    *("pyproject.toml", "Makefile", ".mkdocs.yml", ".pre-commit-config.yaml"),
+]
+SUFFIXES = {".py", ".md", ".toml", ".yml", ".yaml", ""}
+WITH_SAMPLES = {ROOT / ".ci" / "words.py", ROOT / "tests" / "repository" / "test_words.py"}
 
-# Pattern: what to write instead. All are matched without regard to case, between word boundaries.
+# Pattern: what to write instead. Matched without regard to case, between word boundaries; a space is also a line break.
 REFUSED = {
     r"stands? (in|beside|before|for itself)": "is in",
     r"(?<!let )(?<!stand)alone": "only",
-    r"where (it|none|one|that) is (not )?(given|set|named)": "by default, or: if it is (not) given",
+    r"where (it|none|one|that|(a|the|no) \w+)( is|'s) (not )?(given|set|named)": "by default, or: if it is (not) given",
     r"at hand": "available",
     r"of (its|one's|their) own": "its own, or: separate",
     r"for ever": "indefinitely",
@@ -41,11 +45,19 @@ REFUSED = {
     r"is no news": "triggers no event",
     r"what comes": "rows that arrive",
     r"is told": "receives, or: is configured",
+    r"beside": "next to, with, or: in addition to",
+    r"begun": "started",
+    r"gives what|what (it|they|one) (gives?|tells?)": "returns ..., or: (name the result)",
 }
-REFUSED_FIRST_WORDS = ("Give", "Gives", "Hand", "Hands", "Say", "Says", "Tell", "Tells")
+FIRST_WORDS = r"(Giv(es?|ing)|Gave|Hands?|Says?|Tell(s|ing)?|Makes)"
+FIRST_WORD = re.compile(rf'^("""|:(param|return|raises)\b[^:\n]*:)\s*{FIRST_WORDS}\b', re.IGNORECASE | re.MULTILINE)
 
-PATTERNS = [(re.compile(rf"\b{pattern}\b", re.IGNORECASE), instead) for pattern, instead in REFUSED.items()]
-THIS_FILE = Path(__file__).resolve()
+PATTERNS = {re.compile(rf"\b({pattern})\b".replace(" ", r"\s"), re.IGNORECASE): REFUSED[pattern] for pattern in REFUSED}
+PATTERNS[FIRST_WORD] = "(docstrings) Return, Yield, Send, Read ...; (parameters) a noun"
+
+TEXTS = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", None)}
+LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+LAYOUT |= {getattr(tokenize, "FSTRING_START", None), getattr(tokenize, "FSTRING_END", None)}
 
 
 def main(arguments: list[str]) -> int:
@@ -56,58 +68,47 @@ def main(arguments: list[str]) -> int:
 
 
 def files(names: Iterable[str]) -> Iterator[Path]:
-    """Yield the Python and Markdown files of the named files and folders."""
+    """Yield the files to check of the named files and folders."""
     for path in map(Path, names):
         members = sorted(path.rglob("*")) if path.is_dir() else [path]
         yield from (
             member
             for member in members
-            if member.suffix in {".py", ".md"} and member.is_file() and member.resolve() != THIS_FILE
+            if member.suffix in SUFFIXES and member.is_file() and member.resolve() not in WITH_SAMPLES
         )
 
 
 def problems(path: Path) -> Iterator[str]:
     """Yield one line for every refused word of a file."""
-    text = path.read_text(encoding="utf-8")
     name = path.resolve().relative_to(ROOT) if path.resolve().is_relative_to(ROOT) else path
-    is_test = str(name).startswith("tests")
-    for number, line in python_text(text, with_strings=not is_test) if path.suffix == ".py" else markdown_text(text):
-        for pattern, instead in PATTERNS:
-            for match in pattern.finditer(line):
-                yield f'{name}:{number}: "{match[0]}": write: {instead}'
+    text = one_text(path)
+    for pattern, instead in PATTERNS.items():
+        for match in pattern.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            yield f'{name}:{line}: "{" ".join(match[0].split())}": write: {instead}'
+
+
+def one_text(path: Path) -> str:
+    """Return the checked text of a file, in the same lines, without the indentation, ``#`` and quotes between them."""
+    text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
-        for number, word in docstring_beginnings(text):
-            if word in REFUSED_FIRST_WORDS:
-                yield f'{name}:{number}: a docstring begins with "{word}": write: Return, Yield, Send, Read ...'
+        text = python_text(text)
+    text = re.sub(r"""[ \t]*["']?[ \t]*\n[ \t#]*([bfr]{0,2}["'](?!["']))?""", "\n", text)
+    if path.suffix == ".md":
+        for code in (r"(?ms)^```.*?^```", r"(`+)(.|\n(?!\n))*?\1"):  # blocks; in a line or over two
+            text = re.sub(code, lambda match: "`" + "\n" * match[0].count("\n"), text)
+    return text
 
 
-def python_text(text: str, *, with_strings: bool) -> Iterator[tuple[int, str]]:
-    """Yield line numbers and lines of the comments, docstrings and, if asked, all strings of a Python file."""
-    strings = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
+def python_text(text: str) -> str:
+    """Return the comments and strings of a Python file, in the same lines. Other code is replaced by ``|``."""
+    lines = [""] * (text.count("\n") + 2)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        is_string = token.type in strings and (with_strings or token.string.startswith('"""'))
-        if is_string or token.type == tokenize.COMMENT:
-            for offset, line in enumerate(token.string.splitlines()):
-                yield token.start[0] + offset, line
-
-
-def markdown_text(text: str) -> Iterator[tuple[int, str]]:
-    """Yield line numbers and lines of a Markdown file without its code."""
-    in_code = False
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("```"):
-            in_code = not in_code
-        elif not in_code:
-            yield number, re.sub(r"`[^`]*`", "", line)
-
-
-def docstring_beginnings(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the line and the first word of every docstring."""
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            words = (ast.get_docstring(node) or "").split(maxsplit=1)
-            if words:
-                yield node.body[0].lineno, words[0].rstrip(",.:;")
+        if token.type not in LAYOUT:
+            shown = token.string if token.type in TEXTS else "|"
+            for number, line in enumerate(shown.split("\n"), token.start[0] - 1):
+                lines[number] += line
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class Resource:
         trailing slash).
     :param filters: query parameters of the list, by the name in this package.
     :param details: field that may be missing in a row of the list and is then read by a detail request.
-    :param details_path: path of the detail request, with ``{id}``; ``None``: the path of the record.
+    :param details_path: path of the detail request, with ``{id}``; by default the path of the record.
     """
 
     path: str

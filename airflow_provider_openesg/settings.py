@@ -57,13 +57,13 @@ FIELDS: Mapping[str, ConnectionField] = {
     "timeout": ConnectionField(
         "Timeout (s)",
         "number",
-        "Longest wait for a connection, and for the next bytes of a response.",
+        "Maximum time to connect, and to wait for the next bytes of a response.",
         30,
         minimum=1,
         maximum=3600,
     ),
     "max_retry_time": ConnectionField(
-        "Retry budget (s)", "number", "Longest time for all attempts of one request.", 300, minimum=0, maximum=86400
+        "Retry budget (s)", "number", "Maximum time for all attempts of one request.", 300, minimum=0, maximum=86400
     ),
     "parallel_requests": ConnectionField(
         "Parallel requests",
@@ -76,7 +76,7 @@ FIELDS: Mapping[str, ConnectionField] = {
     "requests_per_second": ConnectionField(
         "Request rate limit",
         "number",
-        "Requests per second of one process, at most. Empty: no limit.",
+        "Maximum number of requests per second of one process. Empty: no limit.",
         minimum=0.01,
     ),
     "page_size": ConnectionField(
@@ -110,7 +110,7 @@ class OpenESGSettings:
     :param client_secret: OAuth 2.0 client secret.
     :param token_url: URL of the token endpoint.
     :param verify: ``verify`` of requests: True, False, or the path of a CA bundle.
-    :param proxies: ``proxies`` of requests; ``None``: those of the environment.
+    :param proxies: ``proxies`` of requests; by default those of the environment.
 
     The others are the fields of :data:`FIELDS`, by name.
     """
@@ -153,7 +153,7 @@ class OpenESGSettings:
         unknown = sorted(set(extra or {}) - set(FIELDS))
         if unknown:
             raise OpenESGConfigError(
-                f"Connection field(s) {', '.join(map(repr, unknown))} in extra: not known. Known: {', '.join(FIELDS)}."
+                f"Connection extra: {', '.join(map(repr, unknown))} given; allowed: {', '.join(FIELDS)}."
             )
         base_url = _base_url(host, port, schema)
         # In JSON, an ID of digits may be a number.

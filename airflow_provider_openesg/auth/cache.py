@@ -33,7 +33,7 @@ def open_cache(kind: str = "disk", directory: str | None = None) -> CredentialCa
 
     :param kind: ``disk``: one token per worker and hour, for all its processes; ``memory``: one per process;
         ``off``: one per session.
-    :param directory: directory of the files; ``None``: in the user's runtime directory or the temporary directory.
+    :param directory: directory of the files; by default in the user's runtime directory or the temporary directory.
     :raises OpenESGConfigError: if ``kind`` is another value.
     """
     if kind == "disk":

@@ -40,7 +40,7 @@ _MAX_BYTES = 64 * 1024
 class DiskCache:
     """Tokens in a directory that only this user can read.
 
-    :param directory: directory of the files; ``None``: ``airflow-openesg-<uid>`` in the user's
+    :param directory: directory of the files; by default ``airflow-openesg-<uid>`` in the user's
         runtime directory (``$XDG_RUNTIME_DIR``) or the temporary one.
     """
 

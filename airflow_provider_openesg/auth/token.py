@@ -183,7 +183,7 @@ def _refusal(response: Response, identity: Identity) -> str:
     reason = " ".join(str(content[name]) for name in ("error", "error_description", "detail") if content.get(name))
     hint = "Check Client ID and Client secret." if status in (401, 403) else check_url
     return (
-        f"{where} gave {who} no token: HTTP {status}: {_scrubbed(reason, identity)[:200] or 'no reason given'}. {hint}"
+        f"{where} issued no token to {who}: HTTP {status}: {_scrubbed(reason, identity)[:200] or 'no reason'}. {hint}"
     )
 
 

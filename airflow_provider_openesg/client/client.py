@@ -47,7 +47,7 @@ class OpenESGClient:
     """A client of the openESG API. It imports no Airflow.
 
     :param settings: validated settings of a Connection.
-    :param cache: token cache; the default is the cache on disk, which processes share.
+    :param cache: token cache; by default the cache on disk, which processes share.
     :param on_token: function called with each token before its first use, to mask it in logs.
 
     Threads may share it. At most ``settings.parallel_requests`` requests are sent at the same time.

@@ -155,9 +155,9 @@ class Listing(Generic[Row]):
             if not self._moved:
                 return
         raise OpenESGContractError(
-            f"{self._url}: rows still came and went after the list was read {MAX_PASSES} times: it changes faster than "
-            "it can be read, or its order is not stable. Read less of it at once (filters), or more in one page (Page "
-            "size of the Connection)."
+            f"{self._url}: rows were still added or removed after the list was read {MAX_PASSES} times: it changes "
+            "faster than it can be read, or its order is not stable. Read less of it at once (filters), or more in one "
+            "page (Page size of the Connection)."
         )
 
     def _read_through(self) -> Generator[Page[Row]]:
@@ -170,7 +170,7 @@ class Listing(Generic[Row]):
         return self._by_length(self._checked(first))
 
     def _first(self) -> Page[Row]:
-        """Read the first page, and learn from it how many rows the platform gives in one."""
+        """Read the first page, and learn from it the page size that the platform allows."""
         if self._size > self._page_size:
             try:
                 first = self._at(0)
@@ -211,12 +211,12 @@ class Listing(Generic[Row]):
                 if repeats and self._at(offset - self._size + 1).ids == page.ids:
                     self._fail(f"the page at {OFFSET} {offset} repeats the one before: the server ignores {OFFSET!r}")
                 page = self._of_right_size(self._checked(page), offset)
-                yield self._after_seam(previous, page)
+                yield self._without_overlap(previous, page)
                 previous, end = page, offset + len(page.rows)
         # The list has grown. The overlap of the next page shows whether only at its end.
         while end < total and not self._moved:
             page = self._of_right_size(self._checked(self._at(end - 1)), end - 1)
-            yield self._after_seam(previous, page)
+            yield self._without_overlap(previous, page)
             previous, end, total = page, end - 1 + len(page.rows), page.count or 0
 
     def _of_right_size(self, page: Page[Row], offset: int) -> Page[Row]:
@@ -230,7 +230,7 @@ class Listing(Generic[Row]):
             if surplus < 0:
                 advice = "the page ends early"
             if surplus < 0 and not offset and len(page.rows) > 1:
-                advice += f"; if the server caps its pages, set Page size of the Connection to {len(page.rows)}"
+                advice += f"; if the server limits the page size, set Page size of the Connection to {len(page.rows)}"
             self._fail(f"{got}: {advice}")
         return page
 
@@ -241,7 +241,7 @@ class Listing(Generic[Row]):
             return 0
         return len(page.rows) - min(self._size, max(0, page.count - offset))
 
-    def _after_seam(self, previous: Page[Row], page: Page[Row]) -> Page[Row]:
+    def _without_overlap(self, previous: Page[Row], page: Page[Row]) -> Page[Row]:
         """Remove the row that overlaps with the page before. If it is missing, rows have moved."""
         if previous.ids[-1:] == page.ids[:1] != []:
             return Page(page.rows[1:], page.ids[1:])
@@ -260,7 +260,7 @@ class Listing(Generic[Row]):
                 if previous is first or self._moved:
                     return  # The list is not paged: the same array again.
                 self._fail(f"the page at {OFFSET} {offset} repeats the one before")
-            yield self._after_seam(previous, page)
+            yield self._without_overlap(previous, page)
             previous, offset = page, offset + len(page.rows) - 1
 
     def _by_links(self, first: Page[Row]) -> Generator[Page[Row]]:
@@ -286,8 +286,12 @@ class Listing(Generic[Row]):
         except ValueError:
             url = ""
         if not self._same_origin(url):
-            self._fail(f"the link to the next page leaves the platform: {link!r:.200}; it is not followed")
+            self._fail(
+                f"the link to the next page leaves the platform: {link!r:.200}; it is not followed. Check Base URL"
+            )
         return url
 
     def _fail(self, what: str) -> NoReturn:
-        raise OpenESGContractError(f"{self._url}: {what}.")
+        raise OpenESGContractError(
+            f"{self._url}: {what}. If a retry fails too, report it to the vendor of the platform."
+        )

@@ -36,7 +36,7 @@ def ordered(tasks: Iterable[Callable[[], T]], width: int) -> Generator[T]:
 def ordered_and_started(tasks: Iterable[Callable[[], Callable[[], T]]], width: int, ahead: int) -> Generator[T]:
     """Run ``tasks`` as :func:`ordered` does. Their results are functions, which the caller's thread calls in order.
 
-    :param ahead: number of results that have arrived already for which it does so before the caller requests them.
+    :param ahead: number of further received results whose function is called in advance.
     :return: what these functions return.
     """
     remaining = iter(tasks)

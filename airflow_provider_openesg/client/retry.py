@@ -67,7 +67,7 @@ class Budget:
 
     @property
     def longest_wait(self) -> float:
-        """Longest wait in seconds that leaves the last attempt time for a response."""
+        """Maximum wait in seconds that leaves the last attempt time for a response."""
         return self.left - self._last_attempt
 
     @property
@@ -90,7 +90,7 @@ def repeat(attempt: Callable[[], Result], *, method: str, url: str, safe: bool, 
 
     def wait(state: tenacity.RetryCallState) -> float:
         seconds = retry_after(_result(state))
-        # Wait at least as long as the platform asks for. The budget limits only the backoff that is added to it.
+        # Wait ``Retry-After``, plus a backoff that fits into the budget.
         return seconds + min(_BACKOFF(state), max(budget.longest_wait - seconds, 0))
 
     def out_of_time(state: tenacity.RetryCallState) -> bool:

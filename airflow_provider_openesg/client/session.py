@@ -85,7 +85,7 @@ class OpenESGSession(OAuth2Session):
         and ``proxies`` default to the Connection's. ``auth`` and ``stream`` have no effect.
 
         :param url: path below the API path (``reports``), or absolute URL with the origin of the Base URL.
-        :param safe_to_repeat: whether the platform may process the request twice; ``None``: depends on the method
+        :param safe_to_repeat: whether the platform may process the request twice; by default it depends on the method
             (no for ``POST`` and ``PATCH``).
         :raises OpenESGApiError: if there is no response after all retries (status ``None``).
         :raises OpenESGAuthError: if no token is issued, or a new token is rejected.
@@ -151,7 +151,7 @@ class OpenESGSession(OAuth2Session):
         if isinstance(result, NoResponse) or result.status_code != 401:
             return result
         raise OpenESGAuthError(
-            f"{method} {shown_url(url)}: the platform refuses a token that it has just given out (HTTP 401: "
+            f"{method} {shown_url(url)}: the platform rejects a token that it has just issued (HTTP 401: "
             f"{platform_message(result)}). Check that Base URL and OAuth2 endpoint ({self.settings.token_url}) are "
             f"those of one platform, and that the application with client ID {self.settings.client_id!r} is active "
             "there and has the scope for this request."
@@ -205,7 +205,7 @@ class OpenESGSession(OAuth2Session):
         ours = {"timeout": budget.timeout, "verify": self.settings.verify, "proxies": self._proxies(url)}
         fixed = {"auth": auth, "stream": True, "allow_redirects": False}
         try:
-            # Not super(): OAuth2Session logs the token and refuses http:// on loopback.
+            # Not super(): OAuth2Session logs the token and rejects http:// on loopback.
             response = requests.Session.request(self, method, url, **ours | kwargs | fixed)
             too_late = _read_body(response, budget)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:

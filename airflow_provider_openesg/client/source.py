@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """A source of records: the client, or a snapshot that several waits share."""
+    """A source of records: the client, or a snapshot that several sensors share."""
 
     def get_record(self, resource: str, record_id: str | int) -> dict[str, Any]:
         """Read one record."""

@@ -99,7 +99,7 @@ class OpenESGHook(BaseHook):
         return OpenESGClient(settings, cache=_configured_cache(), on_token=mask_secret)
 
     def get_conn(self) -> OAuth2Session:
-        """Return an authorised session. It caches and renews the token, retries, and sends the token to no other host.
+        """Return an authorized session. It caches and renews the token, retries, and sends the token to no other host.
 
         Paths may be relative to the API path: ``session.get("reports")``.
         """
@@ -156,8 +156,8 @@ class OpenESGHook(BaseHook):
     ) -> Generator[tuple[str, pa.RecordBatch]]:
         """Yield the name of a table and a record batch of it, until all rows of all tables are read.
 
-        :param tables: names in :data:`airflow_provider_openesg.tables.TABLES`; default: all.
-        :param templates: ids or keys of report templates; default: all.
+        :param tables: names in :data:`airflow_provider_openesg.tables.TABLES`; all by default.
+        :param templates: ids or keys of report templates; all by default.
         :param updated_after: only reports and requests that changed after this time; text is ISO 8601, UTC by default.
         :param filters: filters of reports.
         :param shape: ``tidy``: one row per field value; ``wide``: one row per report and one column per field key of

@@ -193,7 +193,9 @@ def read_manifest(path: Any) -> Manifest:
     """
     manifests = read_manifests(path)
     if not manifests:
-        raise OpenESGConfigError(f"path {str(path)!r}: no committed run of OpenESGToObjectStorageOperator.")
+        raise OpenESGConfigError(
+            f"path {str(path)!r}: no committed run of OpenESGToObjectStorageOperator. Check path, or run it first."
+        )
     return manifests[-1]
 
 
@@ -214,14 +216,19 @@ def decode(lake: Lake, name: str, content: bytes) -> Manifest:
     try:
         manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise OpenESGConfigError(f"{name}: not a manifest of this package ({error}).") from error
+        raise OpenESGConfigError(
+            f"{name}: not a manifest of this package ({error}). Move it to another folder."
+        ) from error
     if manifest.format != MANIFEST_FORMAT:
         raise OpenESGConfigError(
             f"{name}: manifest format {manifest.format}; this version reads {MANIFEST_FORMAT}. Upgrade the package."
         )
     for path in (*(path for each in (manifest, *manifest.parts) for path in each.paths), *manifest.removed):
         if path.startswith("/") or "\\" in path or {"", ".", ".."} & {*path.split("/")}:
-            raise OpenESGConfigError(f"{name}: not a manifest of this package: {path!r} is not a file in the lake.")
+            raise OpenESGConfigError(
+                f"{name}: not a manifest of this package: {path!r} is not a file in the lake. Move the "
+                "manifest to another folder."
+            )
     # Readers expect a plain path for a local file and a URL for any other file.
     return msgspec.structs.replace(manifest, root=lake.root if "file" in protocols(lake.fs) else lake.url())
 

@@ -27,7 +27,7 @@ def partition_folder(name: str, value: str | None) -> str:
 
 
 class ByTemplate:
-    """Splits rows by the key of their template, or by its id if it has no key."""
+    """Split rows by the key of their template, or by its id if it has no key."""
 
     def __init__(self) -> None:
         self._keys: dict[str, str | None] = {}

@@ -56,9 +56,9 @@ class FileRunWriter:
     :param tables: names of the tables.
     :param file_format: one of :data:`airflow_provider_openesg.lake.FILE_FORMATS`.
     :param run: run that the files belong to.
-    :param partition_by: one of :data:`airflow_provider_openesg.lake.PARTITIONS`; ``None``: no partitions.
+    :param partition_by: one of :data:`airflow_provider_openesg.lake.PARTITIONS`; by default no partitions.
     :param part: whether another task commits the run; this task then writes the manifest of a part.
-    :param keep_runs: see :func:`airflow_provider_openesg.lake.commit.remove_old_runs`; ``None``: keep all.
+    :param keep_runs: see :func:`airflow_provider_openesg.lake.commit.remove_old_runs`; by default all are kept.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class FileRunWriter:
     def write(self, table: str, batch: pa.RecordBatch) -> None:
         """Write a batch to the table's files.
 
-        :raises OpenESGError: if the store refuses it.
+        :raises OpenESGError: if the store rejects it.
         """
         if table == "report_templates":
             self._templates.learn(batch)
@@ -139,7 +139,7 @@ class FileRunWriter:
     def commit(self, high_water_mark: datetime | None) -> dict[str, Any]:
         """Complete the files, then write the manifest: it commits the run and replaces earlier tries.
 
-        :raises OpenESGError: if the store refuses it, or if a later try has already committed the run.
+        :raises OpenESGError: if the store rejects it, or if a later try has already committed the run.
         """
         tables = {name: ManifestTable(0, columns_of(schema), []) for name, schema in self._schemas.items()}
         with self._store_errors():

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenESGOperator", "OpenESGRequestReportsOperator", "OpenESGUpdateReportOperator"]
 
 MAX_RESULT_BYTES = 1024 * 1024
-"""Largest result in bytes of JSON, because XComs are stored in Airflow's metadata database."""
+"""Maximum size of the result in bytes of JSON, because XComs are stored in Airflow's metadata database."""
 
 
 class OpenESGOperator(BaseOperator):
@@ -37,11 +37,11 @@ class OpenESGOperator(BaseOperator):
 
     :param path: path below the Connection's API path, such as ``reports/17``. (templated)
     :param method: ``GET`` (default), ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
-    :param query: query parameters; default: none. (templated)
-    :param json: body; default: none. (templated)
+    :param query: query parameters; none by default. (templated)
+    :param json: body; none by default. (templated)
     :param paginate: whether a list is read over all its pages and its records are returned; only with ``GET``.
         Default: ``False``.
-    :param openesg_conn_id: id of a Connection of type ``openesg``; default: ``openesg_default``. (templated)
+    :param openesg_conn_id: id of a Connection of type ``openesg``; by default ``openesg_default``. (templated)
     :raises OpenESGConfigError: if a parameter cannot be used, or if the result is larger than 1 MiB.
     :raises OpenESGContractError: if the response is not JSON.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.reports.requests.run import Outcome, Result
 
 MAX_LISTED = 1000
-"""Largest number of rows in the XCom."""
+"""Maximum number of rows in the XCom."""
 
 
 class OpenESGRequestReportsOperator(BaseOperator):
@@ -37,15 +37,15 @@ class OpenESGRequestReportsOperator(BaseOperator):
     :param requests: list of dicts, or the output of another task; or the path of a CSV file (delimiter ``,`` or ``;``)
         for ``ObjectStoragePath``; or, with ``sql_conn_id``, a query or the path of a ``.sql`` file. The columns are
         those of the platform's CSV upload. (templated)
-    :param template: id or key of the report template for rows without one; default: none. (templated)
+    :param template: id or key of the report template for rows without one; none by default. (templated)
     :param sql_conn_id: id of the database Connection that runs the query in ``requests``. (templated)
-    :param object_storage_conn_id: id of the Connection for the path in ``requests``; default: Airflow's own for the
+    :param object_storage_conn_id: id of the Connection for the path in ``requests``; by default Airflow's own for the
         path. (templated)
     :param on_invalid: ``fail`` (default): if a row is not valid, nothing is sent; ``skip``: the valid rows are sent.
     :param on_duplicate: ``fail`` (default): if two rows have the same key, nothing is sent; ``first``: the first of
         them is sent.
     :param dry_run: whether rows are only checked and looked up, and nothing is sent. Default: ``False``.
-    :param openesg_conn_id: id of a Connection of type ``openesg``; default: ``openesg_default``. (templated)
+    :param openesg_conn_id: id of a Connection of type ``openesg``; by default ``openesg_default``. (templated)
     :raises OpenESGConfigError: if rows are not valid (all are listed with column, value and allowed values), or if the
         platform rejected rows after the others were sent.
     :raises OpenESGApiError: if the platform does not respond; a retry sends the rows that are missing.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 MAX_LISTED = 1000
-"""Largest number of field names in each list of the XCom."""
+"""Maximum number of field names in each list of the XCom."""
 
 
 class OpenESGUpdateReportOperator(BaseOperator):
@@ -33,9 +33,9 @@ class OpenESGUpdateReportOperator(BaseOperator):
         ``attachment`` (a path for ``ObjectStoragePath``) and ``instance_id``. Or a list of such dicts, each with its
         ``field_key``: rows of a table, or the output of another task. (templated)
     :param submit: whether the report is submitted afterwards, unless it is submitted already. Default: ``False``.
-    :param object_storage_conn_id: id of the Connection for the paths of attachments; default: Airflow's own for the
+    :param object_storage_conn_id: id of the Connection for the paths of attachments; by default Airflow's own for the
         path. (templated)
-    :param openesg_conn_id: id of a Connection of type ``openesg``; default: ``openesg_default``. (templated)
+    :param openesg_conn_id: id of a Connection of type ``openesg``; by default ``openesg_default``. (templated)
     :raises OpenESGConfigError: if values are not valid; all of them are listed, and nothing was sent.
     :raises OpenESGApiError: if the platform rejects the values, for example because the report is closed, or does not
         respond.

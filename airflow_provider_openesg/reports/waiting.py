@@ -20,7 +20,7 @@ SHOWN = 10
 """Number of reports that a log line lists."""
 
 MAX_IDS = 1000
-"""Longest list of report ids in the result."""
+"""Maximum number of report ids in the result."""
 
 DELETED = "deleted"
 """Status of a request of a list that is not on the platform, or whose report is not."""
@@ -159,7 +159,7 @@ def decide(counts: ReportCounts, expected: Expected, given: str | int) -> Decisi
     if expected.is_met(counts):
         return Decision("done", result=result)
     if expected.is_unreachable(counts):
-        return Decision("unreachable", f"Expected {given}, which is not possible any more. {counts}", result)
+        return Decision("unreachable", f"expected={given!r} cannot be reached: {counts}", result)
     return Decision("waiting", result=result)
 
 
@@ -275,7 +275,10 @@ def _rows(source: Source, resource: str) -> Iterator[tuple[str, Mapping[str, Any
 
 def _report(record: Mapping[str, Any]) -> AwaitedReport:
     if not isinstance(record.get("status"), str):
-        raise OpenESGContractError(f"report {record.get('id')}: the response has no status; expected: a text.")
+        raise OpenESGContractError(
+            f"report {record.get('id')}: the response has no status; expected: a text. Compare the "
+            "response with the assumptions in airflow_provider_openesg/api.py."
+        )
     return AwaitedReport(f"report {record['id']}", record["id"], record["status"])
 
 

@@ -86,7 +86,7 @@ class Fault(Schema):
 class Faults:
     """The active faults, in the order in which they were set.
 
-    :param seed: seed of the random selection for ``share``
+    :param seed: seed of the random selection for ``share``.
     """
 
     def __init__(self, seed: int) -> None:

@@ -39,8 +39,8 @@ def client_secret(seed: int, number: int) -> str:
 class Clients:
     """OAuth 2.0 clients that can request tokens.
 
-    :param count: number of clients
-    :param seed: seed of the client secrets
+    :param count: number of clients.
+    :param seed: seed of the client secrets.
     """
 
     def __init__(self, count: int, seed: int) -> None:

@@ -26,15 +26,15 @@ class SandboxProcess:
 
     The sandbox exits when the parent process ends, even if the parent is killed.
 
-    :param reports: number of reports at the start; default 200
-    :param seed: seed of the data, client IDs and secrets; default 1
-    :param port: port on loopback; 0 (default) selects a free port
-    :param clients: number of OAuth 2.0 clients (see :attr:`clients`); default 1
-    :param token_lifetime: lifetime of access tokens in seconds; default 3600
-    :param tls_cert: PEM file with a certificate; with ``tls_key``, :attr:`base_url` uses https
-    :param tls_key: PEM file with the private key of the certificate
-    :param start_timeout: seconds to wait for the ready line; default 60
-    :raises RuntimeError: if the sandbox does not start; the message contains its error output
+    :param reports: number of reports at the start; 200 by default.
+    :param seed: seed of the data, client IDs and secrets; 1 by default.
+    :param port: port on loopback; by default 0, which selects a free port.
+    :param clients: number of OAuth 2.0 clients (see :attr:`clients`); 1 by default.
+    :param token_lifetime: lifetime of access tokens in seconds; 3600 by default.
+    :param tls_cert: PEM file with a certificate; with ``tls_key``, :attr:`base_url` uses https.
+    :param tls_key: PEM file with the private key of the certificate.
+    :param start_timeout: seconds to wait for the ready line; 60 by default.
+    :raises RuntimeError: if the sandbox does not start; the message contains its error output.
     """
 
     base_url: str
@@ -148,7 +148,7 @@ class SandboxProcess:
 
         The method is GET if there is no body, otherwise POST.
 
-        :raises RuntimeError: if the response is an error; the message contains it
+        :raises RuntimeError: if the response is an error; the message contains it.
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310 - our own http(s) URL
@@ -189,10 +189,10 @@ class SandboxProcess:
 
         :class:`airflow_provider_openesg.sandbox.faults.Fault` describes kinds and details.
 
-        :param path: regular expression to search for in the path of the request
-        :param times: maximum number of requests with the fault; ``None`` (default): no limit
-        :param after: number of matching requests without the fault at the start; default 0
-        :param share: share of matching requests with the fault, selected at random by the seed; default 1.0
+        :param path: regular expression to search for in the path of the request.
+        :param times: maximum number of requests with the fault; no limit by default.
+        :param after: number of matching requests without the fault at the start; 0 by default.
+        :param share: share of matching requests with the fault, selected at random by the seed; 1.0 by default.
         """
         body = {"kind": kind, "path": path, "method": method, "times": times, "after": after, "share": share} | details
         response: dict[str, int] = self.control("faults", body)
@@ -213,15 +213,15 @@ class SandboxProcess:
         return response["revoked"]
 
     def rotate_secret(self, client_id: str | None = None) -> str:
-        """Set a new secret for a client (default: the first client) and return it. Existing tokens stay valid."""
+        """Set a new secret for a client (by default the first client) and return it. Existing tokens stay valid."""
         response: dict[str, str] = self.control("clients/rotate", {"client_id": client_id or self.client_id})
         return response["client_secret"]
 
     def insert_report(self, position: str = "end", late: int = 0) -> dict[str, Any]:
         """Insert a submitted report and return it.
 
-        :param position: position of its ID in the order of report IDs: ``start``, ``middle`` or ``end``
-        :param late: seconds by which ``updated_at`` is earlier than the insertion; default 0
+        :param position: position of its ID in the order of report IDs: ``start``, ``middle`` or ``end``.
+        :param late: seconds by which ``updated_at`` is earlier than the insertion; 0 by default.
         """
         response: dict[str, Any] = self.control("reports/insert", {"position": position, "late": late})
         return response
@@ -245,10 +245,10 @@ class SandboxProcess:
     ) -> None:
         """Insert or remove a report during the next request number ``after`` to ``path``, before its response is sent.
 
-        :param action: ``insert`` or ``remove``
-        :param path: regular expression to search for in the path of the request
-        :param after: number of matching requests, including the one that runs the action; default 1
-        :param position: position of the report to insert, or to remove if ``report_id`` is ``None``
+        :param action: ``insert`` or ``remove``.
+        :param path: regular expression to search for in the path of the request.
+        :param after: number of matching requests, including the one that runs the action; 1 by default.
+        :param position: position of the report to insert, or to remove if ``report_id`` is ``None``.
         """
         body = {"action": action, "path": path, "after": after, "position": position, "report_id": report_id}
         self.control("triggers", body)

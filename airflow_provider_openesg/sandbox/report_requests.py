@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def create_request(platform: PlatformState, body: NewReportRequest) -> tuple[Request, bool]:
     """Create organization, contact, report and report request, and e-mail the contact unless the body disables it.
 
-    :return: the report request, and whether the contact was already registered
-    :raises ValidationError: if a template, legal form, country or time zone does not exist (422)
-    :raises HttpError: if the option ``unique_requests`` is set and the same report request exists (409)
+    :return: the report request, and whether the contact was already registered.
+    :raises ValidationError: if a template, legal form, country or time zone does not exist (422).
+    :raises HttpError: if the option ``unique_requests`` is set and the same report request exists (409).
     """
     template = template_by(body.report_template)
     by_name = {name.lower(): form for form, name in ENDINGS.items()}

@@ -46,8 +46,8 @@ class InvalidChange(Exception):  # noqa: N818 - it is converted to a 422 respons
 def change_report(platform: PlatformState, report: Report, body: ReportChange) -> None:
     """Write field values. Find a value by ID, or by field type and instance; add it if the report does not have it.
 
-    :raises HttpError: if the report is closed (409)
-    :raises ValidationError: if a value or field type is not valid (422); no change is written
+    :raises HttpError: if the report is closed (409).
+    :raises ValidationError: if a value or field type is not valid (422); no change is written.
     """
     with platform.lock:
         _raise_if_closed(platform, report)
@@ -69,8 +69,8 @@ def change_report(platform: PlatformState, report: Report, body: ReportChange) -
 def attach(platform: PlatformState, report: Report, value_id: int, name: str, content: bytes) -> dict[str, Any]:
     """Attach a file to a field value, replacing an existing file, and return the value.
 
-    :raises HttpError: if the report does not have the value (404) or is closed (409)
-    :raises ValidationError: if the file is empty or too large, or the field does not allow files (422)
+    :raises HttpError: if the report does not have the value (404) or is closed (409).
+    :raises ValidationError: if the file is empty or too large, or the field does not allow files (422).
     """
     with platform.lock:
         _raise_if_closed(platform, report)
@@ -91,8 +91,8 @@ def attach(platform: PlatformState, report: Report, value_id: int, name: str, co
 def submit(platform: PlatformState, report: Report) -> None:
     """Submit a report.
 
-    :raises HttpError: if the report is closed or already submitted (409)
-    :raises ValidationError: if a required value is missing or a value is not valid (422)
+    :raises HttpError: if the report is closed or already submitted (409).
+    :raises ValidationError: if a required value is missing or a value is not valid (422).
     """
     with platform.lock:
         _raise_if_closed(platform, report)

@@ -36,8 +36,8 @@ class Stage:
 class Report:
     """A report without its seeded values. ``edits`` stores changed values, ``touched`` the time of the last change.
 
-    :param answered: percentage of questions answered by the seed, fixed at submission; ``None`` if it still grows
-    :param from_request: whether the report was created by a report request after the start
+    :param answered: percentage of questions answered by the seed, fixed at submission; ``None`` if it still grows.
+    :param from_request: whether the report was created by a report request after the start.
     """
 
     id: int
@@ -108,7 +108,7 @@ def make_report(
 ) -> Report:
     """Generate the report with this ID from the seed.
 
-    :param stages: stages of the report; generated from the seed by default
+    :param stages: stages of the report; generated from the seed by default.
     """
     draw = random.Random(f"{seed}/report/{report_id}")  # noqa: S311 - not a secret
     organization = organizations[draw.randrange(1, len(organizations) + 1)]
@@ -174,7 +174,7 @@ def values_of(report: Report, progress: int) -> list[dict[str, Any]]:
 def answers_of(report: Report, progress: int) -> list[dict[str, Any]]:
     """Generate the provider's field values. Equal arguments produce equal values.
 
-    :param progress: percentage of questions that have an answer, starting with the first question
+    :param progress: percentage of questions that have an answer, starting with the first question.
     """
     draw = random.Random(f"{report.seed}/values/{report.id}")  # noqa: S311 - not a secret
     company = report.organization

@@ -59,8 +59,8 @@ class _Counts:
 class RequestLog:
     """WSGI application that wraps Django. Requests to the control API are not counted and get no faults.
 
-    :param application: Django's WSGI application
-    :param faults: active faults, read for every request
+    :param application: Django's WSGI application.
+    :param faults: active faults, read for every request.
     """
 
     def __init__(self, application: Callable[[Environ, Any], Iterable[bytes]], faults: Faults) -> None:

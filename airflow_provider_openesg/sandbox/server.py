@@ -109,7 +109,7 @@ def build(config: ServerConfig) -> Any:
 def serve(config: ServerConfig) -> None:
     """Serve until this process is stopped or its parent process ends.
 
-    :raises SystemExit: if the port cannot be used
+    :raises SystemExit: if the port cannot be used.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         # Exit immediately, even if requests hang: there are no files to clean up.

@@ -34,7 +34,7 @@ Filters = dict[str, Any]
 
 @dataclass(slots=True)
 class Options:
-    """Variants of the platform's behaviour. It is not documented which of them the real v1 API has.
+    """Variants of the platform's behavior. It is not documented which of them the real v1 API has.
 
     ``list_field_values``: lists of reports contain field values.
     ``references``: ``v1`` (organizations nested, all others IDs), ``ids`` or ``nested``.
@@ -106,9 +106,9 @@ class Request:
 class PlatformState:
     """All data that the API serves. The methods are thread-safe.
 
-    :param reports: number of reports at the start
-    :param seed: seed of all data
-    :param token_lifetime: initial value of the option ``token_lifetime`` in seconds; default 3600
+    :param reports: number of reports at the start.
+    :param seed: seed of all data.
+    :param token_lifetime: initial value of the option ``token_lifetime`` in seconds; 3600 by default.
     """
 
     def __init__(self, reports: int, seed: int, token_lifetime: int = 3600) -> None:
@@ -240,7 +240,7 @@ class PlatformState:
     def insert_report(self, position: str = "end", late: int = 0) -> Report:
         """Insert a submitted report with an ID at the ``start``, ``middle`` or ``end`` of the report IDs.
 
-        :param late: seconds between its last change and the insertion, as with a long transaction; default 0
+        :param late: seconds between its last change and the insertion, as with a long transaction; 0 by default.
         """
         with self.lock:
             ids = self.report_ids
@@ -310,7 +310,7 @@ class PlatformState:
     def add_request(self, *, created: int | None, **details: Any) -> Request:
         """Add a report request and its report. The report changes status when the clock is advanced.
 
-        :param created: time of creation; default is the current time of the clock
+        :param created: time of creation; by default the current time of the clock.
         :param details: ``organization``, ``user``, ``template``, ``customer_identifier``, ``reason``,
             ``personal_message``, ``submission_date``.
         """

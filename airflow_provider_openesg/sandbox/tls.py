@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def serve_tls(listener: socket, plain_port: int, certificate: str, key: str) -> None:
     """Accept TLS connections on ``listener`` in a background thread and forward them to ``plain_port``.
 
-    :raises SystemExit: if the certificate or key cannot be used
+    :raises SystemExit: if the certificate or key cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:

@@ -25,8 +25,8 @@ _STAGE = "openesg_stage"
 class AdbcDatabase(Database):
     """A database behind an ADBC driver.
 
-    :param connect: function that connects, such as ``AdbcHook.get_conn``
-    :param secrets: texts that messages must not show: drivers quote their options
+    :param connect: function that connects, such as ``AdbcHook.get_conn``.
+    :param secrets: texts that messages must not show: drivers quote their options.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ _LOCKS = {
 class DbApiDatabase(Database):
     """A database behind a ``DbApiHook``.
 
-    :raises OpenESGConfigError: if SQLAlchemy does not support the database, or its driver is not installed
+    :raises OpenESGConfigError: if SQLAlchemy does not support the database, or its driver is not installed.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class DbApiSession(Session):
         return rows.rows
 
     def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
-        """Write by key: delete and insert the rows of the owners; update or insert the rows of tables without owner."""
+        """Write by key: delete and insert the rows of the given parent records; without parent, update or insert."""
         table = self._table(wanted)
         if wanted.owner is None or owners is None:
             self._update_or_insert(table, wanted.key, rows)

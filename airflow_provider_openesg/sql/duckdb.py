@@ -41,8 +41,8 @@ class DuckDBDatabase(Database):
 
     DuckDB locks its file for a whole process, so the database is open only while it is checked and while it is loaded.
 
-    :param connect: function that opens the database, such as ``DuckDBHook.get_conn``
-    :param has_limit: whether the Connection has a ``memory_limit``, which is then kept
+    :param connect: function that opens the database, such as ``DuckDBHook.get_conn``.
+    :param has_limit: whether the Connection has a ``memory_limit``, which is then kept.
     """
 
     description = "DuckDB, by Arrow"
@@ -210,7 +210,7 @@ class DuckDBSession(StatementSession):
                 return self.count_keys(wanted, keys)
 
     def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
-        """Write by key: delete and insert the rows of the owners; update or insert the rows of tables without owner."""
+        """Write by key: delete and insert the rows of the given parent records; without parent, update or insert."""
         return super().merge(wanted, rows, owners) if wanted.owner else self.insert(wanted, rows)
 
     @contextmanager

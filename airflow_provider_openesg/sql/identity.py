@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 class DatabaseIdentity:
     """Names of a database. They never contain a user or a password.
 
-    :param namespace: OpenLineage namespace, such as ``postgres://dwh.example:5432``
-    :param uri: URI of the database, the first part of its tables' asset URIs
-    :param parts: first parts of OpenLineage names, before schema and table
-    :param name: name for messages, logs and results
+    :param namespace: OpenLineage namespace, such as ``postgres://dwh.example:5432``.
+    :param uri: URI of the database, the first part of its tables' asset URIs.
+    :param parts: first parts of OpenLineage names, before schema and table.
+    :param name: name for messages, logs and results.
     """
 
     namespace: str
@@ -30,7 +30,7 @@ class DatabaseIdentity:
     def of_server(cls, scheme: str, authority: str, database: str | None = None) -> DatabaseIdentity:
         """Return the identity of a database on a server.
 
-        :param authority: host and port, or an account
+        :param authority: host and port, or an account.
         """
         namespace = f"{scheme}://{authority}"
         parts = (database,) if database else ()
@@ -53,9 +53,9 @@ class DatabaseIdentity:
 def authority(host: str | None, port: Any, default_port: int | None) -> str:
     """Return host and port as Airflow's hooks name them.
 
-    :param host: also several, separated by commas, an address of IPv6, or the directory of a socket
+    :param host: also several, separated by commas, an address of IPv6, or the directory of a socket.
     :return: empty if the host is a connection string by mistake, which may contain a password; ``localhost`` if it is
-        not given
+        not given.
     """
     if re.search(r"[@=\s]", host or ""):
         return ""
@@ -69,7 +69,7 @@ def read_conninfo(conninfo: str) -> dict[str, str]:
 
     A password that is not percent-encoded can make a parser take parts of it for the host, port or database.
 
-    :return: ``host``, ``port``, ``dbname``, ``user`` and ``password``, if given; empty if it cannot be read safely
+    :return: ``host``, ``port``, ``dbname``, ``user`` and ``password``, if given; empty if it cannot be read safely.
     """
     try:
         from psycopg import ProgrammingError
@@ -88,7 +88,7 @@ def read_conninfo(conninfo: str) -> dict[str, str]:
 def read_uri(uri: str) -> dict[str, str]:
     """Read a URI by SQLAlchemy.
 
-    :return: the same as :func:`read_conninfo`
+    :return: the same as :func:`read_conninfo`.
     """
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError

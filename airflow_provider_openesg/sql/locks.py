@@ -27,9 +27,9 @@ POSTGRES_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('airflow-provider-ope
 def wait_for_lock(holder: str, acquire: Callable[[], bool]) -> None:
     """Acquire a lock.
 
-    :param holder: name of the other holder, for messages
-    :param acquire: function that tries to acquire the lock and returns whether it has
-    :raises OpenESGConfigError: if the lock is not released within :data:`LOCK_WAIT`
+    :param holder: name of the other holder, for messages.
+    :param acquire: function that tries to acquire the lock and returns whether it has.
+    :raises OpenESGConfigError: if the lock is not released within :data:`LOCK_WAIT`.
     """
     waiting = Retrying(
         retry=retry_if_result(lambda acquired: not acquired),
@@ -40,4 +40,6 @@ def wait_for_lock(holder: str, acquire: Callable[[], bool]) -> None:
     try:
         waiting(acquire)
     except RetryError:
-        raise OpenESGConfigError(f"{holder} is still running after {LOCK_WAIT} s.") from None
+        raise OpenESGConfigError(
+            f"{holder} is still running after {LOCK_WAIT} s. Wait until it ends, or stop it. Then run the task again."
+        ) from None

@@ -73,7 +73,7 @@ def read_runs(session: Session, series: str, tables: Sequence[Table]) -> list[Co
 def record_run(session: Session, run: Run, rows: Mapping[str, int], high_water_mark: datetime | None) -> None:
     """Add a run to the run history.
 
-    :param rows: table to number of rows
+    :param rows: table to number of rows.
     """
     values = {
         "run": run.token,

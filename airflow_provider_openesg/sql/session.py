@@ -29,9 +29,9 @@ RUN_ID = pa.field("run_id", pa.string(), nullable=False, metadata={"description"
 class ExistingTable:
     """An existing table.
 
-    :param types: column to type, as the database names it
-    :param required: columns with NOT NULL and without a default
-    :param key: columns of the primary key, in order; empty if the table has none
+    :param types: column to type, as the database names it.
+    :param required: columns with NOT NULL and without a default.
+    :param key: columns of the primary key, in order; empty if the table has none.
     """
 
     types: Mapping[str, str]
@@ -42,9 +42,9 @@ class ExistingTable:
 class Database(ABC):
     """A database that can be opened.
 
-    :param identity: names of the database
-    :param schema: schema of the tables; ``None`` for the database's default schema
-    :param secrets: texts that messages must not show
+    :param identity: names of the database.
+    :param schema: schema of the tables; by default the database's default schema.
+    :param secrets: texts that messages must not show.
     """
 
     description: str
@@ -60,7 +60,7 @@ class Database(ABC):
     def opened(self) -> AbstractContextManager[Session]:
         """Open the database. Changes that the session has not committed are rolled back.
 
-        :raises OpenESGConfigError: if it cannot be opened
+        :raises OpenESGConfigError: if it cannot be opened.
         """
 
     def storable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -75,7 +75,9 @@ class Database(ABC):
         message = str(error).strip()
         for secret in self._secrets:
             message = message.replace(secret, "***")
-        return OpenESGConfigError(f"{self.name}: cannot be opened: {message}")
+        return OpenESGConfigError(
+            f"{self.name}: cannot be opened: {message.rstrip('.')}. Check host, login and driver of the Connection."
+        )
 
 
 class Session(ABC):
@@ -123,7 +125,7 @@ class Session(ABC):
     def delete(self, wanted: Table, rows: StagedTable, run: str | None = None) -> None:
         """Delete all rows, or the rows of one run.
 
-        :param rows: rows that are inserted next; a database whose insert replaces rows may keep those
+        :param rows: rows that are inserted next; a database whose insert replaces rows may keep those.
         """
 
     @abstractmethod
@@ -144,7 +146,7 @@ class Session(ABC):
     def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
         """Write rows by key, and return how many different rows the table has for them.
 
-        :param owners: records whose existing rows are deleted first
+        :param owners: parent records, whose existing rows are deleted first.
         """
 
     def where(self, table: str) -> str:

@@ -22,7 +22,7 @@ _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 class StagedTable:
     """Batches of one table in an unnamed file in ``TMPDIR``. The file disappears when the process ends, even if killed.
 
-    :param name: name of the table, for the log
+    :param name: name of the table, for the log.
     """
 
     def __init__(self, name: str, schema: pa.Schema) -> None:
@@ -44,7 +44,7 @@ class StagedTable:
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the batches, with one reader at a time. Progress is logged.
 
-        :param columns: names of the columns; all by default
+        :param columns: names of the columns; all by default.
         """
         logged_at, read = clock.monotonic(), 0
         wanted = self.schema.names if columns is None else columns

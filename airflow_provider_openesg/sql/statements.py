@@ -114,7 +114,7 @@ class StatementSession(Session):
         return self.execute(f"SELECT {self.names(columns)} FROM {self.target(wanted.name)}{self._where(equal)}{end}")
 
     def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
-        """Write by key: delete and insert the rows of the owners; update or insert the rows of tables without owner."""
+        """Write by key: delete and insert the rows of the given parent records; without parent, update or insert."""
         target = self.target(wanted.name)
         if wanted.owner is None or owners is None:
             others = [name for name in wanted.schema.names if name not in wanted.key]
@@ -135,7 +135,7 @@ class StatementSession(Session):
         return self.insert(wanted, rows)
 
     def delete_owned(self, wanted: Table, owners: StagedTable) -> None:
-        """Delete the rows of the owners."""
+        """Delete the rows of the given parent records."""
         assert wanted.owner is not None
         owner, id_ = self.quoted(wanted.owner[1]), self.quoted("id")
         with self.queryable(owners, ["id"]) as ids:
@@ -144,8 +144,8 @@ class StatementSession(Session):
     def merge_statement(self, wanted: Table, source: str, *, only_changed: bool = False) -> str:
         """Return a MERGE by key, for databases that have it.
 
-        :param source: table or subquery with the new rows
-        :param only_changed: whether rows without a changed value are not updated
+        :param source: table or subquery with the new rows.
+        :param only_changed: whether rows without a changed value are not updated.
         """
         key, others = wanted.key, [name for name in wanted.schema.names if name not in wanted.key]
         old, new = ({name: f"{row}.{self.quoted(name)}" for name in wanted.schema.names} for row in ("t", "s"))

@@ -30,7 +30,7 @@ class WarehouseDatabase(AdbcDatabase):
 
     @contextmanager
     def opened(self) -> Iterator[WarehouseSession]:
-        """Connect, and drop the stages at the end."""
+        """Connect, and drop the staging tables at the end."""
         with super().opened() as session:
             assert isinstance(session, WarehouseSession)
             try:
@@ -46,8 +46,8 @@ class WarehouseDatabase(AdbcDatabase):
 class WarehouseSession(AdbcSession):
     """An open connection to a warehouse, which commits with every CREATE TABLE and does not enforce primary keys.
 
-    So rows are first loaded into stages: tables that the warehouse drops by itself. Statements that change rows are
-    queued, and run in one transaction on commit.
+    So rows are first loaded into staging tables, which the warehouse drops by itself. Statements that change rows
+    are queued, and run in one transaction on commit.
     """
 
     def __init__(self, connection: adbc.Connection, name: str, schema: str | None) -> None:
@@ -132,7 +132,7 @@ class WarehouseSession(AdbcSession):
 
     @contextmanager
     def queryable(self, rows: StagedTable, columns: Sequence[str] | None = None) -> Iterator[str]:
-        """Load the rows into a stage, which is dropped after the commit."""
+        """Load the rows into a staging table, which is dropped after the commit."""
         stage = f"OPENESG_STAGE_{secrets.token_hex(8).upper()}"
         self._stages.append(self.target(stage))
         fields = [f"{self.quoted(field.name)} {self.type_of(field, in_key=False)}" for field in rows.schema_of(columns)]
@@ -151,18 +151,18 @@ class WarehouseSession(AdbcSession):
         return keys
 
     def merge(self, wanted: Table, rows: StagedTable, owners: StagedTable | None) -> int:
-        """Write by key, and delete rows that the owners no longer have."""
+        """Write by key, and delete rows that the given parent records no longer have."""
         if wanted.owner is not None and owners is not None and owners.rows:
             self.delete_owned(wanted, owners)
         return self.insert(wanted, rows)
 
     def _value(self, field: pa.Field, staged: pa.Field) -> str:
-        """Return a column of the stage, cast to its type."""
+        """Return a column of the staging table, cast to its type."""
         name = self.quoted(field.name)
         return name if field.type == staged.type else f"CAST({name} AS {self.type_of(field, in_key=False)}) AS {name}"
 
     def drop_stages(self) -> None:
-        """Drop the stages, except after a failed transaction, which DROP TABLE would commit."""
+        """Drop the staging tables, except after a failed transaction, which DROP TABLE would commit."""
         if not self._in_transaction:
             with suppress(*self.errors):  # the warehouse drops them later by itself
                 for stage in self._stages:

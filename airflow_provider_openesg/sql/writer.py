@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 class SqlRunWriter:
     """Write a run into a database: stage it while it is read, then load it in one transaction.
 
-    :param tables: names of the tidy tables to write
-    :param write_mode: one of :data:`airflow_provider_openesg.sql.WRITE_MODES`
+    :param tables: names of the tidy tables to write.
+    :param write_mode: one of :data:`airflow_provider_openesg.sql.WRITE_MODES`.
     """
 
     def __init__(self, database: Database, tables: Sequence[str], write_mode: str, run: Run) -> None:
@@ -60,7 +60,7 @@ class SqlRunWriter:
     def check(self) -> None:
         """Create and alter the tables without a commit, so that errors show before any record is read.
 
-        :raises OpenESGConfigError: if the database cannot be opened or written, or an existing table has another layout
+        :raises OpenESGConfigError: if the database cannot be opened or written, or a table has another layout.
         """
         with self._database.opened() as session:
             log.info(
@@ -98,7 +98,7 @@ class SqlRunWriter:
     def commit(self, high_water_mark: datetime | None) -> dict[str, Any]:
         """Load the run.
 
-        :raises OpenESGContractError: if the platform sent two rows with the same key
+        :raises OpenESGContractError: if the platform sent two rows with the same key.
         """
         for staged in self._stage.values():
             staged.finish()
@@ -158,14 +158,15 @@ class SqlRunWriter:
         if written != rows.rows:
             raise OpenESGContractError(
                 f"table {wanted.name}: the platform sent {rows.rows} rows with only {written} different"
-                f" keys ({', '.join(wanted.key)}). Nothing was written."
+                f" keys ({', '.join(wanted.key)}). Nothing was written. If a retry fails too, report it"
+                " to the platform's vendor."
             )
 
 
 def _missing(session: Session, wanted: Table, existing: ExistingTable | None) -> list[pa.Field] | None:
     """Return the columns that an existing table lacks; ``None`` if the table does not exist.
 
-    :raises OpenESGConfigError: for a difference that adding columns cannot resolve
+    :raises OpenESGConfigError: for a difference that adding columns cannot resolve.
     """
     where = session.where(wanted.name)
     for name in (wanted.name, *wanted.schema.names):

@@ -203,7 +203,9 @@ def _texts(values: Sequence[bytes | None]) -> pa.Array:
     try:
         return pa.array(values, TEXT)
     except pa.ArrowInvalid as error:
-        raise OpenESGContractError(f"The platform sent JSON that is not UTF-8: {error}.") from None
+        raise OpenESGContractError(
+            f"The platform sent JSON that is not UTF-8: {error}. Report it to the platform's vendor."
+        ) from None
 
 
 def _encoded(value: dict[str, Raw] | Raw) -> bytes | None:

@@ -27,7 +27,7 @@ REST = f"\u2026rest {secrets.token_hex(8)}"
 """Name, which no platform can send, for all fields that cannot be fields of a struct."""
 
 MOST_LEARNED = 100
-"""Most fields that are added to a class: records may use field names as data."""
+"""Maximum number of fields that are added to a class: records may use field names as data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Layout:
 
 
 class RecordDecoder:
-    """Decodes the records of one type. Threads may share it."""
+    """Decode the records of one type. Threads may share it."""
 
     def __init__(self, type_: RecordType) -> None:
         self._learned = _LearnedType(type_)
@@ -59,7 +59,7 @@ class RecordDecoder:
     def page(self, body: bytes) -> Page[Any]:
         """Decode a list of records in any of the platform's envelopes.
 
-        :raises ValueError: it is not such a list, or a record is not what it must be; names record and field.
+        :raises ValueError: if it is not such a list, or a record is not what it must be; names record and field.
         """
         try:
             content = self._pages.decode(body)
@@ -75,7 +75,7 @@ class RecordDecoder:
     def record(self, body: bytes) -> Any:
         """Decode one record.
 
-        :raises ValueError: it is not what it must be; names record and field.
+        :raises ValueError: if it is not what it must be; names record and field.
         """
         try:
             return self._records.decode(body)
@@ -190,7 +190,7 @@ class _LearnedType:
     def normalize(self, record: Raw) -> Raw:
         """Learn the new fields of ``record`` and return it in a form that :meth:`struct` accepts.
 
-        :raises ValueError: it has no id, or a part of it is not what it must be.
+        :raises ValueError: if it has no id, or a part of it is not what it must be.
         """
         try:
             fields = msgspec.json.decode(record, type=dict[str, Raw])

@@ -267,7 +267,8 @@ class Lists:
         report = self._client.get(f"{RESOURCES['reports'].path}/{quoted(row.id)}", self._builder.decoder.record)
         if report.field_values is UNSET:
             raise OpenESGContractError(
-                f"Report {row.id}: neither its row in the list nor its own record has 'field_values'."
+                f"Report {row.id}: neither its row in the list nor its own record has 'field_values'. Compare both "
+                "with the assumptions in airflow_provider_openesg/api.py."
             )
         return report
 

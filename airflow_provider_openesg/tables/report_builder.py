@@ -120,7 +120,7 @@ class ReportBuilder:
 
 @dataclass(frozen=True, slots=True)
 class DecodedPage:
-    """What the task process needs to know of a page that the worker process has decoded.
+    """Metadata of a page that the worker process has decoded.
 
     :param ids, count, next: as in :class:`~airflow_provider_openesg.client.pagination.Page`.
     :param is_complete: whether all wanted rows have their field values.

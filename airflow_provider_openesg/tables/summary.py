@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_LINES = 50
-"""Fields that are logged one by one."""
+"""Maximum number of fields that are logged one by one."""
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Summary:
         """Log the values that could not be read: a line per field, the most frequent first."""
         if self.without_field_type:
             log.warning(
-                "%d field value(s) have a field type that their template does not list: only their text is read",
+                "%d field value(s) have a field type that their template does not list: their typed columns are null",
                 self.without_field_type,
             )
         for name, number in self.malformed.most_common(MOST_LINES):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class TemplateField:
     """A field type of a template.
 
-    :param id: as the platform sends it.
+    :param id: id of the field type, as the platform sends it.
     :param key: empty if it has none.
     :param repeats: whether values need an ``instance_id``.
     :param units: names of the unit of the values: key, name and id; empty if there is not exactly one unit.

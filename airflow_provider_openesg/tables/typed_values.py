@@ -38,7 +38,7 @@ def typed(text: pa.Array, datatype: pa.DictionaryArray) -> tuple[dict[str, pa.Ar
     """Convert values by their data types; values of other data types are only text.
 
     :param text: the values as sent.
-    :param datatype: of each value.
+    :param datatype: data type of each value.
     :return: typed columns by name, and the positions of malformed values; blank text is not malformed.
     """
     kinds = set(datatype.dictionary.to_pylist())

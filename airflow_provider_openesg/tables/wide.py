@@ -81,7 +81,7 @@ _READ = ["report_id", "instance_id", "value", *TYPED]
 class _Plan:
     """Columns of a table and their sources.
 
-    :param fields: its columns so far.
+    :param fields: columns of the table so far.
     :param shown: column to field type and column of ``field_values``.
     """
 
@@ -109,11 +109,11 @@ class _Plan:
 class Wide:
     """The wide tables of one template.
 
-    :param template: its id.
-    :param key: its key, which their names begin with.
+    :param template: id of the template.
+    :param key: key of the template; the names of the tables begin with it.
     :param sections: rows of the table ``sections`` of this template.
     :param field_types: rows of the table ``field_types`` of this template.
-    :raises OpenESGConfigError: two field types or sections would have one name.
+    :raises OpenESGConfigError: if two field types or sections would have one name.
     """
 
     def __init__(

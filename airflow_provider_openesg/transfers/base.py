@@ -48,8 +48,8 @@ BATCHES_AHEAD = 8
 class OpenESGTransferOperator(BaseOperator):
     """Read tables from the platform and pass them to a writer. Base class of the transfer operators.
 
-    :param tables: names in :data:`airflow_provider_openesg.tables.TABLES`; ``None``: all. Not with ``shape="wide"``.
-    :param templates: ids or keys of report templates, such as ``["vsme"]``; ``None``: all. (templated)
+    :param tables: names in :data:`airflow_provider_openesg.tables.TABLES`; all by default. Not with ``shape="wide"``.
+    :param templates: ids or keys of report templates, such as ``["vsme"]``; all by default. (templated)
     :param updated_after: only reports and requests that changed later. ``"last_run"`` continues after the last
         committed run of this task; otherwise a time in ISO 8601 (UTC by default) or a ``datetime``. ``None`` and values
         that render to nothing, such as ``{{ prev_data_interval_end_success }}`` in the first run, mean everything.

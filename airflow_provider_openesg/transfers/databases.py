@@ -46,7 +46,7 @@ _DEFAULT_PORTS = {"mysql": 3306, "postgres": 5432}
 def database_of(conn_id: str, schema: str | None) -> Database:
     """Return the database of a Connection.
 
-    :raises OpenESGConfigError: if it is not a SQL database, or if a driver or provider is not installed
+    :raises OpenESGConfigError: if it is not a SQL database, or if a driver or provider is not installed.
     """
     try:
         connection = BaseHook.get_connection(conn_id)
@@ -114,7 +114,7 @@ def _adbc(connection: Connection, schema: str | None) -> Database:
     if hook.driver.startswith("adbc_driver_") and not _installed(hook.driver):
         raise OpenESGConfigError(f"driver {hook.driver} is not installed: pip install {hook.driver.replace('_', '-')}.")
     dialect = hook.driver.removeprefix("adbc_driver_") if hook.dialect_name == "default" else hook.dialect_name
-    # The hook's own URI contains all extra fields, which drivers refuse.
+    # The hook's own URI contains all extra fields, which drivers reject.
     hook.uri = connection.host or ""
     if dialect not in _ADBC_OPENERS:
         raise OpenESGConfigError(

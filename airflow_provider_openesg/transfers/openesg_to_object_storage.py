@@ -36,8 +36,8 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
     :func:`airflow_provider_openesg.lake.manifest.read_manifest`. A retry replaces only the files of its run.
 
     :param path: local path or URL of a folder: ``/data/esg``, ``s3://bucket/esg``. (templated)
-    :param tables: names in :data:`airflow_provider_openesg.tables.TABLES`; ``None``: all. Not with ``shape="wide"``.
-    :param templates: ids or keys of report templates, such as ``["vsme"]``; ``None``: all. (templated)
+    :param tables: names in :data:`airflow_provider_openesg.tables.TABLES`; all by default. Not with ``shape="wide"``.
+    :param templates: ids or keys of report templates, such as ``["vsme"]``; all by default. (templated)
     :param updated_after: only reports and requests that changed later: ``"last_run"``, a time in ISO 8601 or a
         ``datetime``; see :class:`~airflow_provider_openesg.transfers.base.OpenESGTransferOperator`. (templated)
     :param filters: filters of reports, such as ``{"customer_identifier": "4711"}``. (templated)

@@ -33,21 +33,21 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
     killed, the tables are either unchanged or complete. Schema, tables and columns that do not exist are created.
 
     :param sql_conn_id: Connection of the database, of type ``postgres``, ``sqlite``, ``duckdb``, ``adbc``, ``mysql`` or
-        any other type with a ``DbApiHook`` (templated)
-    :param schema: schema of the tables; by default the database's default schema (templated)
+        any other type with a ``DbApiHook``. (templated)
+    :param schema: schema of the tables; by default the database's default schema. (templated)
     :param write_mode: ``merge`` writes by key: changed rows are replaced, and values, sections and field types that a
         report or template no longer has are deleted; records that were deleted on the platform are kept.
         ``replace`` keeps only the rows of this run. ``append`` adds this run's rows with a ``run_id``; a retry
         replaces the rows of its earlier tries.
-    :param tables: names from :data:`airflow_provider_openesg.tables.TABLES`; all by default. Not with ``shape="wide"``
-    :param templates: ids or keys of templates, such as ``["vsme"]``; all by default (templated)
+    :param tables: names from :data:`airflow_provider_openesg.tables.TABLES`; all by default. Not with ``shape="wide"``.
+    :param templates: ids or keys of templates, such as ``["vsme"]``; all by default. (templated)
     :param updated_after: ``"last_run"``, a time in ISO 8601 or a ``datetime``: only later changes are read; all by
-        default (templated)
-    :param filters: filters of reports, such as ``{"customer_identifier": "4711"}`` (templated)
-    :param shape: ``tidy``: one row per field value; ``wide``: one row per report, one column per field key
-    :param openesg_conn_id: Connection of type ``openesg`` (templated)
+        default. (templated)
+    :param filters: filters of reports, such as ``{"customer_identifier": "4711"}``. (templated)
+    :param shape: ``tidy``: one row per field value; ``wide``: one row per report, one column per field key.
+    :param openesg_conn_id: Connection of type ``openesg``. (templated)
     :raises OpenESGConfigError: if a parameter or Connection cannot be used, the database is locked, or an existing
-        table has other columns; before any record is read
+        table has other columns; before any record is read.
     """
 
     template_fields: Sequence[str] = ("sql_conn_id", "schema", *OpenESGTransferOperator.template_fields)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-# Field values may be megabytes, and waits do not need them.
+# Field values may be megabytes, and sensors do not need them.
 _KEPT = {"id", "key", "status", "report", *RESOURCES["reports"].filters, *RESOURCES["report-requests"].filters}
 _KEPT |= {alias for name in _KEPT for alias in ALIASES.get(name, ())}
 
@@ -43,7 +43,7 @@ class ListSnapshot:
 
     def iter_pages(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Generator[list[Row]]:
         """Yield the rows that ``filters`` select."""
-        if resource not in self._rows:  # report templates are read once for all waits
+        if resource not in self._rows:  # report templates are read once for all sensors
             self._rows[resource] = self._read(resource)
         rows = self._rows[resource]
         if not filters:

@@ -29,14 +29,14 @@ MAX_FAILURES = 10
 """Number of temporary failures in a row after which the wait ends with the error."""
 
 SHORTEST_INTERVAL = 0.001
-"""Shortest time between two polls, in seconds: the shared polls are at whole milliseconds."""
+"""Minimum time between two polls, in seconds: the shared polls are at whole milliseconds."""
 
 MARGIN = timedelta(minutes=1)
 """Time between the trigger's timeout, whose message has details, and the later timeout of Airflow."""
 
 
 class OpenESGReportTrigger(BaseTrigger):
-    """Trigger that polls every ``poke_interval`` seconds, together with all waits on the Connection in this triggerer.
+    """Trigger that polls every ``poke_interval`` seconds, together with all sensors of its Connection.
 
     It yields one event: ``status`` is ``done`` (with ``result``), ``unreachable``, ``timeout`` or ``error`` (with
     ``message``).
@@ -97,7 +97,8 @@ class OpenESGReportTrigger(BaseTrigger):
         except TimeoutError:
             event = {
                 "status": "timeout",
-                "message": f"The timeout of the wait was reached at {end and end.isoformat()}.",
+                "message": f"The timeout of the wait was reached at {end and end.isoformat()}. If the reports need "
+                "more time, increase timeout.",
             }
         except Exception as error:  # Airflow does not pass errors of triggers to the task
             text = str(error) if isinstance(error, OpenESGError) else f"{type(error).__name__}: {error}"

@@ -105,7 +105,7 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
                 if not started:
                     await store.start(report["report_id"] for report in reports)
                     started = True
-                    self.log.info("Watching from now on; %d reports have the status already.", len(reports))
+                    self.log.info("Watching from now on; %d reports already have one of the statuses.", len(reports))
                 await store.save()
             except Exception as error:
                 failures += 1

@@ -1,7 +1,7 @@
-"""Shared polls: waits on one Connection in one triggerer poll the platform together.
+"""Shared polls: deferred sensors with the same Connection in one triggerer share their polls.
 
-Polls are at multiples of the interval, so that waits that started at different times poll together, in one thread.
-A few waits request single records; many share one snapshot of the lists, if that needs fewer requests.
+Polls are at multiples of the interval, so that sensors that started at different times poll together, in one thread.
+A few sensors request single records; many share one snapshot of the lists, if that needs fewer requests.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 LONGEST_BACKOFF = 3600.0
-"""Longest pause after failed polls, in seconds."""
+"""Maximum pause after failed polls, in seconds."""
 
 SNAPSHOT_FROM = 10
-"""Number of different waits from which a snapshot is read. Later the number of its requests is used."""
+"""Number of different sensors from which a snapshot is read. Later the number of its requests is used."""
 
 
 class SharedPolls:
-    """The polls of all waits on one Connection in this event loop.
+    """The polls of all deferred sensors with one Connection in this event loop.
 
     :param openesg_conn_id: Connection of type ``openesg``.
     """
@@ -47,7 +47,7 @@ class SharedPolls:
         self._requests_of_snapshot = SNAPSHOT_FROM
 
     async def poll(self, selector: ReportSelector, interval: float, delay: float = 0) -> ReportCounts:
-        """Wait for the next multiple of ``interval`` seconds, and poll together with all waits of that time.
+        """Wait for the next multiple of ``interval`` seconds, and poll together with all sensors of that time.
 
         :param delay: additional pause in seconds.
         :raises OpenESGError: if the poll fails.
@@ -79,7 +79,7 @@ class SharedPolls:
                 results_of_polls = [error] * len(different)
         results = dict(zip(different, results_of_polls, strict=True))
         for key, _, future in batch:
-            await asyncio.sleep(0)  # thousands of waits at once would block the event loop
+            await asyncio.sleep(0)  # thousands of results at once would block the event loop
             result = results[key]
             if future.done():
                 continue
@@ -123,7 +123,7 @@ _POLLS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SharedPolls]] = W
 
 
 def shared_polls(openesg_conn_id: str) -> SharedPolls:
-    """Return the polls that all waits on a Connection share in the running event loop."""
+    """Return the polls that all sensors with a Connection share in the running event loop."""
     of_loop = _POLLS.setdefault(asyncio.get_running_loop(), {})
     if openesg_conn_id not in of_loop:
         of_loop[openesg_conn_id] = SharedPolls(openesg_conn_id)

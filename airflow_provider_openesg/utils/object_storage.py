@@ -31,7 +31,7 @@ def object_storage_path(path: str, conn_id: str | None) -> ObjectStoragePath:
     """Return a path with its Connection.
 
     :param path: local path or URL.
-    :param conn_id: id of the Connection; ``None``: the one in the path, as in ``s3://conn@bucket/key``, if any.
+    :param conn_id: id of the Connection; by default the one in the path, as in ``s3://conn@bucket/key``, if any.
     :raises OpenESGConfigError: if the path is empty, the Connection does not exist, or the provider of the object store
         is not installed.
     """

@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 class Place:
     """Location of a table.
 
-    :param uri: URI of its asset
-    :param namespace: namespace of its OpenLineage dataset
-    :param name: name of its OpenLineage dataset
+    :param uri: URI of its asset.
+    :param namespace: namespace of its OpenLineage dataset.
+    :param name: name of its OpenLineage dataset.
     """
 
     uri: str
@@ -39,7 +39,7 @@ class Place:
     def in_storage(cls, path: str, table: str) -> Place:
         """Return the location of a table in object storage.
 
-        :param path: URL of the folder that contains the table's folder
+        :param path: URL of the folder that contains the table's folder.
         """
         parts = urlsplit(path)
         directory = f"{parts.path.rstrip('/')}/{table}"
@@ -65,7 +65,7 @@ class _Written:
 class TransferLineage:
     """Lineage of one run, collected while batches are written.
 
-    :param templates: ids or keys of the templates that are read; ``None`` for all
+    :param templates: ids or keys of the templates that are read; ``None``: all.
     """
 
     def __init__(self, hook: OpenESGHook, templates: Sequence[str | int] | None) -> None:
@@ -91,9 +91,9 @@ class TransferLineage:
 
         The run is committed at this time, so this method must not fail.
 
-        :param places: table to location
-        :param run: name of the run
-        :param alias: outlet of the task for the asset events; ``None`` if the run is part of another run
+        :param places: table to location.
+        :param run: name of the run.
+        :param alias: outlet of the task for the asset events; ``None`` if the run is part of another run.
         """
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
@@ -145,9 +145,9 @@ def add_events(
 ) -> None:
     """Add an asset event per table of a committed run.
 
-    :param alias: outlet of the task for the asset events
-    :param places: table to location
-    :param rows: table to number of rows
+    :param alias: outlet of the task for the asset events.
+    :param places: table to location.
+    :param rows: table to number of rows.
     """
     events = context.get("outlet_events")
     if events is None:  # called without a task instance

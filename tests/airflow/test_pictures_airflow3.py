@@ -34,7 +34,7 @@ def test_asset_graph(
         lambda: airflow_with_watchers.api("GET", "/dags/openesg_load_submitted_report/dagRuns")["total_entries"] > 0,
         what="the run that a report starts",
     )
-    PAUSE.wait(3)  # Airflow's page of an asset fails while the run that an event has started has not begun
+    PAUSE.wait(3)  # Airflow's page of an asset fails while the run that an event has started has not started
     page.goto(f"{airflow_with_watchers.url}/assets/{asset['id']}")
     graph = page.locator(".react-flow")
     expect(graph.get_by_text("openesg_vsme_reports")).to_be_visible()

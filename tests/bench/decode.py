@@ -68,24 +68,24 @@ def main(pages: int) -> None:
     count, size = pages * data.PAGE * data.VALUES, sum(map(len, bodies))
     templates, decoder, summary = Templates(), RecordDecoder(REPORT), Summary()
     templates.add("1", RecordDecoder(SECTION).page(data.sections()).rows)
-    turns: list[dict[str, float]] = []
+    rounds: list[dict[str, float]] = []
 
     def timed(name: str, run: Callable[..., Any], *args: Any) -> Any:
-        begun = time.process_time()
+        started = time.process_time()
         result = run(*args)
         if isinstance(result, Iterator):
             result = list(result)
-        turns[-1][name] = time.process_time() - begun
+        rounds[-1][name] = time.process_time() - started
         return result
 
     unknown = 0
     remaining = iter(bodies)
     while operator.length_hint(remaining):
-        turns.append({})
+        rounds.append({})
         taken, rows = timed(DECODING, decoded, remaining, decoder)
         reports = timed(OF_REPORTS, builders.batches, "reports", rows, summary)
         values = timed(OF_VALUES, values_of, rows, templates, summary)
-        turns[-1][OURS] = sum(turns[-1].values())
+        rounds[-1][OURS] = sum(rounds[-1].values())
         del rows
         timed(LOADS, map, json.loads, taken)
         baseline = timed(BASELINE, map, usual_way, taken)
@@ -96,12 +96,12 @@ def main(pages: int) -> None:
             zip(ours["id"].to_pylist(), ours["value"].to_pylist(), strict=True)
         )
         unknown += ours.num_rows - ours["extra"].null_count
-        turns[-1] = {name: seconds / ours.num_rows for name, seconds in turns[-1].items()}
+        rounds[-1] = {name: seconds / ours.num_rows for name, seconds in rounds[-1].items()}
     print(f"{pages} pages, {size / 1e6:.0f} MB, {count:,} values, {unknown / count:.1%} of them with unknown fields")
     for name in (BASELINE, LOADS, OURS, DECODING, OF_REPORTS, OF_VALUES):
-        median = statistics.median(turn[name] for turn in turns)
+        median = statistics.median(round_[name] for round_ in rounds)
         print(f"{name:26} {size / count / median / 1e6:7.1f} MB/s {median * 1e9:7.0f} ns a value")
-    ratio = statistics.median(turn[BASELINE] / turn[OURS] for turn in turns)
+    ratio = statistics.median(round_[BASELINE] / round_[OURS] for round_ in rounds)
     verdict = "met" if ratio >= TARGET else "NOT met"
     print(f"ours is {ratio:.2f} times as fast (median); target {TARGET:.1f}: {verdict}. Rows and checksums are equal.")
 

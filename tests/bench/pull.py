@@ -187,9 +187,9 @@ def report(latency: int, figures: dict[Way, list[dict[str, float]]]) -> None:
     heads = f"{'wall s':>8} {'cpu s':>8} {'MB':>7} {'requests':>9} {'connections':>12} {'tokens':>7}"
     print(f"\n{'way':28} {heads}   medians at {latency} ms")
     wall = {}
-    for (name, target), turns in figures.items():
-        median = {key: statistics.median(each[key] for each in turns) for key in turns[0]}
-        wall[name, target] = [each["wall"] for each in turns]
+    for (name, target), rounds in figures.items():
+        median = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+        wall[name, target] = [each["wall"] for each in rounds]
         print(
             f"{name + ' -> ' + target:28} {median['wall']:8.1f} {median['cpu']:8.1f} {median['mb']:7.0f}"
             f" {median['requests']:9.0f} {median['connections']:12.0f} {median['tokens']:7.0f}"

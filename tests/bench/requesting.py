@@ -55,9 +55,9 @@ def measure(parallel: int, count: int) -> float:
         )
         sandbox.fault("delay", path="/api/v1/", seconds=DELAY)
         with OpenESGClient(settings, cache=open_cache("memory")) as client:
-            server, own, begun = cpu_of(sandbox.pid), time.process_time(), time.perf_counter()
+            server, own, started = cpu_of(sandbox.pid), time.process_time(), time.perf_counter()
             results = request_reports(client, rows(count), template="vsme", directory=f"{directory}/lock")
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - started
             own, server = time.process_time() - own, cpu_of(sandbox.pid) - server
         state = sandbox.state()
     assert [result.outcome for result in results] == ["created"] * count

@@ -86,7 +86,7 @@ def test_rejected_token_is_renewed_once_and_the_call_repeated(server, connect):
 
 def test_second_401_with_a_new_token_is_an_error(server, connect, steps):
     server.script("/api/", *[steps["answer"](401, {"detail": "Unauthorized"})] * 9)
-    with pytest.raises(OpenESGAuthError, match=r"refuses a token that it has just given out.*Unauthorized.*/o/token/"):
+    with pytest.raises(OpenESGAuthError, match=r"rejects a token that it has just issued.*Unauthorized.*/o/token/"):
         connect().get("reports")
     assert (server.token_requests, len(server.calls())) == (2, 2)
 

@@ -29,7 +29,17 @@ def test_repository_passes_the_word_check() -> None:
         ("module.py", "x = 1\ny = 2  # the value stands in a column\n", 2),
         ("module.py", 'x = f"{1} lock alone"\n', 1),
         ("module.py", '"""Title.\n\nA process of its own.\n"""\n', 3),
+        ("module.py", "# The value stands\n# in a column.\n", 1),
+        ("module.py", 'def f():\n    """Return x.\n\n    It gets\n    along.\n    """\n', 4),
+        ("module.py", 'x = (\n    "made "\n    f"good {1}"\n)\n', 2),
+        ("module.py", 'def f(x):\n    """Do.\n\n    :param x: Tells, how many.\n    """\n', 4),
+        ("module.py", 'def f():\n    """Do.\n\n    :return: gives\n        rows.\n    """\n', 4),
+        ("module.py", 'def f():\n    """Do.\n\n    :raises ValueError: giving up.\n    """\n', 4),
         ("page.md", "# Title\n\nMade anew\n", 3),
+        ("page.md", "In a column `of\na table` of its\nown.\n", 2),
+        ("settings.toml", "x = 1  # in a process of its own\n", 1),
+        ("settings.yml", "x: 1\n# where it's\n# not given\n", 2),
+        ("Makefile", "test: ## all of it, one by one, at hand\n", 1),
     ],
 )
 def test_listed_word_fails(tmp_path: Path, name: str, text: str, line: int) -> None:
@@ -44,7 +54,10 @@ def test_listed_word_fails(tmp_path: Path, name: str, text: str, line: int) -> N
     ("name", "text"),
     [
         ("module.py", 'def anew():\n    """Return the standalone rows. Give no more."""\n'),
-        ("page.md", "Text\n\n```\nanew\n```\n\nAnd `anew` in code.\n"),
+        ("module.py", 'x = f("it stands", "in")\nfor y in words:  # it stands\n    f()  # in a row\n'),
+        ("page.md", "Text\n\n```\nanew\n\nanew\n```\n\nAnd `anew` in code, `made\ngood` too.\n"),
+        ("page.md", "It stands\n\nin a column.\n"),
+        ("data.txt", "anew\n"),
     ],
 )
 def test_other_words_are_accepted(tmp_path: Path, name: str, text: str) -> None:

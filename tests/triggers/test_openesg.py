@@ -221,7 +221,8 @@ def test_deadline_is_absolute(reports):
     first, second = events(
         trigger(report_id=report["id"], deadline=soon), trigger(report_id=report["id"], deadline=past)
     )
-    assert first == {"status": "timeout", "message": f"The timeout of the wait was reached at {soon}."}
+    message = f"The timeout of the wait was reached at {soon}. If the reports need more time, increase timeout."
+    assert first == {"status": "timeout", "message": message}
     assert second["status"] == "timeout"
 
 

@@ -33,7 +33,7 @@ def read_csv(content: bytes, name: str) -> dict[int, Mapping[str, Any]]:
     names = _names([header])
     repeated = next((each for number, each in enumerate(names) if each and each in names[:number]), None)
     if repeated is not None:
-        raise OpenESGConfigError(f"requests: {name}: the header has the column {repeated!r} twice.")
+        raise OpenESGConfigError(f"requests: {name}: the header has the column {repeated!r} twice. Rename one.")
     result: dict[int, Mapping[str, Any]] = {}
     for number, cells in enumerate(rows, 2):
         if not any(map(str.strip, cells)):

@@ -75,7 +75,7 @@ def key_of(record: Mapping[str, Any]) -> Key:
     for name in ("customer_identifier", "report_template", "reason"):
         if not {name, *ALIASES.get(name, ())} & record.keys():
             raise OpenESGUntraceableError(
-                f"Report request {record.get('id')} has no {name!r}, so earlier requests cannot be recognised and "
+                f"Report request {record.get('id')} has no {name!r}, so earlier requests cannot be recognized and "
                 "nothing is sent. Compare the record with the assumptions in airflow_provider_openesg/api.py."
             )
     return Key(

@@ -84,7 +84,7 @@ def request_reports(
     :param on_duplicate: ``fail``: if two rows have the same key, nothing is sent; ``first``: the first of them is sent.
     :param dry_run: whether nothing is sent.
     :param retried: whether an earlier try may have been interrupted, possibly on another worker.
-    :param directory: folder of the lock file; default: the folder of the token cache.
+    :param directory: folder of the lock file; by default the folder of the token cache.
     :return: result of each row, sorted by row number.
     :raises OpenESGConfigError: if a parameter cannot be used, if rows are not valid (all are listed), or if the lock
         cannot be used.

@@ -1,4 +1,4 @@
-"""A lock for the tasks of one machine that send report requests, with a note of interrupted senders."""
+"""A lock for the tasks of one machine that send report requests, and a marker file for interrupted senders."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def worker_lock(api_url: str, directory: str | None = None) -> Iterator[WorkerLo
     There is one lock per platform, not per Connection, template or list, because two lists may have rows in common.
 
     :param api_url: URL of the API.
-    :param directory: folder of the lock file; default: the folder of the token cache.
+    :param directory: folder of the lock file; by default the folder of the token cache.
     :raises OpenESGConfigError: if the lock file cannot be used. Nothing is sent without the lock.
     """
     home = cache_directory(directory)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PARTS = ("value", "unit", "measurement", "comment", "attachment", "instance_id")
 ROW = ("field_key", *PARTS)
 SHOWN = 12
-"""Most field keys that a message lists."""
+"""Maximum number of field keys that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)

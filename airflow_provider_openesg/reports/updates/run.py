@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_TRIES = 3
-"""Most attempts of one request whose responses are lost."""
+"""Maximum number of attempts for one request whose responses are lost."""
+
+_COMPARE = "Compare the report with the assumptions in airflow_provider_openesg/api.py."
 
 
 class File(Protocol):
@@ -81,7 +83,7 @@ def update_report(
     :param submit: whether to submit the report afterwards, if it is not submitted yet.
     :param open_file: function that returns a file for the path of an attachment.
     :raises OpenESGConfigError: if values are invalid (all are named) or a file cannot be read; nothing was sent.
-    :raises OpenESGApiError: if the platform refuses the values or does not respond.
+    :raises OpenESGApiError: if the platform rejects the values or does not respond.
     :raises OpenESGContractError: if the report does not contain the values afterwards.
     """
     check_boolean("submit", submit)
@@ -122,7 +124,9 @@ class _Run:
         """Return the fields of the report's template by key."""
         template = reference(self._report, "template")
         if template is None:
-            raise OpenESGContractError(f"Report {self._report_id} has no template, so its values cannot be checked.")
+            raise OpenESGContractError(
+                f"Report {self._report_id} has no template, so its values cannot be checked. {_COMPARE}"
+            )
         try:
             sections = decode_sections(self._client.with_details("report-templates", {"id": template})["sections"])
         except ValueError as error:
@@ -132,7 +136,7 @@ class _Run:
             if field_.key and fields.setdefault(field_.key, field_) is not field_:
                 raise OpenESGContractError(
                     f"Template {template} has several field types with the key {field_.key!r}, so a value by this key "
-                    "cannot be assigned to one of them."
+                    "cannot be assigned to one of them. Ask the owner of the template to make the key unique."
                 )
         return fields
 
@@ -141,7 +145,7 @@ class _Run:
         values = self._report.get(FIELD_VALUES)
         if not isinstance(values, list):
             raise OpenESGContractError(
-                f"Report {self._report_id} has no {FIELD_VALUES!r}, so the values cannot be compared."
+                f"Report {self._report_id} has no {FIELD_VALUES!r}, so the values cannot be compared. {_COMPARE}"
             )
         self._values = {_place(value): value for value in values}
 
@@ -237,7 +241,7 @@ class _Run:
 
 
 def _named(error: OpenESGApiError, names: Sequence[str]) -> OpenESGApiError:
-    """Return the error with field keys instead of the positions of the refused values in the request."""
+    """Return the error with field keys instead of the positions of the rejected values in the request."""
 
     def name(match: re.Match[str]) -> str:
         number = int(match[1])

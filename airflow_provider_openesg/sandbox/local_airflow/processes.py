@@ -40,12 +40,12 @@ FINISHED = ("success", "failed")
 class RunningAirflow:
     """Airflow's components as child processes, which end with the ``with`` block.
 
-    :param home: ``AIRFLOW_HOME``, an empty directory for the database and the logs of tasks and components
-    :param dags: folder of DAG files
-    :param environment: more environment variables, such as ``AIRFLOW__…`` options
-    :param components: names from :data:`COMPONENTS` to start; must contain ``api-server``
-    :param parallelism: number of tasks that run at the same time
-    :param port: port of UI and API on 127.0.0.1; 0 selects a free one
+    :param home: ``AIRFLOW_HOME``, an empty directory for the database and the logs of tasks and components.
+    :param dags: folder of DAG files.
+    :param environment: more environment variables, such as ``AIRFLOW__…`` options.
+    :param components: names from :data:`COMPONENTS` to start; must contain ``api-server``.
+    :param parallelism: number of tasks that run at the same time.
+    :param port: port of UI and API on 127.0.0.1; 0 selects a free one.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class RunningAirflow:
     def command(self, *arguments: str) -> str:
         """Run ``airflow …`` and return what it prints.
 
-        :raises RuntimeError: if the command fails; the message contains the output
+        :raises RuntimeError: if the command fails; the message contains the output.
         """
         done = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments], env=self.environment, capture_output=True, text=True
@@ -153,7 +153,7 @@ class RunningAirflow:
     def api(self, method: str, path: str, **arguments: Any) -> Any:
         """Call Airflow's REST API, such as ``api("GET", "/dags")``, and return the JSON of the response.
 
-        :raises requests.HTTPError: if the status is 400 or above
+        :raises requests.HTTPError: if the status is 400 or above.
         """
         response = self._session.request(method, f"{self.url}/api/v2{path}", timeout=60, **arguments)
         if not response.ok:
@@ -170,9 +170,9 @@ class RunningAirflow:
     ) -> dict[str, Any]:
         """Unpause and trigger a DAG, wait for its end, and return the run and, as ``task_instances``, its tasks.
 
-        :param retries: whether a task may fail its first attempt (default: no)
-        :raises AssertionError: if a task fails its first attempt, the run has not finished after ``seconds``, or a
-            component has ended
+        :param retries: whether a task may fail in its first try; by default not.
+        :raises AssertionError: if a task fails in its first try, the run has not finished after ``seconds``, or a
+            component has ended.
         """
         self.unpause(dag_id)
         body = {"logical_date": None, "conf": dict(conf or {})}
@@ -189,7 +189,7 @@ class RunningAirflow:
     def wait_for(self, ready: Callable[[], bool], *, seconds: float = 180, what: str) -> None:
         """Wait until ``ready`` returns true.
 
-        :raises AssertionError: if it does not after ``seconds``, or a component has ended
+        :raises AssertionError: if it does not after ``seconds``, or a component has ended.
         """
         end = time.monotonic() + seconds
         while not ready():
