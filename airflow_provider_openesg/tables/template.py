@@ -106,10 +106,14 @@ def units(field_type: Any) -> Raw | None:
 
 
 def unit(field_type: Any) -> str | None:
-    """Return the key of the only unit of a field type, or its name if it has no key."""
-    only = records(units(field_type))
-    name = (only[0].get("key") or only[0].get("name")) if len(only) == 1 else None
-    return name if isinstance(name, str) else None
+    """Return the key of the only unit of a field type, or its name or id if it has no key."""
+    return next(iter(_unit_names(field_type)), None)
+
+
+def _unit_names(field_type: Any) -> tuple[str, ...]:
+    listed = records(units(field_type))
+    only = listed[0] if len(listed) == 1 else {}
+    return tuple(str(only[name]) for name in ("key", "name", "id") if only.get(name) not in (None, ""))
 
 
 def measurement_keys(field_type: Any) -> dict[int | str, str]:
@@ -131,8 +135,6 @@ _SEVERAL, _METRIC = "multi_instance", "metric_type"
 
 
 def _field(record: Any, *, repeats: bool) -> TemplateField:
-    listed = records(units(record))
-    only = listed[0] if len(listed) == 1 else {}
     measurements = [each for each in records(record.measurements) if each.get("id") is not None]
     return TemplateField(
         id=record.id,
@@ -141,7 +143,7 @@ def _field(record: Any, *, repeats: bool) -> TemplateField:
         repeats=repeats,
         minimum=_number(record.min),
         maximum=_number(record.max),
-        units=tuple(str(only[name]) for name in ("key", "name", "id") if only.get(name) is not None),
+        units=_unit_names(record),
         measurements={
             str(each[name]): each["id"]
             for name in ("id", "name", "key")

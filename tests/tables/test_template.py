@@ -54,6 +54,8 @@ def test_a_field_below_a_multi_instance_section_repeats(nested):
         ({"units": None}, "kwh", ("kwh", "kWh", "2")),
         ({}, "kwh", ("kwh", "kWh", "2")),
         ({"units": ["t"]}, "t", ("t",)),
+        ({"units": [5]}, "5", ("5",)),
+        ({"units": [{"id": 1, "key": ""}]}, "1", ("1",)),
         ({"units": [{"id": 1, "key": "mwh"}, {"id": 2, "key": "kwh"}]}, None, ()),
     ],
 )
