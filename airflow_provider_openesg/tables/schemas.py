@@ -133,7 +133,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             _field(
                 "unit",
                 TEXT,
-                "Key of the only entry of units (its name if it has no key); null if there are none or several.",
+                "Key of the only entry of units (else its name or id); null if there are none or several.",
             ),
             _json("units", "Units of the field type; those of its metric if it lists none itself."),
             _json("measurements", "Measurement methods that can be chosen, such as estimation and measurement."),

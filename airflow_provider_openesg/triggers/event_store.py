@@ -1,8 +1,8 @@
 """Which reports had their event, kept in Airflow Variables, so that a restarted watcher continues where it was.
 
-A triggerer stores an event some time after the trigger has yielded it. An id is therefore saved only
-:data:`STORED_AFTER` seconds later: a triggerer that is killed before that delivers the event again, with the same
-``event_id``, and never loses one. Ids are kept and no times, so reports with equal times, late changes and clocks that
+A triggerer stores an event some time after the trigger has yielded it. An id is therefore saved at the first poll
+that is at least :data:`STORED_AFTER` seconds later: a triggerer that is killed before that delivers the event again,
+with the same ``event_id``. Ids are kept and no times, so reports with equal times, late changes and clocks that
 differ do not matter.
 """
 

@@ -33,8 +33,8 @@ class OpenESGReportEventTrigger(BaseEventTrigger):
     """Trigger for ``AssetWatcher`` (Airflow 3): one asset event per report that reaches one of ``statuses``.
 
     Reports that already have the status at the first poll get no event. Airflow Variables keep which reports had their
-    event. Delivery is at least once: an event may be repeated after a restart of the triggerer, with the same
-    ``event_id``, and none is lost.
+    event. An event may be repeated after a restart of the triggerer, with the same ``event_id``. It is lost only if a
+    triggerer needs more than :data:`~.event_store.STORED_AFTER` seconds to store it and is then killed.
 
     Payload of an event: ``event_id``, ``report_id``, ``report_request_id``, ``organization_id``, ``organization``
     (name), ``template_id``, ``template`` (key), ``customer_identifier``, ``status``, ``time`` (when the report was
