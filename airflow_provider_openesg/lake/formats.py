@@ -32,6 +32,9 @@ ROW_GROUP_BYTES = 64 * 1024 * 1024
 WRITTEN_BYTES = 1024 * 1024
 """Bytes written at once. Larger pieces do not fit into the processor's cache and are several times slower."""
 
+IDS = ("id", "report_id", "report_request_id", "organization_id", "template_id")
+"""Text columns with statistics. They help a reader to skip row groups; the bounds of other texts hardly ever do."""
+
 OPENERS: dict[str, type[TableFile]] = {}
 """Class of each file format. The format is also the file extension."""
 
@@ -64,13 +67,30 @@ class TableFile(ABC):
         """Write the remaining rows and the end of the file."""
 
 
+class _Unowned:
+    """A file object whose ``close`` does nothing, because its owner closes it."""
+
+    closed = False
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self.write, self.flush = handle.write, handle.flush
+
+    def close(self) -> None:
+        """Leave the file open."""
+
+
 class ParquetFile(TableFile, file_format="parquet"):
     """Parquet with ZSTD. Batches are collected into row groups."""
 
     def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:
         # No dictionary for numbers, ids and values, which rarely repeat: it would cost time and space.
         repeating = [each.name for each in schema if pa.types.is_string(each.type) and each.name not in ("id", "value")]
-        self._writer = pq.ParquetWriter(handle, schema, compression="zstd", use_dictionary=repeating)
+        statistics = [each.name for each in schema if not pa.types.is_string(each.type) or each.name in IDS]
+        # Buffered by Arrow: each write to the handle has to wait for the interpreter lock.
+        self._sink = pa.output_stream(_Unowned(handle), buffer_size=WRITTEN_BYTES)
+        self._writer = pq.ParquetWriter(
+            self._sink, schema, compression="zstd", use_dictionary=repeating, write_statistics=statistics
+        )
         self._held: list[pa.RecordBatch] = []
         self._rows = self.held_bytes = 0
 
@@ -95,11 +115,12 @@ class ParquetFile(TableFile, file_format="parquet"):
         """Write the last row group and the footer."""
         self.flush()
         self._writer.close()
+        self._sink.close()
 
     def _hold(self, batch: pa.RecordBatch) -> None:
         self._held.append(batch)
         self._rows += batch.num_rows
-        self.held_bytes += batch.nbytes
+        self.held_bytes += batch.get_total_buffer_size()
 
 
 class JsonLinesFile(TableFile, file_format="jsonl"):

@@ -82,7 +82,7 @@ class TransferLineage:
         for table, batch in batches:
             written = self._tables.setdefault(table, _Written())
             written.rows += batch.num_rows
-            written.size += batch.nbytes
+            written.size += batch.get_total_buffer_size()
             written.columns = [(each.name, str(each.type), _description(each)) for each in batch.schema]
             yield table, batch
 

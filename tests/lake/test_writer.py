@@ -63,6 +63,10 @@ def test_parquet_has_metadata_units_and_large_row_groups(tmp_path, make_run, pul
 
     assert file.metadata.num_row_groups == 1  # from 50 pages
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+    columns = [file.metadata.row_group(0).column(number) for number in range(file.metadata.num_columns)]
+    bounds = {each.path_in_schema for each in columns if each.is_stats_set}
+    assert {"id", "report_id", "template_id", "value_decimal", "value_start", "valid"} <= bounds
+    assert not {"value", "comment", "field_key", "unit", "extra"} & bounds
     metadata = {key.decode(): value.decode() for key, value in file.schema_arrow.metadata.items()}
     assert metadata["openesg.api_url"] == "http://127.0.0.1/api/v1"
     assert metadata["openesg.run"] == run.token
