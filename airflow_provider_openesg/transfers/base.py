@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 
-from airflow_provider_openesg.client.parallel import read_ahead
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.parameters import (
     LAST_RUN,
@@ -23,9 +22,7 @@ from airflow_provider_openesg.parameters import (
     plain_filters,
     read_updated_after,
 )
-from airflow_provider_openesg.runs import Run, next_updated_after
 from airflow_provider_openesg.tables import TABLES, filtered_lists, require_pyarrow
-from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.utils.openlineage import TransferLineage
 
 if TYPE_CHECKING:
@@ -35,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_openesg.parameters import Shape
-    from airflow_provider_openesg.runs import RunWriter
+    from airflow_provider_openesg.runs import Run, RunWriter
     from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.tables.lists import Batches
     from airflow_provider_openesg.utils.openlineage import Place
@@ -96,6 +93,10 @@ class OpenESGTransferOperator(BaseOperator):
         :return: ``run``, ``tables`` (rows of each), ``malformed_values`` (number of values that do not fit their data
             type), ``high_water_mark`` (``updated_after`` of the next run), and the location of the result.
         """
+        # Here and below, imports are in the methods that run in the task, so that a DAG file is parsed fast.
+        from airflow_provider_openesg.client.parallel import read_ahead
+        from airflow_provider_openesg.tables.summary import Summary
+
         self._check_selection()
         started = time.monotonic()
         with OpenESGHook(self.openesg_conn_id) as hook:
@@ -164,6 +165,8 @@ class OpenESGTransferOperator(BaseOperator):
 
     def _set_updated_after(self, run: Run, writer: RunWriter) -> datetime | None:
         """Return the time after which changes are read, and log it."""
+        from airflow_provider_openesg.runs import next_updated_after
+
         after = read_updated_after(self.updated_after, last_run=True)
         if after == LAST_RUN:
             after = next_updated_after(writer.run_history(), run.token)
@@ -180,6 +183,8 @@ class OpenESGTransferOperator(BaseOperator):
         return after
 
     def _run(self, context: Context, api_url: str, tables: Sequence[Table]) -> Run:
+        from airflow_provider_openesg.runs import Run
+
         selection = {
             "shape": self.shape,
             "tables": [table.name for table in tables],

@@ -9,7 +9,6 @@ from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.parameters import LAST_RUN, check_choice
 from airflow_provider_openesg.sql import WRITE_MODES, WriteMode
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
-from airflow_provider_openesg.transfers.databases import database_of
 from airflow_provider_openesg.utils.openlineage import Place
 
 if TYPE_CHECKING:
@@ -92,6 +91,7 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
             )
         try:
             from airflow_provider_openesg.sql.writer import SqlRunWriter
+            from airflow_provider_openesg.transfers.databases import database_of
         except ModuleNotFoundError as error:
             raise OpenESGConfigError(
                 f"Databases need {error.name}, which is not installed: pip install 'airflow-provider-openesg[parquet]'."

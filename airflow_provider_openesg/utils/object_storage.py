@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.lake.storage import connection_of
 from airflow_provider_openesg.parameters import is_empty
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ def object_storage_path(path: str, conn_id: str | None) -> ObjectStoragePath:
         is not installed.
     """
     from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, ObjectStoragePath
+
+    from airflow_provider_openesg.lake.storage import connection_of
 
     check_path(path)
     text = str(path).strip()
