@@ -70,6 +70,8 @@ def main(arguments: list[str]) -> int:
 def files(names: Iterable[str]) -> Iterator[Path]:
     """Yield the files to check of the named files and folders."""
     for path in map(Path, names):
+        if not path.exists():
+            raise FileNotFoundError(path)
         members = sorted(path.rglob("*")) if path.is_dir() else [path]
         yield from (
             member
@@ -81,7 +83,11 @@ def files(names: Iterable[str]) -> Iterator[Path]:
 def problems(path: Path) -> Iterator[str]:
     """Yield one line for every refused word of a file."""
     name = path.resolve().relative_to(ROOT) if path.resolve().is_relative_to(ROOT) else path
-    text = one_text(path)
+    try:
+        text = one_text(path)
+    except (UnicodeDecodeError, tokenize.TokenError, SyntaxError) as error:
+        yield f"{name}: cannot be read: {error}"
+        return
     for pattern, instead in PATTERNS.items():
         for match in pattern.finditer(text):
             line = text.count("\n", 0, match.start()) + 1

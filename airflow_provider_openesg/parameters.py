@@ -164,7 +164,7 @@ def check_filters(filters: Any, resources: Iterable[str] = ("reports",), *, temp
     known = {name: None for resource in resources for name in RESOURCES[resource].filters}
     check_query("filters", filters, all_pages=True)
     if ID in filters and len(filters) > 1:
-        others = ", ".join(sorted({*filters} - {ID}))
+        others = ", ".join(sorted(map(str, {*filters} - {ID})))
         raise OpenESGConfigError(f"filters: {ID!r} given together with {others}; allowed: {ID!r} only.")
     if templates is not None and "template" in filters:
         raise OpenESGConfigError("filters: 'template' given together with templates; allowed: one of them.")
@@ -198,7 +198,7 @@ def _filter_text(name: str, value: Any) -> str:
         raise OpenESGConfigError(
             f"filters: {name}: {value!r:.100} given; allowed: text, numbers, true or false, dates, or a list of these."
         )
-    return value
+    return value.strip()
 
 
 def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:

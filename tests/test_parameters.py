@@ -78,6 +78,17 @@ WRONG = [
         lambda: parameters.check_request_options(None, "fail", "fail", "no"),
         "dry_run: 'no' given; allowed: True or False",
     ),
+    (
+        lambda: parameters.check_request_options(None, "fail", "fail", False, retried="no"),
+        "retried: 'no' given; allowed: True or False",
+    ),
+    (lambda: parameters.check_request_options([1], "fail", "fail", False), r"template: \[1\] given; allowed: an id"),
+    (lambda: parameters.check_filters({"id": 1, "status": "x"}), "filters: 'id' given together with status"),
+    (lambda: parameters.check_filters({"id": 1, 5: 6}), "filters: 'id' given together with 5"),
+    (
+        lambda: parameters.check_query("query", {"limit": 1}, all_pages=True),
+        "^query: 'limit' given; all pages are read",
+    ),
     (lambda: parameters.check_request_rows("a.csv"), "requests: 'a.csv' given; allowed: a list of dicts"),
     (lambda: parameters.check_request_rows({"user_email": "x"}), "requests: a single dict given"),
     (lambda: parameters.check_field_values("{}"), "field_values: '{}' given; .*render_template_as_native_obj"),

@@ -28,7 +28,10 @@ def template_ids(source: Source) -> dict[str, Any]:
 
 
 def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the filters with ids of templates instead of their keys, because reports contain only ids."""
+    """Return the filters with ids of templates instead of their keys, because reports contain only ids.
+
+    Text of digits is an id.
+    """
     given = filters.get("template")
     values = list(given) if isinstance(given, list | tuple | set) else [given]
     values = [each.strip() if isinstance(each, str) else each for each in values]

@@ -113,9 +113,11 @@ class ParquetFile(TableFile, file_format="parquet"):
 
     def close(self) -> None:
         """Write the last row group and the footer."""
-        self.flush()
-        self._writer.close()
-        self._sink.close()
+        try:
+            self.flush()
+            self._writer.close()
+        finally:
+            self._sink.close()
 
     def _hold(self, batch: pa.RecordBatch) -> None:
         self._held.append(batch)

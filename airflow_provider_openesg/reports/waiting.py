@@ -195,7 +195,7 @@ class ReportSelector:
                 raise OpenESGConfigError("filters: an empty dict given; allowed: at least one filter.")
         elif name == "report_request_id" and isinstance(value, list | tuple | set):
             check_list(name, value)
-            values[name] = list(value)
+            values[name] = [check_id(name, each) for each in value]
         else:
             check_id(name, value)
         return cls(statuses=statuses, **values)

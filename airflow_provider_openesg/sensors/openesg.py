@@ -181,5 +181,5 @@ class OpenESGReportSensor(BaseSensorOperator):
         resource, record_id = "reports", self.report_id if report_id is None else report_id
         if record_id is None and self.report_request_id is not None:
             resource = "report-requests"
-            record_id = None if isinstance(self.report_request_id, list) else self.report_request_id
+            record_id = self.report_request_id if isinstance(self.report_request_id, str | int) else None
         keep_link(context, hook.settings.base_url, resource, record_id)

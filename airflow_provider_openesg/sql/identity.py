@@ -78,7 +78,7 @@ def read_conninfo(conninfo: str) -> dict[str, str]:
         return read_uri(conninfo)
     try:
         fields = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
-    except ProgrammingError:
+    except (ProgrammingError, ValueError):  # the latter if it is not UTF-8
         return {}
     ports = [port for port in fields.get("port", "").split(",") if port]
     readable = all(port.isdecimal() and 0 < int(port) < 65536 for port in ports)

@@ -143,7 +143,7 @@ def _chosen(rows: Sequence[Any], selected: Sequence[str]) -> list[Any]:
     ids = {str(row.id) for row in rows}
     names = [str(row.id) if str(row.id) in selected else as_text(row.key) for row in rows]
     for each in selected:
-        if each not in ids and each not in names:
+        if each not in ids and each not in {as_text(row.key) for row in rows}:
             keys = [as_text(row.key) or str(row.id) for row in rows]
             raise OpenESGConfigError(
                 f"templates: {each!r:.100} given, which is not a key or id of a template; the platform has: "

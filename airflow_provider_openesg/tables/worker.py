@@ -55,6 +55,8 @@ class Worker:
         self._number, self._dropped = 0, deque[int]()
         self._ready: bool | None = None
         self._channel, theirs = socketpair()
+        for each in (self._channel, theirs):
+            each.setblocking(True)  # a default timeout of all sockets is not for these
         self._started = poll()
         self._started.register(self._channel, POLLIN)
         with theirs:
@@ -102,7 +104,8 @@ class Worker:
         self._process.wait()
 
     def __del__(self) -> None:
-        self._channel.close()
+        with suppress(AttributeError):  # no socket could be created
+            self._channel.close()
 
     def _start(self, *message: Any) -> Future[Any]:
         _send(self._channel, message)

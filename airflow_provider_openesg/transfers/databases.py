@@ -129,6 +129,10 @@ def _adbc_postgres(hook: AdbcHook, connection: Connection, schema: str | None) -
 
     if "://" not in hook.uri and "=" not in hook.uri:
         hook.uri = _dsn(connection, {})
+    elif given := [name for name in ("port", "schema", "login", "password") if getattr(connection, name)]:
+        raise OpenESGConfigError(
+            f"{', '.join(given)} given together with a connection string in host; allowed: one of them."
+        )
     identity = postgres_identity(str(hook.db_kwargs["uri"]))
     return PostgresDatabase(partial(_adbc_connection, hook), identity, schema, list(_secrets(connection)))
 
@@ -265,6 +269,7 @@ def _secrets(connection: Connection) -> Iterator[str]:
     """Yield texts that messages must not show: passwords and tokens, also percent-encoded and in pieces."""
     kwargs = connection.extra_dejson.get("db_kwargs") or {}
     uris = [str(uri) for uri in (connection.host, kwargs.get("uri")) if uri and re.search("[@=]", str(uri))]
+    yield from uris  # a message may quote the password as it is written there
     # If a connection string cannot be read, all of it is secret.
     in_uris = [(read_conninfo(uri) or {"password": uri}).get("password") for uri in uris]
     for secret in filter(None, (connection.password, kwargs.get("password"), *in_uris)):

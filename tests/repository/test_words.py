@@ -16,6 +16,12 @@ def words(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def test_files_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_bytes(b"\xff")
+    assert words(str(tmp_path)).returncode == 1
+    assert words(str(tmp_path / "missing.md")).returncode == 1
+
+
 def test_repository_passes_the_word_check() -> None:
     run = words()
     assert run.returncode == 0, run.stdout

@@ -85,6 +85,7 @@ class TestManyRequests:
             "ended": 0,
         }
         assert not poke(report_request_id=ids).is_done
+        assert not poke(report_request_id=tuple(f" {each} " for each in ids)).is_done
         sandbox.turn_clock(30 * DAY)
         assert poke(report_request_id=ids).xcom_value["reached"] == 20
 

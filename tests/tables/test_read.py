@@ -298,7 +298,7 @@ def test_filter_template_takes_keys_and_ids(sandbox, read, client_for) -> None:
     first, second = every["report_templates"]
     of_first = [row for row in every["reports"] if row["template_id"] == first["id"]]
     assert 0 < len(of_first) < len(every["reports"])
-    for value in (first["key"], f" {first['key']} ", first["id"], [first["key"]]):
+    for value in (first["key"], f" {first['key']} ", first["id"], f" {first['id']} ", [first["key"]]):
         assert read(sandbox, ["reports"], filters={"template": value})["reports"] == of_first
         records = client_for(sandbox).iter_records("reports", filters={"template": value})
         assert sorted(str(each["id"]) for each in records) == sorted(row["id"] for row in of_first)
@@ -319,6 +319,7 @@ def test_id_of_a_template_comes_before_an_equal_key() -> None:
     assert [row.id for row in _chosen(rows, ["2"])] == [2]
     assert [row.id for row in _chosen(rows, ["2", "7", "b"])] == [2, 7, 8, 9]
     assert [row.id for row in _chosen(rows, ["9"])] == [9]
+    assert [row.id for row in _chosen(rows, ["a", "2"])] == [2]
 
 
 def test_error_of_an_unknown_template_lists_those_that_exist(sandbox, read) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -324,3 +325,15 @@ def test_worker_process_imports_no_http_client_and_no_airflow() -> None:
         "import sys, airflow_provider_openesg.tables.worker;print({'requests', 'airflow', 'tenacity'} & {*sys.modules})"
     )
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "set()\n"
+
+
+def test_default_timeout_of_sockets_does_not_end_the_worker_process(sandbox, client_for, started, monkeypatch) -> None:
+    default = socket.getdefaulttimeout()
+    client = client_for(sandbox)
+    rows = sum(batch.num_rows for _, batch in iter_tables(client, VALUES))
+    socket.setdefaulttimeout(60)
+    try:
+        assert sum(batch.num_rows for _, batch in iter_tables(client, VALUES)) == rows > 0
+    finally:
+        socket.setdefaulttimeout(default)
+    assert len(started) == 2

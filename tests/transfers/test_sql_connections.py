@@ -100,6 +100,23 @@ def test_invalid_uris_are_an_error(connect, openesg_connection, sandbox):
         assert_error("cannot be opened", sandbox)
 
 
+@pytest.mark.parametrize("password", ["ab%3acd%2fef", "%61bcdefgh9", "ab%cd"])
+@pytest.mark.parametrize("conn_type", ["postgres", "adbc"])
+def test_password_is_not_shown_as_it_is_written(connect, openesg_connection, sandbox, conn_type, password):
+    for host in (f"postgresql://u:{password}@127.0.0.1:1/db", f"host=127.0.0.1 port=1 password='{password}'"):
+        connect(conn_type=conn_type, host=host, extra={"dialect": "postgresql"} if conn_type == "adbc" else {})
+        with pytest.raises(OpenESGConfigError) as raised:
+            run()
+        assert password not in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["host=127.0.0.1", "postgresql://127.0.0.1/db"])
+def test_connection_string_and_other_fields_are_an_error(connect, openesg_connection, sandbox, host):
+    extra = {"dialect": "postgresql"}
+    connect(conn_type="adbc", host=host, port=1, password=SECRET, extra=extra)
+    assert_error("port, password given together with a connection string in host; allowed: one of them", sandbox)
+
+
 @pytest.mark.skipif(not mysql_is_available(), reason=NO_MYSQL)
 def test_wrong_password_is_an_error(connect, openesg_connection, sandbox):
     extra = {"client": "mysql-connector-python"}
