@@ -23,6 +23,7 @@ def attempt(tmp_path_factory):
         yield each
 
 
+@pytest.mark.timeout(900)  # 50 loads that are killed and repeated, while other tests use the second core
 @pytest.mark.parametrize("way", ["postgres", "duckdb", "sqlite"])
 def test_killed(way, attempt, postgres, tmp_path):
     draw, outcomes = random.Random(7), {"killed": 0, "before": 0, "after": 0}

@@ -123,8 +123,13 @@ class Sender:
         lost = _LostResponses()
 
         def post(row: RequestRow) -> None:
-            if not lost.stop.is_set():
+            if lost.stop.is_set():
+                return
+            try:
                 lost.count(self._post(row))
+            except BaseException:
+                lost.stop.set()  # here, because the thread that waits for the results may be late
+                raise
 
         # On exit, the pool waits for requests in flight: the lock must not be released before they have ended.
         with ThreadPoolExecutor(self._client.settings.parallel_requests, thread_name_prefix="openesg") as pool:
