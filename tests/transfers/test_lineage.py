@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_provider_openesg.sql.identity import DatabaseIdentity
-from airflow_provider_openesg.utils.openlineage import Place
+from airflow_provider_openesg.utils.openlineage import Place, TransferLineage
 
 if TYPE_CHECKING:
     from airflow_provider_openesg.sandbox.process import SandboxProcess
@@ -60,6 +61,18 @@ def test_locations_in_storage(path, place):
 )
 def test_locations_in_databases(database, schema, place):
     assert Place.in_database(database, schema, "reports") == Place(*place)
+
+
+def test_server_that_cannot_be_read_gives_no_dataset(caplog):
+    lineage = TransferLineage(SimpleNamespace(settings=SimpleNamespace(base_url="https://esg.example")), None)
+    unknown = Place.in_database(DatabaseIdentity.of_server("postgres", ""), "esg", "reports")
+    with caplog.at_level("INFO"):
+        lineage.emit({"reports": unknown}, "run", {}, None)
+    assert lineage.facets().outputs == []
+    assert "the server cannot be read from the connection string" in caplog.text
+    known = Place.in_database(DatabaseIdentity.of_server("postgres", "h:5432"), "esg", "reports")
+    lineage.emit({"reports": known}, "run", {}, None)
+    assert [each.namespace for each in lineage.facets().outputs] == ["postgres://h:5432"]
 
 
 @pytest.mark.airflow
