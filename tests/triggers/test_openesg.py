@@ -226,9 +226,10 @@ def test_deadline_is_absolute(reports):
     assert second["status"] == "timeout"
 
 
-def test_wait_started_in_the_triggerer_ends_before_airflows_timeout(reports):
+@pytest.mark.parametrize("zone", [UTC, None])
+def test_wait_started_in_the_triggerer_ends_before_airflows_timeout(reports, zone):
     waiting = trigger(report_id=one(reports, "in_progress")["id"], deadline=None)
-    waiting.timeout_after = datetime.now(UTC) + openesg.MARGIN + timedelta(seconds=1)
+    waiting.timeout_after = (datetime.now(UTC) + openesg.MARGIN + timedelta(seconds=1)).replace(tzinfo=zone)
     (event,) = events(waiting)
     assert event["status"] == "timeout"
 
