@@ -45,14 +45,14 @@ with DAG(
     )
 
     @task
-    def request_ids(requested: dict[str, Any]) -> list[str]:
+    def report_request_ids(requested: dict[str, Any]) -> list[str]:
         """Return the requests of this campaign, so that the sensor does not count those of other years."""
-        return [each["request_id"] for each in requested["requests"] if "request_id" in each]
+        return [each["report_request_id"] for each in requested["requests"] if "report_request_id" in each]
 
     # mode="reschedule" frees the worker between two polls. deferrable=True would poll in the triggerer instead.
     wait = OpenESGReportSensor(
         task_id="wait_for_reports",
-        report_request_id=request_ids(request.output),
+        report_request_id=report_request_ids(request.output),
         expected="80%",
         mode="reschedule",
         poke_interval=timedelta(hours=1).total_seconds(),

@@ -95,7 +95,8 @@ class OpenESGRequestReportsOperator(BaseOperator):
         """Send the requests.
 
         :return: number of ``rows`` and of those ``created`` (with ``dry_run``: ``to_create``), ``existing`` and
-            ``skipped``; and ``requests``: number, outcome, key, ``request_id`` and ``report_id`` of at most 1,000 rows.
+            ``skipped``; and ``requests``: number, outcome, key, ``report_request_id`` and ``report_id`` of at most
+            1,000 rows.
         """
         rows = self._rows()
         task = context.get("ti")
@@ -115,7 +116,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
             except OpenESGUntraceableError as error:
                 # A retry could not find the requests that were sent, and would send them again.
                 raise AirflowFailException(str(error)) from error
-        ids = [result.request_id for result in results if result.request_id is not None]
+        ids = [result.report_request_id for result in results if result.report_request_id is not None]
         if len(ids) == 1:
             keep_link(context, base_url, "report-requests", ids[0])
         return self._summary(results)

@@ -129,9 +129,11 @@ def build_api(platform: PlatformState) -> NinjaAPI:
         )
         return page(request, lambda: platform.find_requests(filters), limit, offset, encoder.request)
 
-    @api.get("report-requests/{request_id}", response={200: schemas.ReportRequest, **ERRORS}, tags=["report-requests"])
-    def get_report_request(request: HttpRequest, request_id: int) -> HttpResponse:
-        return _record(encoder.request(request_id))
+    @api.get(
+        "report-requests/{report_request_id}", response={200: schemas.ReportRequest, **ERRORS}, tags=["report-requests"]
+    )
+    def get_report_request(request: HttpRequest, report_request_id: int) -> HttpResponse:
+        return _record(encoder.request(report_request_id))
 
     @api.post("report-requests", response={201: schemas.CreatedReportRequest, **ERRORS}, tags=["report-requests"])
     def create_report_request(request: HttpRequest, body: schemas.NewReportRequest) -> HttpResponse:

@@ -78,7 +78,7 @@ class Removal(Schema):
 class Withdrawal(Schema):
     """The report request to withdraw."""
 
-    request_id: int
+    report_request_id: int
 
 
 class Trigger(Schema):
@@ -118,7 +118,7 @@ def build_control(platform: PlatformState, clients: oauth.Clients, faults: Fault
                 "emails": platform.outbox(),
                 "faults": faults.report(),
                 "reports": len(platform.report_ids),
-                "report_requests": len(platform.request_ids),
+                "report_requests": len(platform.report_request_ids),
                 "organizations": len(platform.organizations),
                 "reports_made": platform.generated_count(),
             }
@@ -175,8 +175,8 @@ def build_control(platform: PlatformState, clients: oauth.Clients, faults: Fault
 
     @control.post("requests/withdraw")
     def withdraw(request: HttpRequest, body: Withdrawal) -> dict[str, Any]:
-        if not platform.withdraw_request(body.request_id):
-            raise HttpError(404, f"Report request {body.request_id} does not exist.")
+        if not platform.withdraw_request(body.report_request_id):
+            raise HttpError(404, f"Report request {body.report_request_id} does not exist.")
         return {}
 
     @control.post("triggers")

@@ -40,10 +40,10 @@ class Encoder:
         """Encode a section with its field types."""
         return _encode(section.record)
 
-    def request(self, request_id: int) -> bytes | None:
+    def request(self, report_request_id: int) -> bytes | None:
         """Encode a report request."""
         with self._platform.lock:
-            request = self._platform.request(request_id)
+            request = self._platform.request(report_request_id)
             if request is None:
                 return None
             record = request.record(self._platform.now)
@@ -70,7 +70,7 @@ class Encoder:
                 record["field_values"] = msgspec.Raw(self._field_values(report))
         if self._platform.options.references == "nested":
             record["template"] = report.template.record
-            record["report_request"] = report.request_id and {"id": report.request_id}
+            record["report_request"] = report.report_request_id and {"id": report.report_request_id}
         return _encode(self._organization_reference(record))
 
     def _organization_reference(self, record: dict[str, Any]) -> dict[str, Any]:

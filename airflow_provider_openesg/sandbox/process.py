@@ -230,9 +230,9 @@ class SandboxProcess:
         """Remove a report."""
         self.control("reports/remove", {"report_id": report_id})
 
-    def withdraw_request(self, request_id: int) -> None:
+    def withdraw_request(self, report_request_id: int) -> None:
         """Withdraw a report request and its report."""
-        self.control("requests/withdraw", {"request_id": request_id})
+        self.control("requests/withdraw", {"report_request_id": report_request_id})
 
     def trigger(
         self,

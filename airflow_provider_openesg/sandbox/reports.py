@@ -44,7 +44,7 @@ class Report:
     template: Template
     organization: Organization | None
     user: dict[str, Any] | None
-    request_id: int | None
+    report_request_id: int | None
     customer_identifier: str | None
     reason: str | None
     stages: tuple[Stage, ...]
@@ -73,7 +73,7 @@ class Report:
         return {
             "id": self.id,
             "template": self.template.id,
-            "report_request": self.request_id,
+            "report_request": self.report_request_id,
             "organization": self.organization and self.organization.record,
             "user": self.user,
             "status": stage.status,
@@ -101,7 +101,7 @@ def seconds(time: datetime) -> int:
 
 def make_report(
     report_id: int,
-    request_id: int | None,
+    report_request_id: int | None,
     organizations: dict[int, Organization],
     seed: str,
     stages: tuple[Stage, ...] = (),
@@ -119,7 +119,7 @@ def make_report(
         template=template,
         organization=organization if has_organization else None,
         user=organization.user if has_organization else None,
-        request_id=request_id if draw.random() > 0.02 else None,
+        report_request_id=report_request_id if draw.random() > 0.02 else None,
         customer_identifier=f"K-{10000 + organization.id}" if draw.random() > 0.03 else None,
         reason=draw.choice((None, "Kreditprüfung 2025", "Lieferantenbewertung", "Portfolio ESG review")),
         stages=stages or _seeded_stages(draw),

@@ -127,7 +127,7 @@ class PlatformState:
             self.request_keys: set[tuple[Any, ...]] = set()
             self.report_ids = [FIRST_REPORT + STEP * number for number in range(1, self._count + 1)]
             # The last requests have no report.
-            self.request_ids = list(range(1, self._count + self._count // 40 + 1))
+            self.report_request_ids = list(range(1, self._count + self._count // 40 + 1))
             self._reports: dict[int, Report] = {}
             self._requests: dict[int, Request] = {}
             self._report_ids = set(self.report_ids)
@@ -138,11 +138,11 @@ class PlatformState:
         """All organizations by ID."""
         return self.contacts.organizations
 
-    def write_email(self, to: str, request_id: int, *, later: int = 0) -> None:
+    def write_email(self, to: str, report_request_id: int, *, later: int = 0) -> None:
         """Add an e-mail to the outbox. ``later`` is the delay in seconds."""
         with self.lock:
             at = self.now + later
-            self._emails.append((at, {"to": to, "report_request": request_id, "at": iso(at)}))
+            self._emails.append((at, {"to": to, "report_request": report_request_id, "at": iso(at)}))
 
     def outbox(self) -> list[dict[str, Any]]:
         """Return the e-mails sent up to the current time of the clock."""
@@ -174,19 +174,19 @@ class PlatformState:
                 self._reports[report_id] = make_report(report_id, number, self.organizations, str(self._seed))
             return self._reports[report_id]
 
-    def request(self, request_id: int) -> Request | None:
+    def request(self, report_request_id: int) -> Request | None:
         """Return a report request by id."""
         with self.lock:
-            if request_id in self._requests:
-                return self._requests[request_id]
-            if not 1 <= request_id <= self._count + self._count // 40:
+            if report_request_id in self._requests:
+                return self._requests[report_request_id]
+            if not 1 <= report_request_id <= self._count + self._count // 40:
                 return None
-            report_id = FIRST_REPORT + STEP * request_id
-            report = self.report(report_id) if request_id <= self._count else None
+            report_id = FIRST_REPORT + STEP * report_request_id
+            report = self.report(report_id) if report_request_id <= self._count else None
             report = report or make_report(report_id, None, self.organizations, str(self._seed))
-            linked = report.request_id == request_id
-            self._requests[request_id] = Request(request_id, report_id if linked else None, report)
-            return self._requests[request_id]
+            linked = report.report_request_id == report_request_id
+            self._requests[report_request_id] = Request(report_request_id, report_id if linked else None, report)
+            return self._requests[report_request_id]
 
     def find_reports(self, filters: Filters) -> list[int]:
         """Return the ids of the matching reports in the order of the options."""
@@ -195,7 +195,7 @@ class PlatformState:
             return {
                 "customer_identifier": report.customer_identifier,
                 "report_template": (report.template.id, report.template.key),
-                "report_request": report.request_id,
+                "report_request": report.report_request_id,
                 "organization": report.organization and report.organization.id,
                 "status": report.stage(self.now).status,
             }
@@ -213,7 +213,7 @@ class PlatformState:
                 "status": request.status(self.now),
             }
 
-        return self._find("requests", self.request_ids, filters, self.request, tests)
+        return self._find("requests", self.report_request_ids, filters, self.request, tests)
 
     def _find(
         self,
@@ -257,8 +257,8 @@ class PlatformState:
                 (Stage(self.tick() - late - DAY, "requested", 0), Stage(self.now - late, "submitted", 100)),
             )
 
-    def _add(self, report_id: int, request_id: int | None, stages: tuple[Stage, ...]) -> Report:
-        report = make_report(report_id, request_id, self.organizations, str(self._seed), stages)
+    def _add(self, report_id: int, report_request_id: int | None, stages: tuple[Stage, ...]) -> Report:
+        report = make_report(report_id, report_request_id, self.organizations, str(self._seed), stages)
         self._reports[report_id] = report
         self._report_ids.add(report_id)
         insort(self.report_ids, report_id)
@@ -270,7 +270,7 @@ class PlatformState:
         with self.lock:
             if report_id not in self._report_ids:
                 return False
-            request = self.request(getattr(self.report(report_id), "request_id", None) or 0)
+            request = self.request(getattr(self.report(report_id), "report_request_id", None) or 0)
             if request is not None:
                 request.report_id = None
             self._report_ids.discard(report_id)
@@ -278,10 +278,10 @@ class PlatformState:
             self._changed()
             return True
 
-    def withdraw_request(self, request_id: int) -> bool:
+    def withdraw_request(self, report_request_id: int) -> bool:
         """Withdraw a report request and its report, and return whether the request existed."""
         with self.lock:
-            request = self.request(request_id)
+            request = self.request(report_request_id)
             if request is None:
                 return False
             now = self.tick()
@@ -316,24 +316,24 @@ class PlatformState:
         """
         with self.lock:
             now = self.tick() if created is None else created
-            request_id = (self.request_ids[-1] if self.request_ids else 0) + 1
+            report_request_id = (self.report_request_ids[-1] if self.report_request_ids else 0) + 1
             report_id = (self.report_ids[-1] if self.report_ids else FIRST_REPORT) + STEP
             report = self._add(
-                report_id, request_id, stages_of_request(report_id, str(self._seed), now, max(now, self.now))
+                report_id, report_request_id, stages_of_request(report_id, str(self._seed), now, max(now, self.now))
             )
-            report.request_id, report.from_request = request_id, True
+            report.report_request_id, report.from_request = report_request_id, True
             for name in ("organization", "user", "template", "customer_identifier", "reason"):
                 setattr(report, name, details[name])
             request = Request(
-                request_id,
+                report_request_id,
                 report.id,
                 report,
                 details["personal_message"],
                 details["submission_date"],
                 created_by_api=True,
             )
-            self._requests[request_id] = request
-            self.request_ids.append(request_id)
+            self._requests[report_request_id] = request
+            self.report_request_ids.append(report_request_id)
             self._changed()
             return request
 

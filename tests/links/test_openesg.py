@@ -78,7 +78,7 @@ def test_link_of_requests(sandbox, stored_links, context, number):
         for n in range(number)
     ]
     result = OpenESGRequestReportsOperator(task_id="ask", requests=rows, template="vsme").execute(context)
-    record = f"/{result['requests'][0]['request_id']}" if number == 1 else ""
+    record = f"/{result['requests'][0]['report_request_id']}" if number == 1 else ""
     assert stored_links[-1] == f"{sandbox.base_url}/report-requests{record}"
 
 

@@ -32,7 +32,7 @@ def validator(schema, path: str, method: str = "get", status: str = "200") -> Dr
         ("report-templates/{template_id}/sections", "report-templates/1/sections"),
         ("report-templates/{template_id}/sections", "report-templates/2/sections"),
         ("report-requests", "report-requests?limit=100"),
-        ("report-requests/{request_id}", "report-requests/1"),
+        ("report-requests/{report_request_id}", "report-requests/1"),
         ("reports", "reports?limit=40"),
         ("reports/{report_id}", "reports/1010"),
     ],

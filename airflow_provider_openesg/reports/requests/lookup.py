@@ -26,7 +26,7 @@ MAX_SINGLE_LOOKUPS = 20
 class ExistingRequest(NamedTuple):
     """Ids of a report request on the platform, and of its report."""
 
-    request_id: str
+    report_request_id: str
     report_id: str | None
 
     @classmethod
@@ -59,7 +59,9 @@ def find_all_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key,
     }
     for key, requests in existing.items():
         if len(requests) > 1:
-            log.warning("The platform has several requests for %s: %s", key, ", ".join(r.request_id for r in requests))
+            log.warning(
+                "The platform has several requests for %s: %s", key, ", ".join(r.report_request_id for r in requests)
+            )
     return existing
 
 

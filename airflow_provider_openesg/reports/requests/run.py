@@ -41,7 +41,7 @@ class Result:
     :param row: number of the row in the input.
     :param outcome: ``created``, ``existing``, ``skipped``, or with ``dry_run`` ``to_create``.
     :param key: template, customer identifier and reason; ``None`` if the row is not valid.
-    :param request_id: id of the report request on the platform, if it exists.
+    :param report_request_id: id of the report request on the platform, if it exists.
     :param report_id: id of its report, if it exists.
     :param message: why the row was skipped; may contain values of the row.
     """
@@ -49,7 +49,7 @@ class Result:
     row: int
     outcome: Outcome
     key: Key | None = None
-    request_id: str | None = None
+    report_request_id: str | None = None
     report_id: str | None = None
     message: str | None = None
 
@@ -58,8 +58,8 @@ class Result:
         result: dict[str, Any] = {"row": self.row, "outcome": self.outcome}
         if self.key is not None:
             result |= self.key._asdict()
-        if self.request_id is not None:
-            result |= {"request_id": self.request_id, "report_id": self.report_id}
+        if self.report_request_id is not None:
+            result |= {"report_request_id": self.report_request_id, "report_id": self.report_id}
         return result | ({"message": self.message} if self.message is not None else {})
 
 

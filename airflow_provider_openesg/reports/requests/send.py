@@ -164,8 +164,9 @@ class Sender:
         # The API of 2023 returns only ids. If the response has the key that was stored, compare it with the row's.
         if record.keys() >= {"customer_identifier", "report_template", "reason"} and key_of(record) != row.key:
             raise OpenESGUntraceableError(
-                f"Report request {created.request_id} was sent as {row.key} and stored as {key_of(record)}. A retry "
-                "would not find it, so nothing more is sent. Correct the row so that the platform stores it unchanged."
+                f"Report request {created.report_request_id} was sent as {row.key} and stored as {key_of(record)}. A "
+                "retry would not find it, so nothing more is sent. Correct the row so that the platform stores it "
+                "unchanged."
             )
         self.sent.created[row.key] = created
         return None
@@ -210,9 +211,9 @@ class Sender:
             if first in existing:
                 oldest = existing.pop(first)[0]
                 self.sent.existing |= {key: requests[0] for key, requests in existing.items()}
-                return not existing and oldest.request_id == self.sent.created[first].request_id
+                return not existing and oldest.report_request_id == self.sent.created[first].report_request_id
         raise OpenESGUntraceableError(
-            f"Report request {self.sent.created[first].request_id} was sent, but the platform's list does not show it "
-            f"by its {first}. A retry would send it again, so nothing more is sent. Compare the list with the "
+            f"Report request {self.sent.created[first].report_request_id} was sent, but the platform's list does not "
+            f"show it by its {first}. A retry would send it again, so nothing more is sent. Compare the list with the "
             "assumptions in airflow_provider_openesg/api.py."
         )

@@ -36,7 +36,7 @@ def test_list_of_rows(rows, sandbox):
         "template": "1",
         "customer_identifier": "L-1",
         "reason": "2026",
-        "request_id": str(sandbox.state()["emails"][1]["report_request"]),
+        "report_request_id": str(sandbox.state()["emails"][1]["report_request"]),
         "report_id": result["requests"][1]["report_id"],
     }
     assert json.loads(json.dumps(ask(tuple(rows(3)))))["existing"] == 2

@@ -52,10 +52,10 @@ def test_rows_are_requested_once_and_found_again(sandbox, ask, rows, sent_emails
     sandbox.turn_clock(86_400)
     second = ask(thirty)
     assert outcomes(second) == ["existing"] * 30
-    assert [(each.request_id, each.report_id) for each in second] == [
-        (each.request_id, each.report_id) for each in first
+    assert [(each.report_request_id, each.report_id) for each in second] == [
+        (each.report_request_id, each.report_id) for each in first
     ]
-    assert {type(id_) for each in first for id_ in (each.request_id, each.report_id)} == {str}
+    assert {type(id_) for each in first for id_ in (each.report_request_id, each.report_id)} == {str}
     assert sent_emails(sandbox) == one_email_per_row(thirty)
     state = sandbox.state()
     assert state["calls"][POST] == 30
@@ -78,7 +78,7 @@ def test_every_column_is_sent_to_the_platform(sandbox, ask, rows):
     every |= {"submission_date": "2026-04-30", "creation_date": "2026-01-15"}
     (result,) = ask([every])
     with OpenESGHook() as hook:
-        record = hook.get_record("report-requests", result.request_id)
+        record = hook.get_record("report-requests", result.report_request_id)
     assert set(every) == set(COLUMNS)
     assert (record["personal_message"], record["submission_date"]) == ("personal_message", "2026-04-30")
     assert record["organization"]["type"] == "se"
@@ -98,7 +98,7 @@ def test_rows_without_an_identifier(sandbox, ask, rows, sent_emails):
     assert outcomes(ask(some)) == ["existing"] * 3
     assert sent_emails(sandbox) == one_email_per_row(some)
     with OpenESGHook() as hook:
-        stored = hook.get_record("report-requests", first[0].request_id)["customer_identifier"]
+        stored = hook.get_record("report-requests", first[0].report_request_id)["customer_identifier"]
     assert stored == first[0].key.customer_identifier
 
 
