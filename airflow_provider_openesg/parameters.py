@@ -274,13 +274,14 @@ def read_updated_after(value: Any, *, last_run: bool = False) -> datetime | Lite
 def check_id(parameter: str, value: Any) -> str:
     """Return an id of the platform as text.
 
-    :raises OpenESGConfigError: if it is empty (Jinja may have rendered nothing), or not text or a whole number.
+    :raises OpenESGConfigError: if it is empty (Jinja may have rendered nothing), consists of points, which would lead
+        to another path, or is not text or a whole number.
     """
     if is_empty(value):
         raise OpenESGConfigError(
             f"{parameter}: {value!r:.100} given; allowed: an id. Check whether a Jinja template rendered nothing."
         )
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip(" ."):
         raise OpenESGConfigError(f"{parameter}: {value!r:.100} given; allowed: an id, as text or a whole number.")
     return str(value).strip()
 
@@ -296,6 +297,43 @@ def require_one(given: Mapping[str, Any], allowed: Sequence[str]) -> str:
             f"{' and '.join(names) or 'nothing'} given; allowed: exactly one of {', '.join(allowed)}."
         )
     return names[0]
+
+
+def check_storage_path(path: Any) -> None:
+    """Check the path of a file or folder.
+
+    :raises OpenESGConfigError: if it is empty.
+    """
+    if is_empty(path):
+        raise OpenESGConfigError(f"path: {path!r} given; allowed: a folder, or a URL such as s3://bucket/esg.")
+
+
+def check_keep_runs(keep_runs: Any, *, commit: bool = True) -> None:
+    """Check the number of runs that are kept.
+
+    :param commit: whether the task commits a run.
+    :raises OpenESGConfigError: if it is not a whole number from 1, or if it is given to a task that does not commit.
+    """
+    if keep_runs is None:
+        return
+    if isinstance(keep_runs, bool) or not isinstance(keep_runs, int) or keep_runs < 1:
+        raise OpenESGConfigError(
+            f"keep_runs: {keep_runs!r:.100} given; allowed: a whole number from 1, or None for all."
+        )
+    if not commit:
+        raise OpenESGConfigError("keep_runs: given with commit=False. Give it to OpenESGCommitRunOperator.")
+
+
+def check_schema(schema: Any) -> None:
+    """Check the name of a schema of a database.
+
+    :raises OpenESGConfigError: if it is not text, or has the name of the database in front.
+    """
+    if schema is not None and (not isinstance(schema, str) or "." in schema):
+        raise OpenESGConfigError(
+            f"schema: {schema!r:.100} given; allowed: the name of a schema only (the database is the Connection's), or"
+            " None for the database's default schema."
+        )
 
 
 def check_api_path(path: Any) -> None:

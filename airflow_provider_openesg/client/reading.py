@@ -10,7 +10,7 @@ import msgspec
 
 from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.client.responses import platform_message, shown_url
-from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.parameters import check_choice, check_filters, check_id, check_query, filter_texts
 
 if TYPE_CHECKING:
@@ -87,9 +87,6 @@ def decode_record(body: bytes) -> dict[str, Any]:
 def quoted(record_id: str | int) -> str:
     """Return an id as a segment of a path.
 
-    :raises OpenESGConfigError: if it is empty, or would lead to another path.
+    :raises OpenESGConfigError: if it is not an id.
     """
-    text = check_id("record_id", record_id)
-    if not text.strip("."):  # "." and ".." would lead to another path
-        raise OpenESGConfigError(f"record_id: {record_id!r:.100} given; allowed: an id, as the platform shows it.")
-    return quote(text, safe="")
+    return quote(check_id("record_id", record_id), safe="")

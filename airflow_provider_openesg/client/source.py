@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_openesg.parameters import check_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
 
 class Source(Protocol):
@@ -20,17 +20,32 @@ class Source(Protocol):
         """Read a list."""
 
 
-def template_ids(source: Source) -> dict[str, Any]:
-    """Return the id of each report template by its id (as text) and by its key."""
-    templates = [row for page in source.iter_pages("report-templates") for row in page]
-    by_key = {str(row["key"]): row["id"] for row in templates if row.get("key")}
-    return by_key | {str(row["id"]): row["id"] for row in templates}
+def template_ids(templates: Iterable[tuple[Any, Any]]) -> dict[str, list[Any]]:
+    """Return the ids of the templates that a text selects: an id, itself; a key, all templates that have it.
+
+    An id comes before an equal key of another template.
+
+    :param templates: id and key of each template.
+    """
+    of_key, of_id = dict[str, list[Any]](), dict[str, list[Any]]()
+    for template_id, key in templates:
+        of_id[str(template_id)] = [template_id]
+        if key:
+            of_key.setdefault(str(key), []).append(template_id)
+    return of_key | of_id
+
+
+def read_template_ids(source: Source) -> dict[str, list[Any]]:
+    """Read the list of templates; see :func:`template_ids`."""
+    return template_ids((row["id"], row.get("key")) for page in source.iter_pages("report-templates") for row in page)
 
 
 def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the filters with ids of templates instead of their keys, because reports contain only ids.
 
     Text of digits is an id.
+
+    :raises OpenESGConfigError: if the platform has no template with such a key or id.
     """
     given = filters.get("template")
     values = list(given) if isinstance(given, list | tuple | set) else [given]
@@ -38,8 +53,8 @@ def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str,
     keys = [each for each in values if isinstance(each, str) and not each.isdecimal()]
     if not keys:
         return filters
-    ids = template_ids(source)
+    ids = read_template_ids(source)
     for key in keys:
         check_choice("filters: template", key, ids)
-    found = [ids[each] if each in keys else each for each in values]
+    found = [id_ for each in values for id_ in (ids[each] if each in keys else [each])]
     return {**filters, "template": found if len(found) > 1 else found[0]}

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_openesg.client.parallel import read_ahead
-from airflow_provider_openesg.client.source import with_template_id
-from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGNotFoundError
+from airflow_provider_openesg.client.source import template_ids, with_template_id
+from airflow_provider_openesg.exceptions import OpenESGNotFoundError
 from airflow_provider_openesg.parameters import (
+    check_choice,
     check_filters,
     check_names,
     check_templates,
-    did_you_mean,
     read_updated_after,
 )
 from airflow_provider_openesg.tables import TABLES, builders, filtered_lists
@@ -139,15 +139,9 @@ class _Reading:
 
 
 def _chosen(rows: Sequence[Any], selected: Sequence[str]) -> list[Any]:
-    """Return the templates with the selected ids or keys. An id comes before an equal key of another template."""
-    ids = {str(row.id) for row in rows}
-    names = [str(row.id) if str(row.id) in selected else as_text(row.key) for row in rows]
+    """Return the templates with the selected ids or keys."""
+    ids = template_ids((row.id, as_text(row.key)) for row in rows)
     for each in selected:
-        if each not in ids and each not in {as_text(row.key) for row in rows}:
-            keys = [as_text(row.key) or str(row.id) for row in rows]
-            raise OpenESGConfigError(
-                f"templates: {each!r:.100} given, which is not a key or id of a template; the platform has: "
-                f"{', '.join(keys) or 'none'}.{did_you_mean(each, keys)}"
-            )
-    keys_only = {*selected} - ids
-    return [row for row, name in zip(rows, names, strict=True) if name in keys_only or str(row.id) in selected]
+        check_choice("templates", each, ids)
+    chosen = {id_ for each in selected for id_ in ids[each]}
+    return [row for row in rows if row.id in chosen]

@@ -156,7 +156,13 @@ class Wide:
         rows: dict[str, list[Any]] = defaultdict(list)
         for table, batch in iter_tables(client, ["report_templates", "sections", "field_types"], templates=given):
             rows[table] += batch.to_pylist()
-        (template,) = rows["report_templates"]
+        template, *others = rows["report_templates"]
+        if others:
+            ids = ", ".join(each["id"] for each in rows["report_templates"])
+            raise OpenESGConfigError(
+                f"templates: {given!r:.100} given, which is the key of several templates; allowed with shape='wide':"
+                f" one id, of {ids}."
+            )
         return cls(template["id"], template["key"], rows["sections"], rows["field_types"])
 
     @property

@@ -9,9 +9,9 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, AssetAlias
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.lake import FILE_FORMATS, PARTITIONS
-from airflow_provider_openesg.parameters import check_boolean, check_choice
+from airflow_provider_openesg.parameters import check_boolean, check_choice, check_keep_runs, check_storage_path
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
-from airflow_provider_openesg.utils.object_storage import check_path, object_storage_path
+from airflow_provider_openesg.utils.object_storage import object_storage_path
 from airflow_provider_openesg.utils.openlineage import Place, add_events
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
         self.commit = commit
         self.keep_runs = keep_runs
         self.object_storage_conn_id = object_storage_conn_id
-        check_path(path)
+        check_storage_path(path)
         check_choice("file_format", file_format, FILE_FORMATS)
         if partition_by is not None:
             check_choice("partition_by", partition_by, PARTITIONS)
@@ -97,10 +97,8 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
                 raise OpenESGConfigError(
                     "partition_by: given with shape='wide', whose tables belong to one template. Leave it out."
                 )
-        _check_keep_runs(keep_runs)
         check_boolean("commit", commit)
-        if keep_runs is not None and not commit:
-            raise OpenESGConfigError("keep_runs: given with commit=False. Give it to OpenESGCommitRunOperator.")
+        check_keep_runs(keep_runs, commit=commit)
         self.emits_assets = commit  # the task that commits the parts emits them
 
     def place_of(self, table: str, written: Mapping[str, Any]) -> Place:
@@ -156,9 +154,9 @@ class OpenESGCommitRunOperator(BaseOperator):
         self.parts = parts
         self.keep_runs = keep_runs
         self.object_storage_conn_id = object_storage_conn_id
-        check_path(path)
+        check_storage_path(path)
         self.outlets = [*self.outlets, AssetAlias(name=f"{self.dag_id}.{self.task_id}")]
-        _check_keep_runs(keep_runs)
+        check_keep_runs(keep_runs)
         check_choice("trigger_rule", str(getattr(self.trigger_rule, "value", self.trigger_rule)), _TRIGGER_RULES)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -197,13 +195,6 @@ class OpenESGCommitRunOperator(BaseOperator):
             "path": lake.url(),
             "manifest": lake.url(path),
         }
-
-
-def _check_keep_runs(keep_runs: Any) -> None:
-    if keep_runs is not None and (isinstance(keep_runs, bool) or not isinstance(keep_runs, int) or keep_runs < 1):
-        raise OpenESGConfigError(
-            f"keep_runs: {keep_runs!r:.100} given; allowed: a whole number from 1, or None for all."
-        )
 
 
 def _flat(parts: Any) -> Iterator[dict[str, Any]]:

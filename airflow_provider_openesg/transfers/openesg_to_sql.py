@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.parameters import LAST_RUN, check_choice
+from airflow_provider_openesg.parameters import LAST_RUN, check_choice, check_schema, is_template
 from airflow_provider_openesg.sql import WRITE_MODES, WriteMode
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
 from airflow_provider_openesg.utils.openlineage import Place
@@ -78,17 +78,15 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         self.schema = schema
         self.write_mode = write_mode
         self._identity: DatabaseIdentity | None = None
+        if not is_template(schema):
+            check_schema(schema)
         check_choice("write_mode", write_mode, WRITE_MODES)
         self._check_write_mode()
 
     def open_writer(self, tables: Sequence[Table], run: Run) -> RunWriter:
         """Return the writer of the database, which is not opened yet."""
         self._check_write_mode()
-        if self.schema is not None and (not isinstance(self.schema, str) or "." in self.schema):
-            raise OpenESGConfigError(
-                f"schema: {self.schema!r:.100} given; allowed: the name of a schema only (the database is the"
-                " Connection's), or None for the database's default schema."
-            )
+        check_schema(self.schema)
         try:
             from airflow_provider_openesg.sql.writer import SqlRunWriter
             from airflow_provider_openesg.transfers.databases import database_of

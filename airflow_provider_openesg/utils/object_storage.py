@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.parameters import is_empty
+from airflow_provider_openesg.parameters import check_storage_path, is_empty
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -15,15 +15,6 @@ _PROVIDERS = {
     **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
     **dict.fromkeys(("abfs", "abfss", "adl"), "apache-airflow-providers-microsoft-azure"),
 }
-
-
-def check_path(path: object) -> None:
-    """Check that a path is not empty.
-
-    :raises OpenESGConfigError: if the path is empty.
-    """
-    if is_empty(path):
-        raise OpenESGConfigError(f"path: {path!r} given; allowed: a folder, or a URL such as s3://bucket/esg.")
 
 
 def object_storage_path(path: str, conn_id: str | None) -> ObjectStoragePath:
@@ -38,7 +29,7 @@ def object_storage_path(path: str, conn_id: str | None) -> ObjectStoragePath:
 
     from airflow_provider_openesg.lake.storage import connection_of
 
-    check_path(path)
+    check_storage_path(path)
     text = str(path).strip()
     conn_id = None if is_empty(conn_id) else conn_id
     try:

@@ -14,12 +14,16 @@ import pytest
 
 from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.reports.requests.run import request_reports
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.decoder import RecordDecoder
 from airflow_provider_openesg.tables.read import _chosen, iter_tables
 from airflow_provider_openesg.tables.record_types import TEMPLATE
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS
 from airflow_provider_openesg.tables.summary import MOST_LINES, Summary
+from airflow_provider_openesg.tables.wide import Wide
+
+ROW = {"organization_name": "A GmbH", "user_email": "a@a.example", "report_template": "pilot"}
 
 
 @pytest.fixture(autouse=True, params=["one process", "worker process"])
@@ -322,10 +326,26 @@ def test_id_of_a_template_comes_before_an_equal_key() -> None:
     assert [row.id for row in _chosen(rows, ["a", "2"])] == [2]
 
 
+def test_key_of_two_templates_selects_both(sandbox, read, client_for) -> None:
+    client = client_for(sandbox)
+    templates = list(client.iter_records("report-templates"))
+    first, second = (str(each["id"]) for each in templates[:2])
+    shared = [each | {"key": "pilot" if str(each["id"]) in (first, second) else each["key"]} for each in templates]
+    sandbox.fault("answer", path="/report-templates$", status=200, body=json.dumps(shared))
+    both = [row for row in read(sandbox, ["reports"])["reports"] if row["template_id"] in (first, second)]
+    assert {row["template_id"] for row in both} == {first, second}
+    ids = sorted(row["id"] for row in both)
+    filters = {"template": "pilot"}
+    for selection in ({"templates": ["pilot"]}, {"filters": filters}):
+        assert sorted(row["id"] for row in read(sandbox, ["reports"], **selection)["reports"]) == ids
+    assert len(list(client.iter_records("reports", filters=filters))) == len(both)
+    for call in (lambda: Wide.of_template(client, ["pilot"]), lambda: request_reports(client, [ROW])):
+        with pytest.raises(OpenESGConfigError, match=f"'pilot'.* given.*several templates.*|ids {first}, {second}"):
+            call()
+
+
 def test_error_of_an_unknown_template_lists_those_that_exist(sandbox, read) -> None:
-    with pytest.raises(
-        OpenESGConfigError, match=r"templates: 'vsm' given.* platform has: vsme, .*Did you mean 'vsme'\?"
-    ):
+    with pytest.raises(OpenESGConfigError, match=r"templates: 'vsm' given; allowed: vsme, .*Did you mean 'vsme'\?"):
         read(sandbox, ["reports"], templates=["vsm"])
 
 

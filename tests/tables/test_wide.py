@@ -302,7 +302,7 @@ def test_a_selection_without_reports_has_all_tables(sandbox, client_for):
         (["vsme", "supplier-basics"], "with shape='wide', name exactly one"),
         (
             ["vsm"],
-            "templates: 'vsm' given, which is not a key or id of a template; the platform has: vsme",
+            "templates: 'vsm' given; allowed: vsme, ",
         ),
     ],
 )

@@ -161,9 +161,14 @@ def test_unknown_connection_is_an_error(openesg_connection, sandbox):
 
 @pytest.mark.parametrize("schema", [5, "dwh.esg"])
 def test_invalid_schema_is_an_error(openesg_connection, sandbox, schema):
-    assert_error(
-        f"schema: {schema!r} given; allowed: the name of a schema", sandbox, sql_conn_id="nowhere", schema=schema
-    )
+    message = f"schema: {schema!r} given; allowed: the name of a schema"
+    with pytest.raises(OpenESGConfigError, match=message):
+        OpenESGToSqlOperator(task_id="t", sql_conn_id="nowhere", schema=schema)
+    task = OpenESGToSqlOperator(task_id="t", sql_conn_id="nowhere", schema="{{ schema }}")
+    task.schema = schema  # rendered
+    with pytest.raises(OpenESGConfigError, match=message):
+        task.execute({})
+    assert sandbox.state()["requests"] == 0
 
 
 @pytest.mark.parametrize("missing", ["", "adbc_driver_sqlite"])

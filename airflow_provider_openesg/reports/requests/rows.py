@@ -14,7 +14,7 @@ from airflow_provider_openesg.parameters import did_you_mean
 from airflow_provider_openesg.reports.requests.columns import COLUMNS, NotAllowedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 DERIVED = "auto-"
 """Prefix of a ``customer_identifier`` that this package derives."""
@@ -101,12 +101,12 @@ class CheckedRows:
 
 
 def check_rows(
-    rows: Iterable[tuple[int, Mapping[str, Any]]], templates: Mapping[str, Any], default_template: Any = None
+    rows: Iterable[tuple[int, Mapping[str, Any]]], templates: Mapping[str, Sequence[Any]], default_template: Any = None
 ) -> CheckedRows:
     """Check every value of every row.
 
     :param rows: row numbers and rows.
-    :param templates: template ids, by the id as text and by the key of each template.
+    :param templates: template ids; see :func:`~airflow_provider_openesg.client.source.template_ids`.
     :param default_template: id or key of the template for rows without one.
     """
     checked, rows_by_key = CheckedRows(), dict[Key, int]()
@@ -124,7 +124,7 @@ def check_rows(
 
 
 def _check_row(
-    number: int, given: Any, templates: Mapping[str, Any], default_template: Any
+    number: int, given: Any, templates: Mapping[str, Sequence[Any]], default_template: Any
 ) -> RequestRow | list[RowError]:
     if not hasattr(given, "items"):
         return [RowError(number, "row", given, "a dict of columns and values")]
@@ -144,8 +144,12 @@ def _check_row(
         except NotAllowedError as error:
             errors.append(RowError(number, column, value, str(error)))
     template = body.get("report_template") or _text(default_template)
-    if template is not None and template in templates:
-        body["report_template"] = templates[template]
+    ids = () if template is None else templates.get(template, ())
+    if len(ids) == 1:
+        body["report_template"] = ids[0]
+    elif ids:
+        allowed = f"one of the ids {', '.join(map(str, ids))}, because several templates have this key"
+        errors.append(RowError(number, "report_template", template, allowed))
     elif template is not None or not any(error.column == "report_template" for error in errors):
         errors.append(RowError(number, "report_template", template, f"one of {', '.join(templates) or '(none)'}"))
     for name, column_rule in COLUMNS.items():

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_openesg.client.source import template_ids
+from airflow_provider_openesg.client.source import read_template_ids
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.parameters import (
     check_choice,
@@ -95,7 +95,7 @@ def request_reports(
     check_request_rows(rows)
     default_template = None if is_empty(template) else check_id("template", template)
     numbered = rows.items() if isinstance(rows, Mapping) else enumerate(rows, 1)
-    templates = template_ids(client)
+    templates = read_template_ids(client)
     if default_template is not None:
         check_choice("template", default_template, templates)
     checked = check_rows(numbered, templates, default_template)

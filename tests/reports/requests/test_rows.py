@@ -14,7 +14,7 @@ from airflow_provider_openesg.reports.requests.columns import COLUMNS, COUNTRIES
 from airflow_provider_openesg.reports.requests.csv_file import read_csv
 from airflow_provider_openesg.reports.requests.rows import RowError, check_rows
 
-TEMPLATES = {"1": 1, "2": 2, "vsme": 1, "lksg": 2}
+TEMPLATES = {"1": [1], "2": [2], "3": [3], "vsme": [1], "lksg": [2], "pilot": [2, 3]}
 ROW = {"organization_name": "Neu GmbH", "user_email": "anna@neu.example", "report_template": "vsme"}
 
 
@@ -93,8 +93,8 @@ def test_empty_values_are_not_sent(empty):
         ("submission_date", "2026-02-30", "an ISO 8601 date"),
         ("submission_date", datetime(2026, 4, 30, 12, tzinfo=UTC), "a date without a time of day"),
         ("provider_notification", "later", "directly, after_esg_risk_check, no_notification"),
-        ("report_template", "vsne", "one of 1, 2, vsme, lksg"),
-        ("report_template", None, "one of 1, 2, vsme, lksg"),
+        ("report_template", "vsne", "one of 1, 2, 3, vsme, lksg, pilot"),
+        ("report_template", None, "one of 1, 2, 3, vsme, lksg, pilot"),
         ("organization_city", ["Köln"], "text, whole numbers and dates"),
         ("customer_identifier", True, "text, whole numbers and dates"),
         ("customer_identifier", 4711.5, "text, whole numbers and dates"),
@@ -198,5 +198,11 @@ def test_csv_cell_above_the_limit_of_the_csv_module_is_an_error():
 
 def test_column_in_two_spellings_is_an_error():
     row = {"user_email": "a@example.com", "User_Email": "b@example.com", "organization_name": "A"}
-    (errors,) = check_rows([(1, row)], {"vsme": 1}, "vsme").errors.values()
+    (errors,) = check_rows([(1, row)], {"vsme": [1]}, "vsme").errors.values()
     assert "one column of this name" in str(errors[0])
+
+
+def test_key_of_several_templates_is_an_error():
+    (errors,) = check(ROW | {"report_template": "pilot"}).errors.values()
+    assert "report_template: 'pilot' given; allowed: one of the ids 2, 3, because several" in str(errors[0])
+    assert check(ROW | {"report_template": "3"}).valid[0].body["report_template"] == 3
