@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -137,7 +137,7 @@ class OpenESGReportSensor(BaseSensorOperator):
             raise AirflowSkipException(message)
         raise AirflowFailException(message) if status == "unreachable" else OpenESGError(message)
 
-    def _defer(self) -> NoReturn:
+    def _defer(self) -> None:
         from airflow_provider_openesg.triggers.openesg import MARGIN, OpenESGReportTrigger
 
         timeout = timedelta(seconds=self.timeout)
@@ -148,7 +148,6 @@ class OpenESGReportSensor(BaseSensorOperator):
             # The trigger ends at the deadline. Airflow ends the wait later, if no triggerer runs.
             timeout=timeout + MARGIN,
         )
-        raise AssertionError("defer() returned")
 
     def _start_from_trigger(self) -> None:
         """Let the scheduler start the trigger. Airflow renders its templates in the triggerer."""

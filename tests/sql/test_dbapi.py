@@ -81,6 +81,18 @@ def test_database_without_alembic_support(write, pull, tmp_path):
         assert connection.execute("SELECT count(*), sum(value_decimal) FROM field_values").fetchone() == (90, 135)
 
 
+def test_existing_column_of_another_type_is_kept_and_logged(write, pull, tmp_path, caplog):
+    """Without Alembic's comparison it is not known whether the types are equivalent."""
+    registry.impls["otherdb"] = lambda: OtherDialect
+    path = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE reports (id CHAR(300) NOT NULL PRIMARY KEY)")
+    write(DbApiDatabase(OtherHook(str(path)), DatabaseIdentity.of_server("otherdb", "here"), None), pull(range(3)))
+    assert "reports in otherdb://here: column id has type CHAR(300); a new table gets " in caplog.text
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM reports").fetchone() == (3,)
+
+
 @needs_mysql
 def test_comments_of_mysql(write, pull, mysql_database):
     write(database_of("warehouse", mysql_database.schema), pull(range(1)))

@@ -285,6 +285,25 @@ def test_bigquery_driver_without_bulk_ingestion_is_an_error(monkeypatch, rows):
         BigQuerySession(recorder, "bigquery://project", "esg").probe(tidy("reports"))
 
 
+def test_bigquery_session(monkeypatch):
+    """Other errors than the driver's missing option are not changed; a dataset that cannot be read does not exist."""
+    status = adbc._lib.AdbcStatusCode.IO
+
+    def fail(*arguments, **options):
+        raise adbc.OperationalError("lost", status_code=status)
+
+    recorder = Recorder()
+    database = BigQueryDatabase(lambda: recorder, DatabaseIdentity.of_bigquery("project"), "esg")
+    with database.opened() as session:
+        assert isinstance(session, BigQuerySession)
+        assert session.has_schema()
+        monkeypatch.setattr(recorder, "adbc_ingest", fail)
+        with pytest.raises(adbc.OperationalError, match="lost"):
+            session.probe(tidy("reports"))
+        monkeypatch.setattr(recorder, "execute", fail)
+        assert not session.has_schema()
+
+
 def test_missing_schema_is_an_error():
     with pytest.raises(OpenESGConfigError, match="schema: not given, and the Connection has none"):
         BigQuerySession(Recorder(), "bigquery://project", None)

@@ -125,8 +125,10 @@ def test_unknown_fields_of_an_object_in_an_object_go_to_extra(tables) -> None:
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", '"NaN"', '"Infinity"', "1.00000000000000000001"])
 def test_number_that_a_float_cannot_store_goes_to_extra(tables, number) -> None:
-    (row,) = tables.of_reports(f'[{{"id":1,"progress":{number}}}]'.encode())["reports"]
+    body = f'[{{"id":1,"progress":{number}}},{{"id":2,"progress":null}}]'
+    row, without = tables.of_reports(body.encode())["reports"]
     assert (row["progress"], row["extra"]) == (None, f'{{"progress":{number}}}')
+    assert (without["progress"], without["extra"]) == (None, None)
     assert tables.summary.malformed == {"report.progress": 1}
 
 

@@ -278,6 +278,25 @@ def test_serialization_is_complete_and_without_secrets(sandbox):
     assert sandbox.client_secret not in json.dumps(arguments)
 
 
+def test_cancelled_waits_are_not_polled(reports, sandbox):
+    """Airflow cancels the trigger of a task that a user clears."""
+    report_id = one(reports, "submitted")["id"]
+    before = sandbox.state()["requests"]
+
+    async def run(*, cancel_after, others=0):
+        waits = [asyncio.create_task(first_event(trigger(report_id=report_id))) for _ in range(1 + others)]
+        await asyncio.sleep(cancel_after)
+        waits[0].cancel()
+        return await asyncio.gather(*waits, asyncio.sleep(0.6), return_exceptions=True)
+
+    assert isinstance(asyncio.run(run(cancel_after=0))[0], asyncio.CancelledError)
+    assert sandbox.state()["requests"] == before
+    sandbox.fault("delay", path="reports", seconds=0.5)
+    cancelled, event, _ = asyncio.run(run(cancel_after=0.5, others=1))  # during the poll
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert event["status"] == "done"
+
+
 def test_2000_waits_share_one_sweep_of_the_lists_per_interval(reports, sandbox):
     """Half of them wait for a report, half for all of a customer."""
     # Waits that do not end: numbers that are not reached, reports that are not submitted without the clock.
