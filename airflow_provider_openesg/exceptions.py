@@ -71,6 +71,11 @@ class OpenESGApiError(OpenESGError):
         """Whether the same request may succeed later."""
         return not self.permanent if self.status is None else self.status in TEMPORARY_STATUSES
 
+    @property
+    def may_have_been_processed(self) -> bool:
+        """Whether the platform may have processed the request: there is no response, or a server error."""
+        return self.status is None or self.status >= 500
+
     def __reduce__(self) -> tuple[object, ...]:
         # Executors pickle exceptions, which does not work by default with keyword-only arguments.
         details = {name: getattr(self, name) for name in ("method", "url", "status", "request_id", "permanent")}

@@ -7,14 +7,13 @@ same function. Each error names the parameter, the value that was given and the 
 from __future__ import annotations
 
 import difflib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal, get_args, overload
 
-from airflow_provider_openesg.api import ID, LIMIT, OFFSET, REPORT_STATUSES, RESOURCES
+from airflow_provider_openesg.api import REPORT_STATUSES
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 
 LAST_RUN: Final = "last_run"
@@ -60,6 +59,8 @@ def did_you_mean(given: Any, allowed: Iterable[Any], *, cutoff: float = 0.6) -> 
 
     :param cutoff: similarity from which a value is close, 0 to 1.
     """
+    if str(given).isdecimal():  # another number is not what was meant
+        return ""
     text, names = str(given), [str(each) for each in allowed]
     near = [name for name in names if text and name.endswith((f".{text}", f"_{text}"))][:3]
     near = near or difflib.get_close_matches(text, names, 1, cutoff)
@@ -150,66 +151,6 @@ def read_deadline(deadline: Any) -> datetime:
     )
 
 
-def check_filters(filters: Any, resources: Iterable[str] = ("reports",), *, templates: Any = None) -> None:
-    """Check filters: each has to be known to the list of at least one resource.
-
-    :param resources: names of :data:`~airflow_provider_openesg.api.RESOURCES`.
-    :param templates: value of the parameter ``templates``, which replaces the filter ``template``.
-    :raises OpenESGConfigError: if it is not a dict, if a filter is not known, or if a value is empty or cannot be sent.
-    """
-    if not isinstance(filters, Mapping):
-        raise OpenESGConfigError(
-            f'filters: {filters!r:.100} given; allowed: a dict such as {{"customer_identifier": "4711"}}.'
-        )
-    known = {name: None for resource in resources for name in RESOURCES[resource].filters}
-    check_query("filters", filters, all_pages=True)
-    if ID in filters and len(filters) > 1:
-        others = ", ".join(sorted(map(str, {*filters} - {ID})))
-        raise OpenESGConfigError(f"filters: {ID!r} given together with {others}; allowed: {ID!r} only.")
-    if templates is not None and "template" in filters:
-        raise OpenESGConfigError("filters: 'template' given together with templates; allowed: one of them.")
-    for name, value in filters.items():
-        check_choice("filters", name, known)
-        if not is_template(value):
-            filter_texts(name, value)
-
-
-def filter_texts(name: str, value: Any) -> list[str]:
-    """Return the texts that are sent for a filter: one, or one for each item of a list.
-
-    An empty value is an error, because the platform could take it for "no filter".
-
-    :raises OpenESGConfigError: if the value is empty or has another type.
-    """
-    values = list(value) if isinstance(value, list | tuple | set) else [value]
-    if not values:
-        raise OpenESGConfigError(f"filters: {name}: an empty list given; leave the filter out or give a value.")
-    return [_filter_text(name, each) for each in values]
-
-
-def _filter_text(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if not isinstance(value, str) or is_empty(value):
-        raise OpenESGConfigError(
-            f"filters: {name}: {value!r:.100} given; allowed: text, numbers, true or false, dates, or a list of these."
-        )
-    return value.strip()
-
-
-def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return filters as plain JSON values: lists for tuples and sets (sets are sorted), text for dates."""
-
-    def plain(value: Any) -> Any:
-        return sorted(value, key=str) if isinstance(value, set) else str(value)
-
-    return dict(json.loads(json.dumps(dict(filters), default=plain)))
-
-
 def check_shape(shape: Any, *, tables: Any = None) -> None:
     """Check ``shape``, also together with ``tables``: the tables of ``wide`` come from the template.
 
@@ -274,16 +215,26 @@ def read_updated_after(value: Any, *, last_run: bool = False) -> datetime | Lite
 def check_id(parameter: str, value: Any) -> str:
     """Return an id of the platform as text.
 
-    :raises OpenESGConfigError: if it is empty (Jinja may have rendered nothing), consists of points, which would lead
-        to another path, or is not text or a whole number.
+    :raises OpenESGConfigError: if it is empty (Jinja may have rendered nothing), or not text or a whole number.
     """
     if is_empty(value):
         raise OpenESGConfigError(
             f"{parameter}: {value!r:.100} given; allowed: an id. Check whether a Jinja template rendered nothing."
         )
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip(" ."):
+    if isinstance(value, bool) or not isinstance(value, str | int):
         raise OpenESGConfigError(f"{parameter}: {value!r:.100} given; allowed: an id, as text or a whole number.")
     return str(value).strip()
+
+
+def check_record_id(parameter: str, value: Any) -> str:
+    """Return the id of a record, which becomes a part of a path, as text.
+
+    :raises OpenESGConfigError: if it is not an id, or consists of points, which would lead to another path.
+    """
+    text = check_id(parameter, value)
+    if not text.strip("."):
+        raise OpenESGConfigError(f"{parameter}: {value!r:.100} given; allowed: an id, as the platform shows it.")
+    return text
 
 
 def require_one(given: Mapping[str, Any], allowed: Sequence[str]) -> str:
@@ -343,22 +294,6 @@ def check_api_path(path: Any) -> None:
     """
     if not isinstance(path, str) or is_empty(path):
         raise OpenESGConfigError(f"path: {path!r:.100} given; allowed: a path below the API path, such as reports/17.")
-
-
-def check_query(parameter: str, query: Any, *, all_pages: bool = False) -> None:
-    """Check the query parameters of a request.
-
-    :param all_pages: whether all pages of a list are requested.
-    :raises OpenESGConfigError: if they are given, but are not a dict, or if they select a page of a list that is read
-        completely.
-    """
-    if query is not None and not isinstance(query, Mapping):
-        raise OpenESGConfigError(f"{parameter}: {query!r:.100} given; allowed: a dict.")
-    for name in (LIMIT, OFFSET):
-        if all_pages and query and name in query:
-            raise OpenESGConfigError(
-                f"{parameter}: {name!r} given; all pages are read. See Page size of the Connection."
-            )
 
 
 def check_request_options(

@@ -114,7 +114,7 @@ class OpenESGClient:
         :param resource: name of a resource.
         """
         url, size = self._list_url(resource_path(resource)), self._most_rows(resource)
-        params = page_query(single_queries(list_query(resource, filters or {}))[0], size)
+        params = page_query(single_queries(list_query(resource, {} if filters is None else filters))[0], size)
         pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-prefetch")
         first = self._prefetched[url, str(params)] = pool.submit(self.request, "GET", url, params=params)
         try:
@@ -159,7 +159,7 @@ class OpenESGClient:
         """
         start = start or (lambda body: partial(decode, body))
         path = resource if isinstance(resource, str) and resource.startswith("/") else resource_path(resource)
-        query = list_query(resource, filters or {})
+        query = list_query(resource, {} if filters is None else filters)
         if resource in RESOURCES and ID in query:
             return self._pages_of_ids(path, query[ID], start)
 
@@ -193,7 +193,7 @@ class OpenESGClient:
 
         :raises OpenESGConfigError: if the resource or a filter is not known.
         """
-        given = filters or {}
+        given = {} if filters is None else filters
         if resource in RESOURCES:
             list_query(resource, given)  # checks the filters before templates are requested
             given = with_template_id(self, given)

@@ -11,7 +11,8 @@ import msgspec
 from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.client.responses import platform_message, shown_url
 from airflow_provider_openesg.exceptions import OpenESGContractError
-from airflow_provider_openesg.parameters import check_choice, check_filters, check_id, check_query, filter_texts
+from airflow_provider_openesg.filters import check_filters, check_query, filter_texts
+from airflow_provider_openesg.parameters import check_choice, check_record_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,4 +90,4 @@ def quoted(record_id: str | int) -> str:
 
     :raises OpenESGConfigError: if it is not an id.
     """
-    return quote(check_id("record_id", record_id), safe="")
+    return quote(check_record_id("record_id", record_id), safe="")

@@ -43,9 +43,9 @@ def read_template_ids(source: Source) -> dict[str, list[Any]]:
 def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the filters with ids of templates instead of their keys, because reports contain only ids.
 
-    Text of digits is an id.
+    Text of digits is an id, which needs no lookup.
 
-    :raises OpenESGConfigError: if the platform has no template with such a key or id.
+    :raises OpenESGConfigError: if another text is neither a key nor an id of a template.
     """
     given = filters.get("template")
     values = list(given) if isinstance(given, list | tuple | set) else [given]
@@ -56,5 +56,5 @@ def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str,
     ids = read_template_ids(source)
     for key in keys:
         check_choice("filters: template", key, ids)
-    found = [id_ for each in values for id_ in (ids[each] if each in keys else [each])]
+    found = list({str(id_): id_ for each in values for id_ in (ids[each] if each in keys else [each])}.values())
     return {**filters, "template": found if len(found) > 1 else found[0]}

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook, conf, mask_secret
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.filters import check_filters, check_query
 from airflow_provider_openesg.get_provider_info import CONNECTION_TYPE, HOOK_NAME
 from airflow_provider_openesg.parameters import (
     METHODS,
     check_api_path,
     check_choice,
-    check_filters,
-    check_id,
     check_names,
-    check_query,
+    check_record_id,
     check_shape,
     check_templates,
     read_updated_after,
@@ -142,7 +141,7 @@ class OpenESGHook(BaseHook):
         :raises OpenESGConfigError: if the resource is not known, or the id is empty.
         :raises OpenESGNotFoundError: if the record does not exist, or this client may not read it.
         """
-        return self.client.get_record(resource, check_id("record_id", record_id))
+        return self.client.get_record(resource, check_record_id("record_id", record_id))
 
     def iter_tables(
         self,

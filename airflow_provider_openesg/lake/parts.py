@@ -9,8 +9,8 @@ import msgspec
 
 from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.filters import filter_texts
 from airflow_provider_openesg.lake.manifest import Manifest, ManifestTable
-from airflow_provider_openesg.parameters import filter_texts
 from airflow_provider_openesg.runs import OVERLAP, UPDATED_AFTER, Run
 
 if TYPE_CHECKING:

@@ -7,17 +7,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.filters import check_query
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.operators.request_reports import OpenESGRequestReportsOperator
 from airflow_provider_openesg.operators.update_report import OpenESGUpdateReportOperator
-from airflow_provider_openesg.parameters import (
-    METHODS,
-    check_api_path,
-    check_boolean,
-    check_choice,
-    check_query,
-    is_template,
-)
+from airflow_provider_openesg.parameters import METHODS, check_api_path, check_boolean, check_choice, is_template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

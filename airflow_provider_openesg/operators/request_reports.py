@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGUntraceableError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
@@ -145,12 +145,10 @@ class OpenESGRequestReportsOperator(BaseOperator):
         return self._rows_of_file() if is_empty(self.sql_conn_id) else self._rows_of_query()
 
     def _rows_of_query(self) -> list[dict[str, Any]]:
-        hook: Any = BaseHook.get_hook(self.sql_conn_id or "")
-        if not hasattr(hook, "get_records"):
-            raise OpenESGConfigError(
-                f"sql_conn_id: {self.sql_conn_id!r} given, whose hook {type(hook).__name__} cannot run SQL; allowed: a "
-                "Connection of a database."
-            )
+        from airflow_provider_openesg.utils.sql_connection import sql_connection, sql_hook
+
+        with sql_connection(self.sql_conn_id or "") as connection:
+            hook: Any = sql_hook(connection)
         names, records = hook.run(self.requests, handler=_names_and_records)
         return [dict(zip(names, record, strict=True)) for record in records]
 

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
-from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_id, is_template
+from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_record_id, is_template
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ class OpenESGUpdateReportOperator(BaseOperator):
         self.openesg_conn_id = openesg_conn_id
         check_boolean("submit", submit)
         if not is_template(report_id):
-            check_id("report_id", report_id)
+            check_record_id("report_id", report_id)
         if not is_template(field_values):
             check_field_values(field_values)
 
@@ -75,7 +75,7 @@ class OpenESGUpdateReportOperator(BaseOperator):
             of fields), and names of the fields in ``written`` and ``attached``, at most 1,000 each.
         """
         check_field_values(self.field_values)
-        report_id = check_id("report_id", self.report_id)
+        report_id = check_record_id("report_id", self.report_id)
         with OpenESGHook(self.openesg_conn_id) as hook:
             keep_link(context, hook.settings.base_url, "reports", report_id)
             update = hook.update_report(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_openesg.api import ENDED_STATUSES, RESOURCES, reference
 from airflow_provider_openesg.client.source import with_template_id
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
-from airflow_provider_openesg.parameters import check_filters, check_id, check_list, require_one
+from airflow_provider_openesg.filters import check_filters
+from airflow_provider_openesg.parameters import check_id, check_list, check_record_id, require_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -196,8 +197,10 @@ class ReportSelector:
         elif name == "report_request_id" and isinstance(value, list | tuple | set):
             check_list(name, value)
             values[name] = [check_id(name, each) for each in value]
-        else:
+        elif name == "customer_identifier":
             check_id(name, value)
+        else:
+            check_record_id(name, value)
         return cls(statuses=statuses, **values)
 
     @property

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+DEFAULT_PORTS = {"mysql": 3306, "postgres": 5432}
+"""Ports that Airflow's hooks name in lineage if a Connection has none."""
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseIdentity:
@@ -111,8 +114,9 @@ def postgres_identity(conninfo: str) -> DatabaseIdentity:
     fields = read_conninfo(conninfo)
     if not fields:
         return DatabaseIdentity.of_server("postgres", "")
+    default_port = DEFAULT_PORTS["postgres"]
     host, port = fields.get("host") or fields.get("hostaddr"), fields.get("port")
     if host and port and "," in port:  # several servers: the first that responds is used
         pairs = zip(host.split(","), port.split(","), strict=False)
-        host, port = ",".join(f"{one}:{its_port or 5432}" for one, its_port in pairs), None
-    return DatabaseIdentity.of_server("postgres", authority(host, port, 5432), fields.get("dbname"))
+        host, port = ",".join(f"{one}:{its_port or default_port}" for one, its_port in pairs), None
+    return DatabaseIdentity.of_server("postgres", authority(host, port, default_port), fields.get("dbname"))

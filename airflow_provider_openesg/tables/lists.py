@@ -16,7 +16,7 @@ from airflow_provider_openesg.api import COUNT, ID, ITEMS, RESOURCES, RESULTS, U
 from airflow_provider_openesg.client.parallel import interleaved
 from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
-from airflow_provider_openesg.parameters import filter_texts
+from airflow_provider_openesg.filters import filter_texts
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.cpus import usable_cpus
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of

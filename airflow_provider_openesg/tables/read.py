@@ -11,13 +11,8 @@ import pyarrow as pa
 from airflow_provider_openesg.client.parallel import read_ahead
 from airflow_provider_openesg.client.source import template_ids, with_template_id
 from airflow_provider_openesg.exceptions import OpenESGNotFoundError
-from airflow_provider_openesg.parameters import (
-    check_choice,
-    check_filters,
-    check_names,
-    check_templates,
-    read_updated_after,
-)
+from airflow_provider_openesg.filters import check_filters
+from airflow_provider_openesg.parameters import check_choice, check_names, check_templates, read_updated_after
 from airflow_provider_openesg.tables import TABLES, builders, filtered_lists
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
 from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, started_worker
@@ -67,11 +62,10 @@ def iter_tables(
         check_names("tables", tables, TABLES)
     wanted = [name for name in TABLES if tables is None or name in tables]
     selected = check_templates(templates)
-    filters = dict(filters or {})
-    if filters:
-        check_filters(filters, filtered_lists(wanted), templates=selected)
+    filters = {} if filters is None else filters
+    check_filters(filters, filtered_lists(wanted), templates=selected)
     summary = Summary() if summary is None else summary
-    pull = Pull(wanted, filters, read_updated_after(updated_after), summary, Templates())
+    pull = Pull(wanted, dict(filters), read_updated_after(updated_after), summary, Templates())
     return _Reading(client, pull, selected).batches()
 
 

@@ -160,8 +160,8 @@ class Wide:
         if others:
             ids = ", ".join(each["id"] for each in rows["report_templates"])
             raise OpenESGConfigError(
-                f"templates: {given!r:.100} given, which is the key of several templates; allowed with shape='wide':"
-                f" one id, of {ids}."
+                f"templates: {given!r:.100} given, the key of several templates; allowed with shape='wide': one of the"
+                f" ids {ids}. Their tables have the same names: use another schema or path for each."
             )
         return cls(template["id"], template["key"], rows["sections"], rows["field_types"])
 

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias, BaseOperator
 
+from airflow_provider_openesg.filters import check_filters, plain_filters
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.parameters import (
     LAST_RUN,
-    check_filters,
     check_names,
     check_shape,
     check_templates,
     is_template,
-    plain_filters,
     read_updated_after,
 )
 from airflow_provider_openesg.tables import TABLES, filtered_lists, require_pyarrow
@@ -27,7 +26,7 @@ from airflow_provider_openesg.utils.openlineage import TransferLineage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -66,7 +65,7 @@ class OpenESGTransferOperator(BaseOperator):
         *,
         tables: Sequence[str] | None = None,
         templates: Sequence[str | int] | None = None,
-        updated_after: str | datetime | None = None,
+        updated_after: str | date | None = None,
         filters: Mapping[str, Any] | None = None,
         shape: Shape = "tidy",
         openesg_conn_id: str = OpenESGHook.default_conn_name,

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.sql.identity import (
+    DEFAULT_PORTS,
     DatabaseIdentity,
     authority,
     postgres_identity,
     read_conninfo,
     read_uri,
 )
+from airflow_provider_openesg.utils.sql_connection import sql_connection, sql_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,23 +39,13 @@ _NOT_LIBPQ = _LOGS_IN | {
 """Extra fields of a ``postgres`` Connection that its hook does not pass to libpq."""
 
 
-_DEFAULT_PORTS = {"mysql": 3306, "postgres": 5432}
-"""Ports that Airflow's hooks name in lineage if a Connection has none."""
-
-
 def database_of(conn_id: str, schema: str | None) -> Database:
     """Return the database of a Connection.
 
     :raises OpenESGConfigError: if it is not a SQL database, or if a driver or provider is not installed.
     """
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException as error:
-        raise OpenESGConfigError(f"sql_conn_id {conn_id!r}: this Connection does not exist ({error}).") from error
-    try:
+    with sql_connection(conn_id) as connection:
         return _OPENERS.get(str(connection.conn_type), _other)(connection, schema)
-    except OpenESGConfigError as error:
-        raise OpenESGConfigError(f"sql_conn_id {conn_id!r}: {error}") from None
 
 
 def _duckdb(connection: Connection, schema: str | None) -> Database:
@@ -86,7 +76,7 @@ def _postgres(connection: Connection, schema: str | None) -> Database:
 
     options = {name: value for name, value in extra.items() if name not in _NOT_LIBPQ}
     dsn = _dsn(connection, options)
-    # Not by the hook: importing it and OpenLineage's provider takes 0.3 s to 1 s. Tests compare the names.
+    # Not by the hook: importing it and OpenLineage's provider takes up to 1.1 s. Tests compare the names.
     identity = _identity_without_hook(connection)
     return PostgresDatabase(lambda: dbapi.connect(dsn), identity, schema, list(_secrets(connection)))
 
@@ -191,20 +181,7 @@ def _warehouse_parts(
 
 
 def _other(connection: Connection, schema: str | None, identity: DatabaseIdentity | None = None) -> Database:
-    try:
-        from airflow.providers.common.sql.hooks.sql import DbApiHook
-
-        hook = connection.get_hook()  # type: ignore[no-untyped-call]
-    except Exception as error:
-        raise OpenESGConfigError(
-            f"a Connection of type {connection.conn_type!r}: {error}. Install the provider of that type, or correct"
-            " the Connection."
-        ) from None
-    if not isinstance(hook, DbApiHook):
-        raise OpenESGConfigError(
-            f"a Connection of type {connection.conn_type!r}, which is not a SQL database. Use a Connection of type"
-            " postgres, mysql, sqlite, duckdb, adbc or of another database."
-        )
+    hook = sql_hook(connection)
     from airflow_provider_openesg.sql.dbapi import DbApiDatabase
 
     return DbApiDatabase(hook, identity or _identity(connection, hook), schema, list(_secrets(connection)))
@@ -265,7 +242,7 @@ def _identity(connection: Connection, hook: DbApiHook) -> DatabaseIdentity:
 
 def _identity_without_hook(connection: Connection) -> DatabaseIdentity:
     scheme = str(connection.conn_type)
-    server = authority(connection.host, connection.port, _DEFAULT_PORTS.get(scheme))
+    server = authority(connection.host, connection.port, DEFAULT_PORTS.get(scheme))
     # A schema of MySQL is a database.
     return DatabaseIdentity.of_server(scheme, server, None if scheme == "mysql" else connection.schema)
 

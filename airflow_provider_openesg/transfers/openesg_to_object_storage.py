@@ -16,7 +16,7 @@ from airflow_provider_openesg.utils.openlineage import Place, add_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -63,7 +63,7 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
         path: str,
         tables: Sequence[str] | None = None,
         templates: Sequence[str | int] | None = None,
-        updated_after: str | datetime | None = None,
+        updated_after: str | date | None = None,
         filters: Mapping[str, Any] | None = None,
         shape: Shape = "tidy",
         file_format: FileFormat = "parquet",

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.parameters import LAST_RUN, check_choice, check_schema, is_template
+from airflow_provider_openesg.parameters import LAST_RUN, check_choice, check_schema, is_empty, is_template
 from airflow_provider_openesg.sql import WRITE_MODES, WriteMode
 from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
 from airflow_provider_openesg.utils.openlineage import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date
 
     from airflow_provider_openesg.parameters import Shape
     from airflow_provider_openesg.runs import Run, RunWriter
@@ -59,7 +59,7 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         write_mode: WriteMode = "merge",
         tables: Sequence[str] | None = None,
         templates: Sequence[str | int] | None = None,
-        updated_after: str | datetime | None = None,
+        updated_after: str | date | None = None,
         filters: Mapping[str, Any] | None = None,
         shape: Shape = "tidy",
         openesg_conn_id: str = OpenESGHook.default_conn_name,
@@ -87,6 +87,7 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         """Return the writer of the database, which is not opened yet."""
         self._check_write_mode()
         check_schema(self.schema)
+        schema = None if is_empty(self.schema) else self.schema
         try:
             from airflow_provider_openesg.sql.writer import SqlRunWriter
             from airflow_provider_openesg.transfers.databases import database_of
@@ -94,7 +95,7 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
             raise OpenESGConfigError(
                 f"Databases need {error.name}, which is not installed: pip install 'airflow-provider-openesg[parquet]'."
             ) from None
-        database = database_of(self.sql_conn_id, self.schema)
+        database = database_of(self.sql_conn_id, schema)
         self._identity = database.identity
         tidy = [] if self.shape == "wide" else [table.name for table in tables]
         writer = SqlRunWriter(database, tidy, self.write_mode, run)

@@ -15,8 +15,9 @@ from airflow_provider_openesg import clock
 from airflow_provider_openesg.api import SUBMITTED_STATUSES, reference
 from airflow_provider_openesg.client.source import with_template_id
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.filters import check_filters, plain_filters
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.parameters import check_filters, check_poke_interval, check_statuses, plain_filters
+from airflow_provider_openesg.parameters import check_poke_interval, check_statuses
 from airflow_provider_openesg.triggers.event_store import STORED_AFTER, EventStore
 from airflow_provider_openesg.triggers.shared_polling import LONGEST_BACKOFF
 from airflow_provider_openesg.version_compat import AIRFLOW, AIRFLOW_3

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
-from airflow_provider_openesg.reports.waiting import Expected, ReportSelector
+from airflow_provider_openesg.reports.waiting import SELECTORS, Expected, ReportSelector
 
 
 class Source:
@@ -34,3 +36,18 @@ def test_report_without_status_is_an_error():
 def test_expected_is_checked(expected):
     with pytest.raises(OpenESGConfigError, match=r"expected: .* given; allowed"):
         Expected.parse(expected)
+
+
+@pytest.mark.parametrize("value", ["..", "..\n", " ."])
+@pytest.mark.parametrize("name", ["report_id", "report_request_id"])
+def test_id_that_leads_to_another_path_is_an_error(name, value):
+    given = SimpleNamespace(**dict.fromkeys(SELECTORS))
+    setattr(given, name, value)
+    with pytest.raises(OpenESGConfigError, match=f"{name}: .* given; allowed: an id"):
+        ReportSelector.of(given, statuses=["submitted"])
+
+
+def test_customer_identifier_is_any_text():
+    given = SimpleNamespace(**dict.fromkeys(SELECTORS))
+    given.customer_identifier = "..."
+    assert ReportSelector.of(given, statuses=["submitted"]).customer_identifier == "..."

@@ -77,3 +77,8 @@ def test_the_core_folders_are_in_the_contract_without_airflow() -> None:
     assert named == {name for name in listed if not name.startswith("sandbox.")}
     # The sandbox runs in environments without Airflow; local_airflow starts Airflow.
     assert {"sandbox.process", "sandbox.server"} <= listed
+
+
+def test_modules_have_at_most_400_lines() -> None:
+    long = {str(path): lines for path in PACKAGE.rglob("*.py") if (lines := len(path.read_text().splitlines())) > 400}
+    assert long == {}

@@ -23,8 +23,6 @@ from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS
 from airflow_provider_openesg.tables.summary import MOST_LINES, Summary
 from airflow_provider_openesg.tables.wide import Wide
 
-ROW = {"organization_name": "A GmbH", "user_email": "a@a.example", "report_template": "pilot"}
-
 
 @pytest.fixture(autouse=True, params=["one process", "worker process"])
 def processes(request, monkeypatch) -> None:
@@ -339,9 +337,21 @@ def test_key_of_two_templates_selects_both(sandbox, read, client_for) -> None:
     for selection in ({"templates": ["pilot"]}, {"filters": filters}):
         assert sorted(row["id"] for row in read(sandbox, ["reports"], **selection)["reports"]) == ids
     assert len(list(client.iter_records("reports", filters=filters))) == len(both)
-    for call in (lambda: Wide.of_template(client, ["pilot"]), lambda: request_reports(client, [ROW])):
-        with pytest.raises(OpenESGConfigError, match=f"'pilot'.* given.*several templates.*|ids {first}, {second}"):
+    pages = calls(sandbox)["reports"]
+    assert len(list(client.iter_records("reports", filters={"template": ["pilot", first, "pilot"]}))) == len(both)
+    assert calls(sandbox)["reports"] - pages == sum(
+        -(-number // client.settings.page_size) for number in Counter(row["template_id"] for row in both).values()
+    )
+    row = {"organization_name": "A GmbH", "user_email": "a@a.example"}
+    for call in (
+        lambda: Wide.of_template(client, ["pilot"]),
+        lambda: request_reports(client, [row | {"report_template": "pilot"}]),
+        lambda: request_reports(client, [row], template="pilot", on_invalid="skip"),
+    ):
+        with pytest.raises(OpenESGConfigError, match=r"templates?: .*'pilot'.* given") as error:
             call()
+        assert "several templates" in str(error.value)
+        assert f"one of the ids {first}, {second}" in str(error.value)
 
 
 def test_error_of_an_unknown_template_lists_those_that_exist(sandbox, read) -> None:

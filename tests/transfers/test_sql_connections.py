@@ -171,6 +171,12 @@ def test_invalid_schema_is_an_error(openesg_connection, sandbox, schema):
     assert sandbox.state()["requests"] == 0
 
 
+@pytest.mark.parametrize("schema", ["", "None"])
+def test_schema_that_rendered_to_nothing_is_the_default_schema(connect, openesg_connection, tmp_path, schema):
+    connect(conn_type="sqlite", host=str(tmp_path / "esg.sqlite"))
+    assert run(schema, tables=["organizations"])["schema"] == "main"
+
+
 @pytest.mark.parametrize("missing", ["", "adbc_driver_sqlite"])
 def test_unusable_sqlite_files_are_an_error(connect, openesg_connection, sandbox, tmp_path, monkeypatch, missing):
     if missing:

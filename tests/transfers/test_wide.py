@@ -165,6 +165,8 @@ def test_append_stores_each_run_separately(warehouse):
 
 
 def test_unknown_template_is_an_error(tmp_path):
-    with pytest.raises(OpenESGConfigError, match=r"templates: 'vsm' given.*vsme, supplier-basics. Did you mean 'vsme'"):
+    with pytest.raises(
+        OpenESGConfigError, match=r"templates: 'vsm' given.*vsme, supplier-basics, 1, 2. Did you mean 'vsme'"
+    ):
         to_files(tmp_path / "lake", templates=["vsm"])
     assert not (tmp_path / "lake").exists()

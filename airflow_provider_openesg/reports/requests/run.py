@@ -84,7 +84,7 @@ def request_reports(
     :param on_duplicate: ``fail``: if two rows have the same key, nothing is sent; ``first``: the first of them is sent.
     :param dry_run: whether nothing is sent.
     :param retried: whether an earlier try may have been interrupted, possibly on another worker.
-    :param directory: folder of the lock file; by default the folder of the token cache.
+    :param directory: directory of the lock file; by default that of the token cache.
     :return: result of each row, sorted by row number.
     :raises OpenESGConfigError: if a parameter cannot be used, if rows are not valid (all are listed), or if the lock
         cannot be used.
@@ -98,6 +98,11 @@ def request_reports(
     templates = read_template_ids(client)
     if default_template is not None:
         check_choice("template", default_template, templates)
+        if len(ids := templates[default_template]) > 1:
+            raise OpenESGConfigError(
+                f"template: {default_template!r:.100} given, the key of several templates; allowed: one of the ids"
+                f" {', '.join(map(str, ids))}."
+            )
     checked = check_rows(numbered, templates, default_template)
     _raise_for_errors(checked, on_invalid, on_duplicate)
     keys = {row.key for row in checked.valid}

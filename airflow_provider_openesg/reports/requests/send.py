@@ -147,7 +147,7 @@ class Sender:
         try:
             response = self._client.request("POST", RESOURCES["report-requests"].path, json=row.body)
         except OpenESGApiError as error:
-            if error.status is None or error.status >= 500:
+            if error.may_have_been_processed:
                 return error
             if error.status not in _ROW_STATUSES:
                 raise

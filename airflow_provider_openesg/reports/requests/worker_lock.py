@@ -49,7 +49,7 @@ def worker_lock(api_url: str, directory: str | None = None) -> Iterator[WorkerLo
     There is one lock per platform, not per Connection, template or list, because two lists may have rows in common.
 
     :param api_url: URL of the API.
-    :param directory: folder of the lock file; by default the folder of the token cache.
+    :param directory: directory of the lock file; by default that of the token cache.
     :raises OpenESGConfigError: if the lock file cannot be used. Nothing is sent without the lock.
     """
     home = cache_directory(directory)

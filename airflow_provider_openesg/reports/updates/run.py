@@ -21,7 +21,7 @@ from airflow_provider_openesg.api import (
 )
 from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
-from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_id
+from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_record_id
 from airflow_provider_openesg.reports.updates.entries import Entry, check_entries
 from airflow_provider_openesg.tables.template import decode_sections, parse_template
 from airflow_provider_openesg.tables.value_format import same
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_TRIES = 3
+MAX_ATTEMPTS = 3
 """Maximum number of attempts for one request whose responses are lost."""
 
 _COMPARE = "Compare the report with the assumptions in airflow_provider_openesg/api.py."
@@ -88,7 +88,7 @@ def update_report(
     """
     check_boolean("submit", submit)
     check_field_values(field_values)
-    return _Run(client, check_id("report_id", report_id)).run(field_values, submit=submit, open_file=open_file)
+    return _Run(client, check_record_id("report_id", report_id)).run(field_values, submit=submit, open_file=open_file)
 
 
 class _Run:
@@ -223,11 +223,11 @@ class _Run:
 
     def _carry_out(self, call: Callable[[], Any], is_done: Callable[[], bool]) -> None:
         """Send a request and read the report again. If the response is lost, repeat it unless ``is_done``."""
-        for attempt in range(1, MAX_TRIES + 1):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 call()
             except OpenESGApiError as error:
-                if attempt == MAX_TRIES or (error.status is not None and error.status < 500):
+                if attempt == MAX_ATTEMPTS or not error.may_have_been_processed:
                     raise
                 pause = self._client.settings.settle_time
                 log.warning("The response is lost; reading the report again in %.0f s. %s", pause, error)

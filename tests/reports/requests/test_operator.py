@@ -79,8 +79,12 @@ def test_query(sandbox, tmp_path, monkeypatch):
 
 
 def test_connection_that_is_no_database_is_an_error(sandbox):
-    with pytest.raises(OpenESGConfigError, match="sql_conn_id: 'openesg_default' given, whose hook OpenESGHook cannot"):
-        ask("SELECT 1", sql_conn_id="openesg_default")
+    for conn_id, message in (
+        ("openesg_default", "a Connection of type 'openesg', which is not"),
+        ("none", "this Conn"),
+    ):
+        with pytest.raises(OpenESGConfigError, match=f"sql_conn_id '{conn_id}': {message}"):
+            ask("SELECT 1", sql_conn_id=conn_id)
     assert sandbox.state()["requests"] == 0
 
 
