@@ -1,4 +1,4 @@
-"""docs/public-api.md names exactly what users can import: nothing is missing, nothing is stale."""
+"""docs/public-api.md names every class for DAGs and every error, and each of its names can be imported."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ def test_every_error_is_documented() -> None:
 def test_the_reference_documents_the_public_names() -> None:
     page = (ROOT / "docs" / "reference.md").read_text()
     referenced = {tuple(name.rsplit(".", 1)) for name in re.findall(rf"^::: ({PACKAGE}\S+)$", page, re.MULTILINE)}
-    skipped = {f"{PACKAGE}.exceptions", PACKAGE, f"{PACKAGE}.lake.manifest"}
+    skipped = {f"{PACKAGE}.exceptions", PACKAGE}
     assert {pair for pair in documented() if pair[0] not in skipped} <= referenced
