@@ -85,17 +85,12 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
 
     def open_writer(self, tables: Sequence[Table], run: Run) -> RunWriter:
         """Return the writer of the database, which is not opened yet."""
+        from airflow_provider_openesg.sql.writer import SqlRunWriter
+        from airflow_provider_openesg.transfers.databases import database_of
+
         self._check_write_mode()
         check_schema(self.schema)
-        schema = None if is_empty(self.schema) else self.schema
-        try:
-            from airflow_provider_openesg.sql.writer import SqlRunWriter
-            from airflow_provider_openesg.transfers.databases import database_of
-        except ModuleNotFoundError as error:
-            raise OpenESGConfigError(
-                f"Databases need {error.name}, which is not installed: pip install 'airflow-provider-openesg[parquet]'."
-            ) from None
-        database = database_of(self.sql_conn_id, schema)
+        database = database_of(self.sql_conn_id, None if is_empty(self.schema) else self.schema)
         self._identity = database.identity
         tidy = [] if self.shape == "wide" else [table.name for table in tables]
         writer = SqlRunWriter(database, tidy, self.write_mode, run)
