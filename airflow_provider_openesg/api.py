@@ -1,84 +1,31 @@
-"""The openESG API v1 as data: paths, parameters and field names. Change this module if the platform differs.
+"""What is assumed of the openESG API v1, as one value: :class:`Api`. A user writes down only what differs.
 
 The vendor documents v1 only by an OpenAPI schema that was not available here. So each entry names its source:
 **known** (public pages of the vendor), **2023** (the API of 2023, removed since), **default** (of the frameworks
-django-ninja or django-oauth-toolkit) or **assumed**. The sandbox serves this API.
+django-ninja, Django REST framework or django-oauth-toolkit) or **assumed**. The sandbox serves this API.
+
+The words of this package (resources, filters, statuses, data types, names of fields in :mod:`.records`) are fixed. What a
+platform calls them is in an :class:`Api`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal
 
-LIMIT, OFFSET = "limit", "offset"
-"""Query parameters of a page (default: LimitOffsetPagination of django-ninja)."""
+RESOURCES = ("organizations", "report-templates", "report-requests", "reports")
+"""Names of the lists, as users type them."""
 
-ITEMS, COUNT = "items", "count"
-"""Fields of a page in v1 (default: django-ninja)."""
-
-RESULTS, NEXT = "results", "next"
-"""Fields of a page in 2023 (2023: Django REST framework). Before May 2023 a list was a bare array."""
-
-REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID")
-"""Response headers with the id that the server gave the request (assumed)."""
-
-
-UPDATED_AFTER = "updated_after"
-"""Filter for records changed after a time. No public page of the vendor names one, so no resource below has it, and the
-client removes unchanged rows. If the platform has one, add it to the ``filters`` of the resource, with its parameter.
-"""
-
+DETAILS: Mapping[str, str] = MappingProxyType({"report-templates": "sections", "reports": "field_values"})
+"""Part of a record that its row in the list may lack, by resource."""
 
 ID = "id"
 """Filter that reads records by id, each from its own path."""
 
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """A list of the API and its filters.
-
-    :param path: path below the API path, without slashes at its ends (assumed: the name of the tag in v1; default: no
-        trailing slash).
-    :param filters: query parameters of the list, by the name in this package.
-    :param details: field that may be missing in a row of the list and is then read by a detail request.
-    :param details_path: path of the detail request, with ``{id}``; by default the path of the record.
-    """
-
-    path: str
-    filters: Mapping[str, str]
-    details: str | None = None
-    details_path: str | None = None
-
-
-RESOURCES: Mapping[str, Resource] = {
-    # 2023: no tag of v1 has this name. If the platform responds with 404, organizations are read from the records that
-    # contain them.
-    "organizations": Resource("organizations", {}),
-    # known: a tag of v1. 2023: the sections are below the path of the template.
-    "report-templates": Resource(
-        "report-templates", {"key": "key"}, details="sections", details_path="report-templates/{id}/sections"
-    ),
-    # known: a tag of v1, and that customer_identifier filters it; the others are assumed.
-    "report-requests": Resource(
-        "report-requests",
-        {"customer_identifier": "customer_identifier", "template": "report_template", "status": "status"},
-    ),
-    # known: a tag of v1, and that customer_identifier filters it; the others are assumed. An id needs no
-    # filter: each record has its own path.
-    "reports": Resource(
-        "reports",
-        {
-            ID: ID,
-            "customer_identifier": "customer_identifier",
-            "template": "report_template",
-            "report_request": "report_request",
-            "organization": "organization",
-            "status": "status",
-        },
-        details="field_values",
-    ),
-}
+UPDATED_AFTER = "updated_after"
+"""Filter for records changed after a time. The platform is asked with it if ``filters`` name its parameter."""
 
 REPORT_STATUSES = ("requested", "in_progress", "submitted", "accepted", "declined", "withdrawn")
 """Status values of a report (2023: ``requested``; assumed: the others)."""
@@ -89,36 +36,197 @@ SUBMITTED_STATUSES = ("submitted", "accepted")
 ENDED_STATUSES = ("declined", "withdrawn")
 """Status values of a report that will not be submitted any more (assumed)."""
 
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "report_template": ("template",),
-    "template": ("report_template",),
-    "report_request": ("request",),
-    "period_start": ("reporting_period_start", "start_date"),
-    "period_end": ("reporting_period_end", "end_date"),
-    "provider": ("user",),
-    "parent_id": ("parent",),
-}
-"""Other names of a field, by its name in the sandbox (assumed: the names in v1 are not known)."""
+REQUEST_STATUSES = ("created", "approved", *ENDED_STATUSES)
+"""Status values of a report request (2023: ``created``; assumed: the others)."""
 
-PAGES: Mapping[str, str] = {"reports": "/reports", "report-requests": "/report-requests"}
-"""Pages of the platform's web UI, below the Base URL: the list. The page of a record is ``/{id}`` below it
-(assumed)."""
+DATATYPES = (
+    "decimal", "integer", "string", "short_text", "text", "boolean", "eu_economic_activity", "daterange",
+)  # fmt: skip
+"""Data types of field types (known: ``integer``, ``decimal``, ``short_text``; 2023: the others)."""
 
-FIELD_VALUES = "field_values"
-"""Field of a ``PATCH`` of a report with the field values to change (2023). Assumed: ``id`` identifies a value. If it
-does not exist yet, by ``field_type`` (and ``instance_id`` in a multi-instance section). Values that are not in the
-request do not change. The request is processed completely or not at all."""
+REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID")
+"""Response headers with the id that the server gave the request (assumed)."""
 
-ATTACHMENT_PATH, ATTACHMENT_FILE = "reports/{report_id}/field-values/{value_id}/attachment", "file"
-"""Path and form field for the attachment of a field value (assumed): ``POST`` as multipart form data replaces the
-existing file. ``url`` of the attachment returns it, with the permissions of the API."""
-
-SUBMIT_PATH = "reports/{report_id}/submit"
-"""Path to submit a report by ``POST`` (assumed). Errors: 422 if required values are missing, 409 if it is already
-submitted."""
+PagingStyle = Literal["auto", "offset", "page", "cursor", "link", "none"]
+Point = Literal["auto", "decimal", "group"]
 
 
-def reference(record: Mapping[str, Any], name: str) -> Any:
-    """Return the id of a referenced record. The reference is an id or a nested object."""
-    value = next((record[each] for each in (name, *ALIASES.get(name, ())) if record.get(each) is not None), None)
-    return value.get("id") if isinstance(value, Mapping) else value
+def _entry(default: Any, source: str, doc: str) -> Any:
+    """Return a field with its default, the source of the default, and its description for docs and schema."""
+    metadata = {"source": source, "doc": doc}
+    if isinstance(default, Mapping):
+        return field(default_factory=lambda: default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How pages of a list are requested."""
+
+    style: PagingStyle = _entry(
+        "auto",
+        "default",
+        "`auto`: recognized from the first responses; `offset`, `page`, `cursor`, `link` (follow the link to the next "
+        "page) or `none` (the whole list at once).",
+    )
+    limit: str = _entry("limit", "default", "Query parameter for the number of rows, with `offset`.")
+    offset: str = _entry("offset", "default", "Query parameter for the number of rows before the page.")
+    page: str = _entry("page", "default", "Query parameter for the number of the page, from 1.")
+    size: str = _entry("page_size", "default", "Query parameter for the number of rows, with `page`.")
+    cursor: str = _entry("cursor", "default", "Query parameter for the token of the next page.")
+    max: int | None = _entry(None, "assumed", "Largest number of rows that the platform returns in one page.")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Where a response has the rows of a list: names, dots go down. What is not given is recognized."""
+
+    rows: str | None = _entry(None, "default", "The rows: `items` (django-ninja), `results` (2023), or a bare array.")
+    total: str | None = _entry(None, "default", "The number of all rows: `count`.")
+    next: str | None = _entry(None, "2023", "The link to the next page, or the token for `cursor`: `next`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Paths below the API path; ``{id}`` is the id of the record. A slash at the end is kept."""
+
+    organizations: str = _entry("organizations", "2023", "If it is 404, organizations are read from other records.")
+    report_templates: str = _entry("report-templates", "known", "The list of report templates.")
+    report_requests: str = _entry("report-requests", "known", "The list of report requests.")
+    reports: str = _entry("reports", "known", "The list of reports.")
+    sections: str = _entry(
+        "report-templates/{id}/sections", "2023", "Sections of a template, if its record does not contain them."
+    )
+    field_types: str = _entry(
+        "report-templates/{id}/field-types", "assumed", "Field types of a template, if its sections do not contain them."
+    )
+    field_values: str = _entry(
+        "reports/{id}/field-values", "assumed", "Field values of a report, if its record does not contain them."
+    )
+    attachment: str = _entry(
+        "reports/{id}/field-values/{value_id}/attachment",
+        "assumed",
+        "`POST` as multipart form data replaces the file of a field value.",
+    )
+    submit: str = _entry(
+        "reports/{id}/submit", "assumed", "`POST` submits a report: 422 if required values are missing, 409 if it is."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFilters:
+    """Query parameters of the list of report templates."""
+
+    key: str | None = _entry("key", "assumed", "Key of the template.")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilters:
+    """Query parameters of the list of report requests."""
+
+    customer_identifier: str | None = _entry("customer_identifier", "known", "The requestor's own identifier.")
+    template: str | None = _entry("report_template", "assumed", "Id of the template.")
+    status: str | None = _entry("status", "assumed", "Status of the request.")
+    updated_after: str | None = _entry(None, "assumed", "Time after which the request was changed.")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFilters:
+    """Query parameters of the list of reports."""
+
+    customer_identifier: str | None = _entry("customer_identifier", "known", "The requestor's own identifier.")
+    template: str | None = _entry("report_template", "assumed", "Id of the template.")
+    report_request: str | None = _entry("report_request", "assumed", "Id of the report request.")
+    organization: str | None = _entry("organization", "assumed", "Id of the organization.")
+    status: str | None = _entry("status", "assumed", "Status of the report.")
+    updated_after: str | None = _entry(None, "assumed", "Time after which the report was changed.")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Query parameters by the name in this package. ``""`` in a document means that the platform has none."""
+
+    report_templates: TemplateFilters = field(default_factory=TemplateFilters)
+    report_requests: RequestFilters = field(default_factory=RequestFilters)
+    reports: ReportFilters = field(default_factory=ReportFilters)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words of the platform that mean a word of this package: theirs to ours."""
+
+    status: Mapping[str, str] = _entry(_NOTHING, "assumed", "Status of a report, to one of `REPORT_STATUSES`.")
+    request_status: Mapping[str, str] = _entry(_NOTHING, "assumed", "Status of a request, to one of `REQUEST_STATUSES`.")
+    datatype: Mapping[str, str] = _entry(_NOTHING, "assumed", "Data type of a field type, to one of `DATATYPES`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Names of what is sent, where they differ: ours to theirs."""
+
+    request: Mapping[str, str] = _entry(
+        _NOTHING, "2023", "Field of a report request: `template` (sent as `report_template`) or a column of the CSV upload."
+    )
+    update: Mapping[str, str] = _entry(
+        _NOTHING,
+        "2023",
+        "Field of a `PATCH` of a report: `field_values`, and of a value `id`, `field_type`, `instance_id`, `value`, "
+        "`measurement`, `comment`.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """How the text of a value is read."""
+
+    point: Point = _entry(
+        "auto",
+        "assumed",
+        "Meaning of the point in a number such as `2.263`: `decimal`, or `group` (2263). `auto`: decimal; but if numbers "
+        "of the pull have a comma, such a number is ambiguous and not read.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Pages of the platform's web UI, below the Base URL. The page of a record is ``/{id}`` below it."""
+
+    reports: str = _entry("/reports", "assumed", "The list of reports.")
+    report_requests: str = _entry("/report-requests", "assumed", "The list of report requests.")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An API: what is assumed, or what a user wrote down for a platform.
+
+    :param names: record (:data:`.records.RECORDS`) to field to the name on the platform; dots go down into objects.
+    """
+
+    paging: Paging = field(default_factory=Paging)
+    envelope: Envelope = field(default_factory=Envelope)
+    paths: Paths = field(default_factory=Paths)
+    filters: Filters = field(default_factory=Filters)
+    names: Mapping[str, Mapping[str, str]] = _entry(
+        _NOTHING, "2023", "Record to field to the name on the platform; dots go down into objects."
+    )
+    words: Words = field(default_factory=Words)
+    write: Write = field(default_factory=Write)
+    values: Values = field(default_factory=Values)
+    pages: Pages = field(default_factory=Pages)
+
+    def path(self, resource: str) -> str:
+        """Return the path of a list, below the API path."""
+        return str(getattr(self.paths, resource.replace("-", "_")))
+
+    def filter_names(self, resource: str) -> Mapping[str, str]:
+        """Return the query parameters of a list by the name in this package."""
+        known = getattr(self.filters, resource.replace("-", "_"), None)
+        names = {each.name: getattr(known, each.name) for each in fields(known)} if known is not None else {}
+        return {name: parameter for name, parameter in names.items() if parameter}
+
+
+ASSUMED = Api()
+"""The API that is assumed."""

@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, Raw, Struct, ValidationError
 
 from airflow_provider_openesg.api import COUNT, ITEMS, NEXT, RESULTS
 from airflow_provider_openesg.client.pagination import Page
-from airflow_provider_openesg.tables.record_types import ID, OTHER_NAMES, Many, RecordType, Ref
+from airflow_provider_openesg.records import ID, OTHER_NAMES, Many, RecordType, Ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,7 @@ from airflow_provider_openesg.filters import filter_texts
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.cpus import usable_cpus
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
-from airflow_provider_openesg.tables.record_types import REPORT_REQUEST, SECTION
+from airflow_provider_openesg.records import REPORT_REQUEST, SECTION
 from airflow_provider_openesg.tables.remote_page import RemoteRow
 from airflow_provider_openesg.tables.report_builder import TEMPLATE_FILTER, ReportBuilder, Selection
 from airflow_provider_openesg.tables.worker import Worker

@@ -16,7 +16,7 @@ from airflow_provider_openesg.parameters import check_choice, check_names, check
 from airflow_provider_openesg.tables import TABLES, builders, filtered_lists
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
 from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, started_worker
-from airflow_provider_openesg.tables.record_types import ORGANIZATION, TEMPLATE
+from airflow_provider_openesg.records import ORGANIZATION, TEMPLATE
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.tables.template_lookup import Templates

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.columns import as_moment
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
-from airflow_provider_openesg.tables.record_types import REPORT
+from airflow_provider_openesg.records import REPORT
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.tables.template_lookup import Templates
 

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Raw
 
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
-from airflow_provider_openesg.tables.record_types import SECTION
+from airflow_provider_openesg.records import SECTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +59,7 @@ def decode_sections(sections: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
 def parse_template(sections: Sequence[Any]) -> list[TemplateField]:
     """Return the field types of a template.
 
-    :param sections: records of :data:`~.record_types.SECTION`.
+    :param sections: records of :data:`~airflow_provider_openesg.records.SECTION`.
     """
     repeating = repeating_sections(
         {

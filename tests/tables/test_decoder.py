@@ -12,7 +12,7 @@ from msgspec import Raw, ValidationError
 from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
-from airflow_provider_openesg.tables.record_types import REPORT, SECTION
+from airflow_provider_openesg.records import REPORT, SECTION
 
 
 @pytest.mark.parametrize(

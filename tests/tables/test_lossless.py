@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_openesg.tables.record_types import OTHER_NAMES
+from airflow_provider_openesg.records import OTHER_NAMES
 from airflow_provider_openesg.tables.value_format import number
 
 REPORT_COLUMNS = {

@@ -18,7 +18,7 @@ from airflow_provider_openesg.reports.requests.run import request_reports
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.decoder import RecordDecoder
 from airflow_provider_openesg.tables.read import _chosen, iter_tables
-from airflow_provider_openesg.tables.record_types import TEMPLATE
+from airflow_provider_openesg.records import TEMPLATE
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS
 from airflow_provider_openesg.tables.summary import MOST_LINES, Summary
 from airflow_provider_openesg.tables.wide import Wide

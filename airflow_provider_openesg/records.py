@@ -1,4 +1,4 @@
-"""Record types of the platform: the fields that have a column, with the names and types of API v1 (:mod:`..api`).
+"""Record types of the platform: the fields that have a column, with the names and types that API v1 is assumed to have.
 
 Anything else that a record carries goes to ``extra``. A reference may come as an id or as the object itself.
 """
@@ -11,8 +11,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-
-from airflow_provider_openesg.api import ALIASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,17 +55,6 @@ class Many:
     type: RecordType
 
 
-def _other_names() -> Mapping[str, frozenset[str]]:
-    names: dict[str, frozenset[str]] = {}
-    for name, others in ALIASES.items():
-        together = frozenset((name, *others)).union(*(names.get(each, ()) for each in (name, *others)))
-        names.update(dict.fromkeys(together, together))
-    return MappingProxyType(names)
-
-
-OTHER_NAMES = _other_names()
-"""Each name with alternative names, and all of these."""
-
 LINK = RecordType("record", {"id": ID})
 
 USER = RecordType("user", {"id": ID, "email": TEXT, "first_name": TEXT, "last_name": TEXT}, identified=False)
@@ -99,6 +86,8 @@ FIELD_TYPE = RecordType(
         "description": TEXT,
         "label": TEXT,
         "metric_type": Ref(METRIC_TYPE),
+        # If field types have a path of their own, they name their section.
+        "section": Ref(LINK),
         # The API of 2023 has these two in the metric type only; the page of v1 lists them for the field type.
         "datatype": TEXT,
         "units": JSON,
@@ -168,6 +157,8 @@ FIELD_VALUE = RecordType(
         "organization": Ref(ORGANIZATION),
         "value": TEXT,
         "value_complex": OBJECT,
+        # The unit of this value, if it is not that of the field type.
+        "unit": JSON,
         "comment": TEXT,
         "measurement": Ref(MEASUREMENT),
         "attachment": OBJECT,
@@ -199,3 +190,20 @@ REPORT = RecordType(
         "field_values": Many(FIELD_VALUE),
     },
 )
+
+RECORDS: Mapping[str, RecordType] = MappingProxyType(
+    {
+        "organization": ORGANIZATION,
+        "template": TEMPLATE,
+        "section": SECTION,
+        "field_type": FIELD_TYPE,
+        "metric_type": METRIC_TYPE,
+        "measurement": MEASUREMENT,
+        "report_request": REPORT_REQUEST,
+        "report": REPORT,
+        "field_value": FIELD_VALUE,
+        "user": USER,
+        "catalog": CATALOG,
+    }
+)
+"""Record types by the name that users type in ``names`` of an :class:`~airflow_provider_openesg.api.Api`."""
