@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from airflow_provider_openesg.api import ID, LIMIT, OFFSET, RESOURCES
+from airflow_provider_openesg.api import ASSUMED, ID, UPDATED_AFTER, Api
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.parameters import check_choice, is_empty, is_template
 
@@ -15,7 +15,7 @@ from airflow_provider_openesg.parameters import check_choice, is_empty, is_templ
 def check_filters(filters: Any, resources: Iterable[str] = ("reports",), *, templates: Any = None) -> None:
     """Check filters: each has to be known to the list of at least one resource.
 
-    :param resources: names of :data:`~airflow_provider_openesg.api.RESOURCES`.
+    :param resources: names of lists (:data:`~airflow_provider_openesg.api.RESOURCES`).
     :param templates: value of the parameter ``templates``, which replaces the filter ``template``.
     :raises OpenESGConfigError: if it is not a dict, if a filter is not known, or if a value is empty or cannot be sent.
     """
@@ -23,7 +23,7 @@ def check_filters(filters: Any, resources: Iterable[str] = ("reports",), *, temp
         raise OpenESGConfigError(
             f'filters: {filters!r:.100} given; allowed: a dict such as {{"customer_identifier": "4711"}}.'
         )
-    known = {name: None for resource in resources for name in RESOURCES[resource].filters}
+    known = {name: None for resource in resources for name in filters_of(resource)}
     check_query("filters", filters, all_pages=True)
     if ID in filters and len(filters) > 1:
         others = ", ".join(sorted(map(str, {*filters} - {ID})))
@@ -34,6 +34,12 @@ def check_filters(filters: Any, resources: Iterable[str] = ("reports",), *, temp
         check_choice("filters", name, known)
         if not is_template(value):
             filter_texts(name, value)
+
+
+def filters_of(resource: str) -> list[str]:
+    """Return the names of the filters that users can give for a list."""
+    names = [name for name in ASSUMED.filter_names(resource) if name != UPDATED_AFTER]
+    return [ID, *names] if resource == "reports" else names
 
 
 def filter_texts(name: str, value: Any) -> list[str]:
@@ -72,16 +78,17 @@ def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:
     return dict(json.loads(json.dumps(dict(filters), default=plain)))
 
 
-def check_query(parameter: str, query: Any, *, all_pages: bool = False) -> None:
+def check_query(parameter: str, query: Any, *, all_pages: bool = False, api: Api = ASSUMED) -> None:
     """Check the query parameters of a request.
 
     :param all_pages: whether all pages of a list are requested.
+    :param api: names of the parameters of a page.
     :raises OpenESGConfigError: if they are given, but are not a dict, or if they select a page of a list that is read
         completely.
     """
     if query is not None and not isinstance(query, Mapping):
         raise OpenESGConfigError(f"{parameter}: {query!r:.100} given; allowed: a dict.")
-    for name in (LIMIT, OFFSET):
+    for name in (api.paging.limit, api.paging.offset):
         if all_pages and query and name in query:
             raise OpenESGConfigError(
                 f"{parameter}: {name!r} given; all pages are read. See Page size of the Connection."

@@ -9,22 +9,32 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from airflow_provider_openesg.api import ID, ITEMS, RESOURCES
-from airflow_provider_openesg.client.pagination import Decode, Listing, Page, Query, decode_records, page_query
+import msgspec
+
+from airflow_provider_openesg.api import DETAILS, ID, RESOURCES
+from airflow_provider_openesg.client.details import Decoders, RowParts, read_parts
+from airflow_provider_openesg.client.differences import Differences
+from airflow_provider_openesg.client.envelope import Decode, Page, decode_page, single_record
+from airflow_provider_openesg.client.field_types import with_field_types
+from airflow_provider_openesg.client.names import is_id
+from airflow_provider_openesg.client.pagination import Listing, Query, Style, page_query
 from airflow_provider_openesg.client.parallel import ordered
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.client.reading import (
     decode_record,
     decoded,
     list_query,
-    quoted,
+    record_path,
     resource_path,
     single_queries,
 )
+from airflow_provider_openesg.client.row_filter import RowFilter, checked_query
 from airflow_provider_openesg.client.responses import raise_for_error
 from airflow_provider_openesg.client.session import OpenESGSession
 from airflow_provider_openesg.client.source import with_template_id
-from airflow_provider_openesg.exceptions import OpenESGContractError, OpenESGNotFoundError
+from airflow_provider_openesg.client.translation import Translator
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGNotFoundError
+from airflow_provider_openesg.records import FIELD_VALUE, LINK, ORGANIZATION, REPORT, REPORT_REQUEST, SECTION, TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -35,6 +45,9 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.settings import OpenESGSettings
 
 log = logging.getLogger(__name__)
+
+_TYPES = {"organizations": ORGANIZATION, "report-templates": TEMPLATE, "report-requests": REPORT_REQUEST, "reports": REPORT}
+_PART_TYPES = {"report-templates": SECTION, "reports": FIELD_VALUE}
 
 LIGHT_PAGES = 5
 """Factor of *Page size* for lists whose rows have no details: their rows are much smaller."""
@@ -65,6 +78,12 @@ class OpenESGClient:
         # Pages and the details of their rows are fetched by separate thread pools. This limit is for all of them.
         self._slots = threading.BoundedSemaphore(settings.parallel_requests)
         self._prefetched: dict[tuple[str, str], Future[Response]] = {}
+        self.api = settings.api
+        self.differences = Differences(strict=settings.strict)
+        self.places: dict[str, str] = {}
+        self.forbidden: list[str] = []
+        self._styles: dict[str, Style] = {}
+        self._translators = {name: Translator(type_, self.api, self.differences) for name, type_ in _TYPES.items()}
 
     def __enter__(self) -> Self:
         return self
@@ -113,8 +132,9 @@ class OpenESGClient:
 
         :param resource: name of a resource.
         """
-        url, size = self._list_url(resource_path(resource)), self._most_rows(resource)
-        params = page_query(single_queries(list_query(resource, {} if filters is None else filters))[0], size)
+        url, size = self._list_url(resource_path(self.api, resource)), self._most_rows(resource)
+        query = single_queries(self._query(resource, {} if filters is None else filters))[0]
+        params = page_query(query, self.api.paging, min(size, self.api.paging.max or size))
         pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-prefetch")
         first = self._prefetched[url, str(params)] = pool.submit(self.request, "GET", url, params=params)
         try:
@@ -143,10 +163,12 @@ class OpenESGClient:
         resource: str,
         *,
         filters: Mapping[str, Any] | None = None,
-        decode: Callable[[bytes], Page[Any]] = decode_records,
+        decode: Callable[[bytes], Page[Any]] | None = None,
         start: Callable[[bytes], Decode[Any]] | None = None,
     ) -> Generator[list[Any]]:
         """Yield the rows of a list page by page: each row once, in the server's order. Only a few pages are in memory.
+
+        Rows of a resource are translated, and compared with the filters again, unless ``decode`` or ``start`` is given.
 
         :param resource: name in :data:`~airflow_provider_openesg.api.RESOURCES`, or a path that begins with ``/``.
         :param filters: query parameters of the list; those of a path are sent unchanged. A list of values selects the
@@ -157,36 +179,23 @@ class OpenESGClient:
         :raises OpenESGConfigError: if the resource or a filter is not known; at the call, not at the first row.
         :raises OpenESGContractError: if the responses are not pages of a list; see :mod:`.pagination`.
         """
-        start = start or (lambda body: partial(decode, body))
-        path = resource if isinstance(resource, str) and resource.startswith("/") else resource_path(resource)
-        query = list_query(resource, {} if filters is None else filters)
-        if resource in RESOURCES and ID in query:
-            return self._pages_of_ids(path, query[ID], start)
-
-        def started(response: Response) -> Decode[Any]:
-            page = start(response.content)
-            return partial(decoded, lambda _: page(), response)
-
-        def fetch(url: str, params: Query | None) -> Callable[[], Decode[Any]]:
-            prefetched = self._prefetched.pop((url, str(params)), None)
-            response = prefetched.result() if prefetched else self.request("GET", url, params=params)
-            return partial(started, response)
-
-        seen: set[str | int] = set()
-        listings: list[Listing[Any]] = [
-            Listing(
-                fetch,
-                self._list_url(path),
-                each,
-                page_size=self.settings.page_size,
-                most=self._most_rows(resource),
-                parallel=self.settings.parallel_requests,
-                same_origin=self.session.same_origin,
-                seen=seen,
-            )
-            for each in (single_queries(query) if resource in RESOURCES else [query])
-        ]
-        return _logged(resource, listings) if resource in RESOURCES else listings[0].pages()
+        is_path = isinstance(resource, str) and resource.startswith("/")
+        path = resource if is_path else resource_path(self.api, resource)
+        given = {} if filters is None else filters
+        query = self._query(resource, given)
+        wanted = None if is_path or decode or start else RowFilter(resource, given, self.differences)
+        begin = start or partial(partial, decode or self._page_decoder(resource))
+        if not is_path and ID in query:
+            pages = self._pages_of_ids(resource, query[ID], begin)
+            return pages if wanted is None else wanted.pages(pages)
+        listings = [self._listing(path, each, resource, begin) for each in single_queries(query)]
+        if is_path:
+            return self._of_path(listings)
+        pages = self._logged(resource, listings)
+        unchecked = checked_query(self.api, resource, query)
+        if unchecked is not None:
+            pages = self._checked(resource, pages, given, self._listing(path, unchecked, resource, begin))
+        return pages if wanted is None else wanted.pages(pages)
 
     def iter_records(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Generator[dict[str, Any]]:
         """Yield the rows of a list with their details: field values of reports, sections of templates.
@@ -195,23 +204,24 @@ class OpenESGClient:
         """
         given = {} if filters is None else filters
         if resource in RESOURCES:
-            list_query(resource, given)  # checks the filters before templates are requested
+            list_query(self.api, resource, given)  # checks the filters before templates are requested
             given = with_template_id(self, given)
         return self._records(resource, self.iter_pages(resource, filters=given))
 
     def with_details(self, resource: str, row: dict[str, Any]) -> dict[str, Any]:
         """Return a row of a list with its details."""
-        properties, record_id = RESOURCES[resource], row["id"]
-        if properties.details_path is None:
-            return self.get_record(resource, record_id)
-        path = properties.details_path.format(id=quoted(record_id))
-        try:
-            return {**row, str(properties.details): [part for page in self.iter_pages(f"/{path}") for part in page]}
-        except OpenESGNotFoundError as error:
-            record = self.get_record(resource, record_id)  # raises again if the record itself was deleted
-            if record.get(str(properties.details)) is None:
-                raise OpenESGContractError(f"{error}; the record exists, but without {properties.details!r}.") from None
-            return record
+        name = DETAILS[resource]
+        translator = self._translators[resource].part(name)
+        decoders = Decoders[dict[str, Any], dict[str, Any]](
+            partial(decode_record, translator=self._translators[resource]),
+            partial(decode_page, api=self.api, translator=translator),
+            lambda record: record.get(name),
+        )
+        record, parts = read_parts(self, resource, row["id"], decoders)
+        complete = {**(row if record is None else record), name: list(parts)}
+        if resource == "report-templates":
+            with_field_types(self, row["id"], complete[name])
+        return complete
 
     def complete(
         self, rows: Sequence[Row], is_complete: Callable[[Row], bool], fetch: Callable[[Row], Row]
@@ -219,30 +229,36 @@ class OpenESGClient:
         """Yield ``rows`` in their order. Rows without details are fetched, several at the same time.
 
         :param fetch: function that returns the complete row. If it raises a 404 error, the record was deleted after
-            its list was read, and the row is skipped.
+            its list was read, and the row is skipped. If it raises a 403 error, the row is returned as it is.
         :raises OpenESGContractError: if no row of a page can be fetched: then the path is wrong.
         """
         if all(map(is_complete, rows)):
             yield from rows
             return
 
-        def completed(row: Row) -> Row | OpenESGNotFoundError:
+        def completed(row: Row) -> tuple[Row, OpenESGApiError | None]:
             try:
-                return row if is_complete(row) else fetch(row)
-            except OpenESGNotFoundError as error:
-                return error
+                return row if is_complete(row) else fetch(row), None
+            except OpenESGApiError as error:
+                if not isinstance(error, OpenESGNotFoundError) and error.status != 403:
+                    raise
+                return row, error
 
-        deleted: list[OpenESGNotFoundError] = []
+        failed: list[OpenESGApiError] = []
         with closing(ordered((partial(completed, row) for row in rows), self.settings.parallel_requests)) as results:
-            for result in results:
-                if isinstance(result, OpenESGNotFoundError):
-                    deleted.append(result)
-                    log.warning("Skipped: the record was in the list, but was deleted before it was read: %s", result)
+            for row, error in results:
+                if error is not None:
+                    failed.append(error)
+                if error is None:
+                    yield row
+                elif error.status == 403:
+                    self.forbidden.append(error.url)
+                    yield row
                 else:
-                    yield result
-        if len(deleted) == len(rows) > 1:
+                    log.warning("Skipped: the record was in the list, but was deleted before it was read: %s", error)
+        if len(failed) == len(rows) > 1:
             raise OpenESGContractError(
-                f"The list has {len(rows)} records on one page and none of them has details: {deleted[0]}. "
+                f"The list has {len(rows)} records on one page and none of them has details: {failed[0]}. "
                 "Check API path and Base URL of the Connection, and whether this client may read single records."
             )
 
@@ -252,42 +268,145 @@ class OpenESGClient:
         :raises OpenESGConfigError: if the resource is not known or the id is empty.
         :raises OpenESGNotFoundError: if the platform has no such record, or does not show it to this client.
         """
-        return self.get(f"{resource_path(resource)}/{quoted(record_id)}", decode_record)
+        path = record_path(self.api, resource, record_id)
+        record = self.get(path, partial(decode_record, translator=self._translators[resource]))
+        self.differences.log()
+        return record
+
+    def translate(self, resource: str, record: Any) -> dict[str, Any]:
+        """Return a record of a response with the fields and words of this package.
+
+        :raises ValueError: if it is not an object.
+        """
+        return self._translators[resource].record(record)
 
     def _list_url(self, path: str) -> str:
         return f"{self.settings.api_url}/{path.lstrip('/')}"
 
     def _most_rows(self, resource: str) -> int:
-        has_details = resource not in RESOURCES or RESOURCES[resource].details is not None
-        return self.settings.page_size * (1 if has_details else LIGHT_PAGES)
+        return self.settings.page_size * (1 if resource not in RESOURCES or resource in DETAILS else LIGHT_PAGES)
+
+    def _query(self, resource: str, filters: Mapping[str, Any]) -> Query:
+        """Return the query parameters of a list, statuses in the words of the platform."""
+        translator = self._translators.get(resource)
+        if translator is not None and "status" in filters:
+            status = filters["status"]
+            theirs = [translator.their_word("status", each) for each in (status if isinstance(status, list | tuple | set) else [status])]
+            filters = {**filters, "status": theirs if len(theirs) != 1 else theirs[0]}
+        return list_query(self.api, resource, filters)
+
+    def _page_decoder(self, resource: str) -> Callable[[bytes], Page[dict[str, Any]]]:
+        translator = self._translators.get(resource)
+        if translator is None:
+            return partial(decode_page, api=self.api, translator=Translator(LINK), as_sent=True)
+        return partial(decode_page, api=self.api, translator=translator, topic=resource)
+
+    def _listing(self, path: str, query: Query, resource: str, start: Callable[[bytes], Decode[Any]]) -> Listing[Any]:
+        def started(response: Response) -> Decode[Any]:
+            page = start(response.content)
+            return partial(decoded, lambda _: _with_headers(page(), response), response)
+
+        def fetch(url: str, params: Query | None) -> Callable[[], Decode[Any]]:
+            prefetched = self._prefetched.pop((url, str(params)), None)
+            response = prefetched.result() if prefetched else self.request("GET", url, params=params)
+            return partial(started, response)
+
+        return Listing(
+            fetch,
+            self._list_url(path),
+            query,
+            page_size=self.settings.page_size,
+            most=self._most_rows(resource),
+            parallel=self.settings.parallel_requests,
+            same_origin=self.session.same_origin,
+            paging=self.api.paging,
+            style=self._styles.setdefault(resource, Style()) if resource in RESOURCES else Style(),
+        )
 
     def _pages_of_ids(
-        self, path: str, ids: str | list[str], start: Callable[[bytes], Decode[Row]]
+        self, resource: str, ids: str | list[str], start: Callable[[bytes], Decode[Row]]
     ) -> Generator[list[Row]]:
         """Return a page for each id, read from the path of the record."""
 
         def as_page(body: bytes) -> Page[Row]:
-            return start(b'{"%s": [%s]}' % (ITEMS.encode(), body))()
+            content = single_record(msgspec.json.decode(body, type=dict[str, msgspec.Raw]), lambda each: any(map(is_id, each)))
+            return start(msgspec.json.encode([content]))()
 
-        return (self.get(f"{path}/{quoted(each)}", as_page).rows for each in ([ids] if isinstance(ids, str) else ids))
+        return (
+            self.get(record_path(self.api, resource, each), as_page).rows
+            for each in ([ids] if isinstance(ids, str) else ids)
+        )
 
     def _records(self, resource: str, pages: Generator[list[dict[str, Any]]]) -> Generator[dict[str, Any]]:
-        details = RESOURCES[resource].details if resource in RESOURCES else None
+        details = DETAILS.get(resource)
+        with closing(pages):
+            if details is None:
+                for page in pages:
+                    yield from page
+                return
+            known = RowParts(self, resource)
+
+            def is_complete(row: dict[str, Any]) -> bool:
+                return known.is_complete(row.get(details), row.get("status"), row.get("progress"))
+
+            def fetch(row: dict[str, Any]) -> dict[str, Any]:
+                complete = self.with_details(resource, row)
+                if row.get(details) is not None:
+                    known.confirm(complete[details])
+                return complete
+
+            for page in pages:
+                yield from self.complete(page, is_complete, fetch)
+
+    def _of_path(self, listings: Sequence[Listing[Row]]) -> Generator[list[Row]]:
+        seen: set[str | int] = set()
+        for listing in listings:
+            listing.seen = seen
+            yield from listing.pages()
+
+    def _logged(self, resource: str, listings: Sequence[Listing[Row]]) -> Generator[list[Row]]:
+        progress = Progress(resource)
+        seen: set[str | int] = set()
+        for listing in listings:
+            listing.seen = seen
+            with closing(listing.pages()) as pages:
+                for rows in pages:
+                    progress.add(len(rows), listing.total if len(listings) == 1 else None)
+                    self.differences.log()
+                    yield rows
+            if str(listing.style):
+                self.differences.recognize(resource, str(listing.style))
+        self.differences.log()
+        progress.finish(sum(listing.pages_read for listing in listings))
+
+    def _checked(
+        self, resource: str, pages: Generator[list[Row]], filters: Mapping[str, Any], unfiltered: Listing[Row]
+    ) -> Generator[list[Row]]:
+        """Yield pages. If there are none, check on the unfiltered list whether the platform understands the filters."""
+        found = False
         with closing(pages):
             for page in pages:
-                if details is None:
-                    yield from page
-                else:
-                    yield from self.complete(
-                        page, lambda row: row.get(details) is not None, partial(self.with_details, resource)
-                    )
+                found = True
+                yield page
+        if found:
+            return
+        rows = RowFilter(resource, filters, self.differences)
+        sample = self._listing(resource_path(self.api, resource), {}, resource, partial(partial, self._page_decoder(resource)))
+        with closing(sample.pages()) as first:
+            if not any(map(rows.is_wanted, next(first, []))):
+                return
+        names = ", ".join(map(repr, filters))
+        self.differences.recognize(
+            resource, f"the platform finds nothing with the filters {names}; all rows are read and filtered here"
+        )
+        yield from self._logged(resource, [unfiltered])
 
 
-def _logged(resource: str, listings: Sequence[Listing[Row]]) -> Generator[list[Row]]:
-    progress = Progress(resource)
-    for listing in listings:
-        with closing(listing.pages()) as pages:
-            for rows in pages:
-                progress.add(len(rows), listing.total if len(listings) == 1 else None)
-                yield rows
-    progress.finish(sum(listing.pages_read for listing in listings))
+def _with_headers(page: Page[Row], response: Response) -> Page[Row]:
+    """Add the link and the total that a response has in its headers."""
+    if page.next is None and "Link" in response.headers:
+        page.next = response.links.get("next", {}).get("url")
+    total = response.headers.get("X-Total-Count", "")
+    if page.count is None and total.isdecimal():
+        page.count = int(total)
+    return page

@@ -1,31 +1,34 @@
 """Read a list of the API page by page, every row once, even if rows move on the server during the read.
 
-The paging style is recognized by the first page:
+The paging style is recognized from the responses, unless the user wrote it down (:class:`.api.Paging`):
 
-* ``items``/``count`` (v1), or ``results``/``count`` without a link: ``limit``/``offset``, pages fetched in parallel;
-* ``results``/``next`` (2023): the links are followed one by one;
-* a bare array (before May 2023), or rows without a count: pages are requested until one has no new rows.
+* a total without a link: ``limit``/``offset`` (v1), pages fetched in parallel. If the server ignores ``offset``, pages
+  are requested by their number;
+* a link to the next page with a total: its parameter is the offset or the number of the page, fetched in parallel;
+* another link, or a token: followed one by one;
+* neither: pages are requested by offset, then by number. Only a list that repeats both ways is not paged.
 
 Moved rows are detected by overlap: each page by ``offset`` begins with the last row of the page before. If every
-overlap matches and the last page reaches the end, no row was skipped. Otherwise the list is read again, and only rows
-that were not read before are yielded, until nothing moves during one pass. One case cannot be
-detected: one row is added and another is deleted before the same overlap. The next run reads the new row.
+overlap matches and the last page reaches the end, no row was skipped. Pages by number have no overlap: their totals are
+compared. Otherwise the list is read again, and only rows that were not read before are yielded, until nothing moves
+during one pass. One case cannot be detected: one row is added and another is deleted between the same two pages. The
+next run reads the new row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, NoReturn, TypeVar
-from urllib.parse import urljoin
+from typing import Generic, NoReturn, TypeVar
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
-import msgspec
-
-from airflow_provider_openesg.api import COUNT, ITEMS, LIMIT, NEXT, OFFSET, RESULTS
+from airflow_provider_openesg.api import ASSUMED, Paging, PagingStyle
+from airflow_provider_openesg.client.envelope import Decode, Page
 from airflow_provider_openesg.client.parallel import ordered_and_started
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGNotFoundError
 
 Row = TypeVar("Row")
 Query = Mapping[str, str | list[str]]
@@ -36,54 +39,29 @@ STARTED_AHEAD = 2
 MAX_PASSES = 8
 """Number of times that a list is read before it counts as changing too fast."""
 
+_WRITE_DOWN = 'write down how the platform pages in its profile (api): paging = {style = "..."}'
+
 
 @dataclass(slots=True)
-class Page(Generic[Row]):
-    """One page of a list.
+class Style:
+    """What is known of the pages of one list; shared by all reads of it.
 
-    :param rows: records, in the order of the server.
-    :param ids: ids of the records, one for each row.
-    :param count: number of rows of the whole list, if the response has it.
-    :param next: link to the next page, if the response has one.
+    :param style: paging style; ``auto`` until it is recognized.
+    :param size: number of rows that the platform returns in one page, if it is less than was requested.
     """
 
-    rows: list[Row]
-    ids: list[str | int]
-    count: int | None = None
-    next: str | None = None
+    style: PagingStyle = "auto"
+    size: int | None = None
+
+    def __str__(self) -> str:
+        names = {"page": "pages by number", "link": "pages by link", "cursor": "pages by cursor", "offset": "pages"}
+        size = f" of at most {self.size} rows" if self.size else ""
+        return names.get(self.style, "pages") + size if size or self.style in ("page", "link", "cursor") else ""
 
 
-Decode = Callable[[], Page[Row]]
-"""Function that returns a page whose body has been received."""
-
-
-def decode_records(body: bytes) -> Page[dict[str, Any]]:
-    """Decode a page of any paging style, rows as dicts.
-
-    :raises ValueError: if the body is not JSON, is no list, or has rows without an ``id``.
-    """
-    content = msgspec.json.decode(body)
-    envelope = content if isinstance(content, dict) else {}
-    rows = content if isinstance(content, list) else envelope.get(ITEMS, envelope.get(RESULTS))
-    if not isinstance(rows, list):
-        raise ValueError(f"expected a list: {{{ITEMS!r}: [...], {COUNT!r}: n}}, {{{RESULTS!r}: [...]}} or [...]")
-    ids = []
-    for number, row in enumerate(rows):
-        identity = row.get("id") if isinstance(row, dict) else None
-        if not isinstance(identity, str | int) or isinstance(identity, bool):
-            raise ValueError(f"expected rows with an 'id' (text or integer); row {number} of the page has none")
-        ids.append(identity)
-    count, link = envelope.get(COUNT), envelope.get(NEXT)
-    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
-        raise ValueError(f"expected {COUNT!r} to be a number of rows, not {count!r:.40}")
-    if link is not None and not isinstance(link, str):
-        raise ValueError(f"expected {NEXT!r} to be a URL or null, not {link!r:.40}")
-    return Page(rows, ids, count, link or None)
-
-
-def page_query(query: Query, size: int, offset: int = 0) -> Query:
-    """Return the query parameters for a page of a list."""
-    return {**query, LIMIT: str(size), OFFSET: str(offset)}
+def page_query(query: Query, paging: Paging, size: int, offset: int = 0) -> Query:
+    """Return the query parameters for a page of a list by its offset."""
+    return {**query, paging.limit: str(size), paging.offset: str(offset)}
 
 
 def later_offsets(size: int, total: int) -> range:
@@ -102,7 +80,9 @@ class Listing(Generic[Row]):
     :param most: number of rows to request in one page if the platform allows more than ``page_size``.
     :param parallel: number of pages requested at the same time.
     :param same_origin: function that returns whether the token may be sent to a link.
-    :param seen: ids of rows that are not returned; the ids of the rows that are read are added.
+    :param seen: ids of rows that are not returned; the ids of the rows that are read are added. Attribute ``seen``.
+    :param paging: how pages are requested.
+    :param style: what earlier reads have recognized; completed by this one.
 
     ``total`` is the number of rows that the server reports, ``pages_read`` the number of pages read so far.
     """
@@ -118,15 +98,22 @@ class Listing(Generic[Row]):
         parallel: int,
         same_origin: Callable[[str], bool],
         seen: set[str | int] | None = None,
+        paging: Paging = ASSUMED.paging,
+        style: Style | None = None,
     ) -> None:
         self._fetch = fetch
         self._url = url
         self._query = query
-        self._page_size = page_size
-        self._size = most
+        self._paging = paging
+        self.style = Style() if style is None else style
+        if self.style.style == "auto":
+            self.style.style = paging.style
+        limit = min(self.style.size or most, paging.max or most)
+        self._page_size = min(page_size, limit)
+        self._size = min(most, limit)
         self._parallel = parallel
         self._same_origin = same_origin
-        self._seen = set() if seen is None else seen
+        self.seen: set[str | int] = set() if seen is None else seen
         self._moved = False
         self.total: int | None = None
         self.pages_read = 0
@@ -146,12 +133,12 @@ class Listing(Generic[Row]):
                     for identity, row in zip(page.ids, page.rows, strict=True):
                         if identity in current:
                             self._moved = True
-                        elif identity not in self._seen:
+                        elif identity not in self.seen:
                             fresh.append(row)
                         current.add(identity)
                     if fresh:
                         yield fresh
-            self._seen |= current
+            self.seen |= current
             if not self._moved:
                 return
         raise OpenESGContractError(
@@ -161,32 +148,94 @@ class Listing(Generic[Row]):
         )
 
     def _read_through(self) -> Generator[Page[Row]]:
-        first = self._first()
+        first = self._checked(self._first())
         self.total = first.count
-        if first.next is not None:
-            return self._by_links(self._checked(first))
+        style = self.style.style
+        if style == "none" or first.count == len(first.rows):
+            return self._whole(first)
+        if first.next is not None and style not in ("offset", "page"):
+            return self._by_links(first)
+        if style == "page":
+            return self._by_number(first)
         if first.count is not None:
-            return self._by_count(self._checked(first))
-        return self._by_length(self._checked(first))
+            return self._by_count(first)
+        return self._by_length(first)
 
     def _first(self) -> Page[Row]:
         """Read the first page, and learn from it the page size that the platform allows."""
-        if self._size > self._page_size:
+        refused: OpenESGApiError | None = None
+        while True:
             try:
-                first = self._at(0)
-                if first.count is None or len(first.rows) >= min(self._size, first.count):
-                    return first
+                first = self._start()
             except OpenESGApiError as error:
-                if error.status not in (400, 422):
-                    raise
-            self._size = self._page_size
+                refused = refused or error
+                if (smaller := self._smaller(error)) is None:
+                    raise refused from None
+                self._size = smaller
+                continue
+            if refused is not None and self._size < self._page_size:
+                self.style.size = self._size
+            break
+        if first.count is None or self._paging.style == "none" or first.next is not None:
+            return first
+        if len(first.rows) > self._size:  # the server ignores the limit
+            self._size = len(first.rows)
+        if len(first.rows) < min(self._size, first.count):
+            # Once more, because servers read rows and count separately.
+            first = self._start()
+            if 1 < len(first.rows) < min(self._size, first.count or 0):
+                self._size = len(first.rows)
+                if self._size < self._page_size:
+                    self.style.size = self._size
+        return first
+
+    def _start(self) -> Page[Row]:
+        size = str(self._size)
+        if self.style.style == "page":
+            return self._page_number(1)
+        if self.style.style == "none":
+            return self._fetch(self._url, self._query)()()
+        if self.style.style in ("link", "cursor"):
+            return self._fetch(self._url, {**self._query, self._paging.limit: size})()()
         return self._at(0)
+
+    def _smaller(self, error: OpenESGApiError) -> int | None:
+        """Return the page size to request after an error; ``None`` if the error has another reason."""
+        if error.status not in (400, 422) or self._size <= 2:
+            return None
+        allowed = [int(number) for number in re.findall(r"\d+", error.message) if 2 <= int(number) < self._size]
+        names = self._paging.size if self.style.style == "page" else self._paging.limit
+        if allowed and names in error.message:
+            return max(allowed)
+        if self._size > self._page_size:
+            return self._page_size
+        return self._size // 2 if names in error.message else None
 
     def _at(self, offset: int) -> Page[Row]:
         return self._fetch_at(offset)()()
 
     def _fetch_at(self, offset: int) -> Callable[[], Decode[Row]]:
-        return self._fetch(self._url, page_query(self._query, self._size, offset))
+        return self._fetch(self._url, page_query(self._query, self._paging, self._size, offset))
+
+    def _fetch_number(self, number: int, link: str | None = None) -> Callable[[], Decode[Row]]:
+        """Request a page by its number: with the parameters of a link, or with our own."""
+        paging = self._paging
+        if link is not None:
+            parts = urlsplit(link)
+            query = dict(parse_qsl(parts.query, keep_blank_values=True)) | {paging.page: str(number)}
+            return self._fetch(parts._replace(query=urlencode(query)).geturl(), None)
+        # The page size is that of the first page, whatever it was.
+        size = {paging.size: str(self._size)} if paging.style == "page" else {paging.limit: str(self._size)}
+        return self._fetch(self._url, {**self._query, **size, paging.page: str(number)})
+
+    def _page_number(self, number: int, link: str | None = None) -> Page[Row]:
+        """Return a page by its number; a page without rows if there is none."""
+        try:
+            return self._fetch_number(number, link)()()
+        except OpenESGNotFoundError:
+            if number == 1:
+                raise
+            return Page([], [])
 
     def _checked(self, page: Page[Row]) -> Page[Row]:
         self.pages_read += 1
@@ -195,7 +244,11 @@ class Listing(Generic[Row]):
             self._fail(f"one page has the row with id {twice!r} twice")
         return page
 
+    def _whole(self, first: Page[Row]) -> Generator[Page[Row]]:
+        yield first
+
     def _by_count(self, first: Page[Row]) -> Generator[Page[Row]]:
+        """Yield pages by offset. If the server ignores it, continue by the number of the page."""
         first = self._of_right_size(first, 0)
         yield first
         previous, end, total = first, len(first.rows), first.count or 0
@@ -209,7 +262,10 @@ class Listing(Generic[Row]):
                 # A list that grew by one page looks the same, but then the page before has moved as well.
                 repeats = page.ids == previous.ids and len(page.ids) > 1
                 if repeats and self._at(offset - self._size + 1).ids == page.ids:
-                    self._fail(f"the page at {OFFSET} {offset} repeats the one before: the server ignores {OFFSET!r}")
+                    if previous is first:
+                        yield from self._later_numbers(first)
+                        return
+                    self._fail(f"the page at {self._paging.offset} {offset} repeats the one before")
                 page = self._of_right_size(self._checked(page), offset)
                 yield self._without_overlap(previous, page)
                 previous, end = page, offset + len(page.rows)
@@ -224,19 +280,15 @@ class Listing(Generic[Row]):
         if self._surplus(page, offset):
             page = self._checked(self._at(offset))
         surplus = self._surplus(page, offset)
-        if surplus:
-            got = f"requested {self._size} rows from {OFFSET} {offset}, received {len(page.rows)} of {page.count}"
-            advice = f"the server ignores {LIMIT!r} or {OFFSET!r}"
-            if surplus < 0:
-                advice = "the page ends early"
-            if surplus < 0 and not offset and len(page.rows) > 1:
-                advice += f"; if the server limits the page size, set Page size of the Connection to {len(page.rows)}"
-            self._fail(f"{got}: {advice}")
+        if surplus and not (offset == 0 and surplus > 0):
+            got = f"requested {self._size} rows from {self._paging.offset} {offset}, received {len(page.rows)} of "
+            advice = f"the server ignores {self._paging.limit!r} or {self._paging.offset!r}; {_WRITE_DOWN}"
+            self._fail(f"{got}{page.count}: {'the page ends early' if surplus < 0 else advice}")
         return page
 
     def _surplus(self, page: Page[Row], offset: int) -> int:
         if page.count is None:
-            self._fail(f"the page at {OFFSET} {offset} has no {COUNT!r}, the first one had")
+            self._fail(f"the page at {self._paging.offset} {offset} has no total, the first one had")
         if not offset and len(page.rows) == page.count:
             return 0
         return len(page.rows) - min(self._size, max(0, page.count - offset))
@@ -248,37 +300,121 @@ class Listing(Generic[Row]):
         self._moved = True
         return page
 
-    def _by_length(self, first: Page[Row]) -> Generator[Page[Row]]:
+    def _by_number(self, first: Page[Row], link: str | None = None) -> Generator[Page[Row]]:
         yield first
-        if len(first.rows) > self._size:
-            return  # More rows than requested: the whole list.
-        previous, offset = first, len(first.rows) - 1
+        yield from self._later_numbers(first, link)
+
+    def _later_numbers(self, first: Page[Row], link: str | None = None) -> Generator[Page[Row]]:
+        """Yield the pages after the first by their number, in parallel if the total is known.
+
+        :param link: link to the second page.
+        """
+        second = self._page_number(2, link)
+        total = first.count
+        if not second.rows or second.ids == first.ids:
+            if total is not None and total > len(first.rows) and first.rows:
+                self._fail(
+                    f"the list has {total} rows, but neither {self._paging.offset!r} nor {self._paging.page!r} leads to"
+                    f" the rows after the first {len(first.rows)}; {_WRITE_DOWN}"
+                )
+            return  # It repeats both ways: the list is not paged.
+        self.style.style = "page"
+        if self.style.size is None and self._size > len(first.rows):
+            self.style.size = len(first.rows)
+        pages = 2 if total is None else -(-total // max(1, len(first.rows)))
+        fetches = (partial(self._fetch_number, number, link) for number in range(3, pages + 1))
+        previous, rows = first, len(first.rows)
+        with closing(ordered_and_started(fetches, self._parallel, STARTED_AHEAD)) as decodes:
+            for page in (second, *()) if total is None else _chained(second, decodes):
+                self._checked(page)
+                self._moved |= page.count != total or (previous is not first and len(previous.rows) < len(first.rows))
+                if not page.rows or page.ids == previous.ids:
+                    break
+                yield page
+                previous, rows = page, rows + len(page.rows)
+        number = max(pages, 2)
+        # The total may be unknown, or have grown. The last page may be repeated for every later number.
+        while previous.rows and (total is None or (previous.count or 0) > rows):
+            number += 1
+            page = self._checked(self._page_number(number, link))
+            if not page.rows or page.ids == previous.ids:
+                break
+            yield page
+            previous, rows = page, rows + len(page.rows)
+        if total is not None and not self._moved and previous.count != rows:
+            self._fail(f"the last page came after {rows} rows, while the total is {previous.count}")
+
+    def _by_length(self, first: Page[Row]) -> Generator[Page[Row]]:
+        """Yield the pages of a list without total and link: by offset, or by number if the server ignores the offset."""
+        yield first
+        if not first.rows:
+            return
+        previous, offset = first, max(1, len(first.rows) - 1)
         # A short page may not be the last: the server may limit pages to fewer rows than requested.
-        while len(previous.rows) >= len(first.rows) > 1:
+        while len(previous.rows) >= len(first.rows):
             page = self._checked(self._at(offset))
             if page.ids == previous.ids:
-                if previous is first or self._moved:
-                    return  # The list is not paged: the same array again.
-                self._fail(f"the page at {OFFSET} {offset} repeats the one before")
+                if previous is first:
+                    yield from self._later_numbers(first)
+                    return
+                if self._moved:
+                    return
+                self._fail(f"the page at {self._paging.offset} {offset} repeats the one before")
+            if len(first.rows) == 1:
+                if page.rows:
+                    self._fail(f"the platform returns one row in a page; {_WRITE_DOWN}")
+                return
             yield self._without_overlap(previous, page)
             previous, offset = page, offset + len(page.rows) - 1
 
     def _by_links(self, first: Page[Row]) -> Generator[Page[Row]]:
+        """Yield the pages by link or token. If the link is an offset or a number and the total is known, in parallel."""
+        kind = self._kind_of(first)
+        if kind == "offset":
+            self._size = len(first.rows)
+            yield from self._by_count(first)
+            return
+        if kind == "page":
+            link = first.next or ""
+            yield from self._by_number(first, None if link.isdecimal() else self._followable(link))
+            return
+        self.style.style = kind
         yield first
         page, rows, followed = first, len(first.rows), set[str]()
         while page.next is not None:
-            url = self._followable(page.next)
-            if url in followed:
+            if page.next in followed:
                 self._fail("the link to the next page leads back to a page that was read before")
-            followed.add(url)
-            previous, page = page, self._checked(self._fetch(url, None)()())
-            if page.ids == previous.ids:
-                self._fail(f"the page {url} repeats the one before")
+            followed.add(page.next)
+            previous, page = page, self._checked(self._follow(page.next)()())
+            if page.ids == previous.ids != []:
+                self._fail(f"the page {'after' if kind == 'cursor' else self._followable(previous.next or '')} repeats the one before")
             self._moved |= page.count != previous.count
             rows += len(page.rows)
             yield page
         if not self._moved and page.count is not None and page.count != rows:
-            self._fail(f"the last page came after {rows} rows, while {COUNT!r} is {page.count}")
+            self._fail(f"the last page came after {rows} rows, while the total is {page.count}")
+
+    def _kind_of(self, first: Page[Row]) -> PagingStyle:
+        """Return how the link of a page is followed."""
+        link, paging = first.next or "", self._paging
+        if paging.style in ("link", "cursor"):
+            return paging.style
+        if link.isdecimal():
+            return "page"
+        if not any(character in link for character in "/?"):
+            return "cursor"
+        query = dict(parse_qsl(urlsplit(link).query))
+        if first.count is not None and query.get(paging.page) == "2":
+            return "page"
+        if first.count is not None and len(first.rows) > 1 and query.get(paging.offset) == str(len(first.rows)):
+            return "offset"
+        return "link"
+
+    def _follow(self, link: str) -> Callable[[], Decode[Row]]:
+        if self.style.style == "cursor":
+            query = {**self._query, self._paging.limit: str(self._size), self._paging.cursor: link}
+            return self._fetch(self._url, query)
+        return self._fetch(self._followable(link), None)
 
     def _followable(self, link: str) -> str:
         try:
@@ -295,3 +431,9 @@ class Listing(Generic[Row]):
         raise OpenESGContractError(
             f"{self._url}: {what}. If a retry fails too, report it to the vendor of the platform."
         )
+
+
+def _chained(page: Page[Row], decodes: Iterable[Decode[Row]]) -> Generator[Page[Row]]:
+    yield page
+    for decode in decodes:
+        yield decode()

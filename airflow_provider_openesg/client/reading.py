@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from airflow_provider_openesg.api import RESOURCES
+from airflow_provider_openesg.api import ID, RESOURCES, UPDATED_AFTER, Api
+from airflow_provider_openesg.client.envelope import single_record
+from airflow_provider_openesg.client.names import is_id
 from airflow_provider_openesg.client.responses import platform_message, shown_url
 from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.filters import check_filters, check_query, filter_texts
@@ -20,33 +22,43 @@ if TYPE_CHECKING:
     from requests import Response
 
     from airflow_provider_openesg.client.pagination import Query
+    from airflow_provider_openesg.client.translation import Translator
 
 T = TypeVar("T")
 
 
-def resource_path(resource: str) -> str:
+def resource_path(api: Api, resource: str) -> str:
     """Return the path of a resource, below the API path.
 
     :raises OpenESGConfigError: if the resource is not known.
     """
     check_choice("resource", resource, sorted(RESOURCES))
-    return RESOURCES[resource].path
+    return api.path(resource)
 
 
-def list_query(resource: str, filters: Mapping[str, Any]) -> Query:
-    """Return the query parameters of a list.
+def record_path(api: Api, resource: str, record_id: str | int) -> str:
+    """Return the path of a record. It ends with a slash if that of its list does.
+
+    :raises OpenESGConfigError: if the resource is not known, or the id is empty.
+    """
+    path = resource_path(api, resource)
+    return f"{path.rstrip('/')}/{quoted(record_id)}{'/' if path.endswith('/') else ''}"
+
+
+def list_query(api: Api, resource: str, filters: Mapping[str, Any]) -> Query:
+    """Return the query parameters of a list. Filters that the platform does not have are left out.
 
     :param resource: name of a resource, or a path; filters of a path are sent under the names given.
     :param filters: filters by the names that users write.
     :raises OpenESGConfigError: if a filter is not known, or its value cannot be sent.
     """
     if resource in RESOURCES:
-        check_filters(filters, [resource])
-        names = RESOURCES[resource].filters
+        check_filters({name: value for name, value in filters.items() if name != UPDATED_AFTER}, [resource])
+        names = {**api.filter_names(resource), ID: ID}
     else:
-        check_query("filters", filters, all_pages=True)
+        check_query("filters", filters, all_pages=True, api=api)
         names = {name: name for name in filters}
-    texts = {names[name]: filter_texts(name, value) for name, value in filters.items()}
+    texts = {names[name]: filter_texts(name, value) for name, value in filters.items() if name in names}
     return {name: values if len(values) > 1 else values[0] for name, values in texts.items()}
 
 
@@ -74,14 +86,17 @@ def decoded(decode: Callable[[bytes], T], response: Response) -> T:
         ) from None
 
 
-def decode_record(body: bytes) -> dict[str, Any]:
-    """Return one record as a dict.
+def decode_record(body: bytes, translator: Translator) -> dict[str, Any]:
+    """Return one record as a dict, translated.
 
-    :raises ValueError: if the body is not a JSON object with an ``id``.
+    :raises ValueError: if the body is not a JSON object with an id.
     """
-    record = msgspec.json.decode(body)
-    if not isinstance(record, dict) or "id" not in record:
+    content = single_record(msgspec.json.decode(body), lambda each: any(map(is_id, each)))
+    if not isinstance(content, dict):
         raise ValueError("expected a record: a JSON object with an 'id'")
+    record = translator.record(content)
+    if record.get("id") is None:
+        raise ValueError(f"expected a record with an 'id', but it has {', '.join(map(repr, list(content)[:10]))}")
     return record
 
 

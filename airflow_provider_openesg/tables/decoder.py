@@ -10,21 +10,29 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, ValidationError
+from msgspec import UNSET, Raw, Struct, ValidationError
 
-from airflow_provider_openesg.api import COUNT, ITEMS, NEXT, RESULTS
-from airflow_provider_openesg.client.pagination import Page
-from airflow_provider_openesg.records import ID, OTHER_NAMES, Many, RecordType, Ref
+from airflow_provider_openesg.api import ASSUMED, Api
+from airflow_provider_openesg.client.differences import Differences
+from airflow_provider_openesg.client.envelope import Found, Page, Place, at, find, link_of, single_record, total_of
+from airflow_provider_openesg.client.names import is_id
+from airflow_provider_openesg.client.translation import Translator
+from airflow_provider_openesg.records import ID, Many, RecordType, Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
 REST = f"\u2026rest {secrets.token_hex(8)}"
 """Name, which no platform can send, for all fields that cannot be fields of a struct."""
+
+COMPARED = 20
+"""Rows of a list that are compared with the record type before any is decoded."""
 
 MOST_LEARNED = 100
 """Maximum number of fields that are added to a class: records may use field names as data."""
@@ -37,7 +45,7 @@ class Layout:
     :param name: name of the record in error messages.
     :param references: fields that may be objects.
     :param unknown: attribute to field name, of fields that the record type does not know; Raw, or None where absent.
-    :param renamed: attribute to (expected name, name as sent), of fields that came under another name.
+    :param renamed: attribute to (expected name, name as sent), of fields that came under two names.
     :param has_unknown: whether a record, or one that it refers to, may have fields that its type does not know.
     """
 
@@ -49,11 +57,28 @@ class Layout:
 
 
 class RecordDecoder:
-    """Decode the records of one type. Threads may share it."""
+    """Decode the records of one type. Threads may share it.
 
-    def __init__(self, type_: RecordType) -> None:
-        self._learned = _LearnedType(type_)
+    The first rows are compared with the type. If they need more than other names of fields, all rows are translated
+    (:mod:`airflow_provider_openesg.client.translation`) before they are decoded.
+
+    :param api: what is assumed, or what the user wrote down.
+    :param differences: gets what is recognized.
+    :param topic: name of the list in the log.
+    """
+
+    def __init__(
+        self, type_: RecordType, api: Api = ASSUMED, differences: Differences | None = None, topic: str = ""
+    ) -> None:
+        self.translator = Translator(type_, api, differences)
+        self._api = api
+        self._differences = Differences(quiet=True) if differences is None else differences
+        self._topic = topic or type_.name
+        self._learned = _LearnedType(type_, self.translator)
         self._lock = threading.Lock()
+        self._compared = 0
+        self._envelope: Any = None
+        self._found = Found(())
         self._build()
 
     def page(self, body: bytes) -> Page[Any]:
@@ -61,77 +86,126 @@ class RecordDecoder:
 
         :raises ValueError: if it is not such a list, or a record is not what it must be; names record and field.
         """
+        if self._compared < COMPARED:
+            self._compare(body)
+        if self.translator.needed:
+            return self._translated_page(body)
         try:
             content = self._pages.decode(body)
         except ValidationError:
-            content = self._decode_new_fields(body)
-        if isinstance(content, list):
-            return Page(content, [row.id for row in content])
-        rows = content.items if content.items is not None else content.results
-        if rows is None:
-            raise _no_list()
-        return Page(rows, [row.id for row in rows], content.count, content.next or None)
+            return self._decode_new_fields(body)
+        return self._page(content)
 
     def record(self, body: bytes) -> Any:
         """Decode one record.
 
         :raises ValueError: if it is not what it must be; names record and field.
         """
-        try:
-            return self._records.decode(body)
-        except ValidationError:
-            with self._lock:
-                body = bytes(self._learned.normalize(Raw(body)))
-                self._build()
+        if not self.translator.needed:
+            with contextlib.suppress(ValidationError):
                 return self._records.decode(body)
+        content = _decode(body)
+        record = self.translator.record(single_record(content, lambda each: any(map(is_id, each))))
+        with self._lock:
+            self._build()
+            return self._normalized([record])[0]
+
+    def _page(self, content: Any) -> Page[Any]:
+        if isinstance(content, list):
+            return Page(content, [row.id for row in content])
+        rows = _attribute(content, self._found.rows)
+        if rows is None:
+            raise ValueError(f"expected a list under {'.'.join(self._found.rows)!r}, not null")
+        total, link = _attribute(content, self._found.total), _attribute(content, self._found.next)
+        return Page(rows, [row.id for row in rows], total_of(total), link_of(link))
+
+    def _compare(self, body: bytes) -> None:
+        """Compare the first rows of a list with the record type."""
+        with self._lock:
+            content = _decode(body)
+            found = find(content, self._api.envelope)
+            rows = at(content, found.rows)[: COMPARED - self._compared]
+            self.translator.records(rows)
+            self._compared += len(rows)
+            self._learn_envelope(content, found)
+
+    def _learn_envelope(self, content: Any, found: Found) -> None:
+        if not found.is_assumed:
+            self._differences.recognize(self._topic, str(found))
+        if found != self._found or (found.rows and self._envelope is None):
+            self._found = found
+            self._envelope = content if isinstance(content, dict) else None
+            self._build()
+
+    def _translated_page(self, body: bytes) -> Page[Any]:
+        content = _decode(body)
+        found = find(content, self._api.envelope)
+        records = self.translator.records(at(content, found.rows))
+        with self._lock:
+            rows = self._normalized(records)
+        total, link = at(content, found.total), at(content, found.next)
+        return Page(rows, [row.id for row in rows], total_of(total), link_of(link))
+
+    def _normalized(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return translated records as objects, with the fields that no record had before."""
+        encoded = _encode(records)
+        try:
+            return self._lists.decode(encoded)
+        except ValidationError:
+            raws = msgspec.json.decode(encoded, type=list[Raw])
+            encoded = msgspec.json.encode([self._learned.normalize(raw) for raw in raws])
+            self._build()
+            return self._lists.decode(encoded)
 
     def _build(self) -> None:
         record = self._learned.struct()
-        rows = list[record] | None  # type: ignore[valid-type]
-        envelope = msgspec.defstruct(
-            "Envelope",
-            [
-                ("items", rows, None),
-                ("results", rows, None),
-                ("count", Annotated[int, Meta(ge=0)] | None, None),
-                ("next", str | None, None),
-            ],
-            rename={"items": ITEMS, "results": RESULTS, "count": COUNT, "next": NEXT},
-        )
+        rows: Any = list[record]  # type: ignore[valid-type]
         self._records: msgspec.json.Decoder[Any] = msgspec.json.Decoder(record)
-        self._pages: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[record] | envelope)  # type: ignore[valid-type]
+        self._lists: msgspec.json.Decoder[Any] = msgspec.json.Decoder(rows)
+        envelope = _envelope_type(self._envelope or {}, self._found, rows) if self._envelope is not None else None
+        self._pages: msgspec.json.Decoder[Any] = (
+            self._lists if envelope is None else msgspec.json.Decoder(envelope)
+        )
 
-    def _decode_new_fields(self, body: bytes) -> Any:
+    def _decode_new_fields(self, body: bytes) -> Page[Any]:
         """Decode a page with new fields. Most often it is one field, which one record is enough to learn."""
-        content = msgspec.json.decode(body, type=dict[str, Raw] | list[Raw])
-        listed = content if isinstance(content, list) else content.pop(ITEMS, None) or content.get(RESULTS)
-        if isinstance(listed, Raw) and bytes(listed).lstrip().startswith(b"["):
-            listed = msgspec.json.decode(listed, type=list[Raw])
-        if not isinstance(listed, list):
-            raise _no_list()
         with self._lock:
+            content = _decode(body)
+            found = find(content, self._api.envelope)
+            self._learn_envelope(content, found)
+            self._envelope = content if isinstance(content, dict) else None
+            self._build()
+            rows = at(content, found.rows)
+            total, link = total_of(at(content, found.total)), link_of(at(content, found.next))
+            with contextlib.suppress(ValidationError):
+                return self._page(self._pages.decode(body))
+            raws = _raw_rows(body, found)
             normalized: list[Raw] = []
-            for row in listed:
+            for number, row in enumerate(raws):
+                self.translator.records(rows[number : number + 1])
+                if self.translator.needed:
+                    break
                 known = self._learned.known()
                 normalized.append(self._learned.normalize(row))
                 if self._learned.known() > known:
                     self._build()
                     with contextlib.suppress(ValidationError):
-                        return self._pages.decode(body)
-            self._build()
-            body = msgspec.json.encode(
-                normalized if isinstance(content, list) else {**content, ITEMS: normalized, RESULTS: None}
-            )
-            return self._pages.decode(body)
+                        return self._page(self._pages.decode(body))
+            else:
+                self._build()
+                records = self._lists.decode(msgspec.json.encode(normalized))
+                return Page(records, [row.id for row in records], total, link)
+        return self._translated_page(body)
 
 
 class _LearnedType:
     """What is learned about the records of one type, beyond the type."""
 
-    def __init__(self, type_: RecordType) -> None:
+    def __init__(self, type_: RecordType, translator: Translator) -> None:
         self._type = type_
+        self._translator = translator
         self._parts = {
-            name: _LearnedType(expected.type)
+            name: _LearnedType(expected.type, translator.part(name))
             for name, expected in type_.fields.items()
             if isinstance(expected, Ref | Many)
         }
@@ -141,7 +215,9 @@ class _LearnedType:
             if not isinstance(expected, Many)
         }
         self._unknown: dict[str, None] = {}
+        self._sent_as: dict[str, str] = {}
         self._renamed: dict[str, str] = {}
+        self._own: set[str] = set()
         self._untyped: set[str] = set()
 
     def struct(self) -> type[Struct]:
@@ -172,7 +248,7 @@ class _LearnedType:
         return msgspec.defstruct(
             "Record",
             fields,
-            rename={**{attribute: sent for attribute, (_, sent) in renamed.items()}, **unknown},
+            rename={**self._sent_as, **{attribute: sent for attribute, (_, sent) in renamed.items()}, **unknown},
             forbid_unknown_fields=True,
             gc=False,  # records hold no cycles, and there are very many of them
             namespace={"layout": Layout(self._type.name, references, unknown, renamed, has_unknown)},
@@ -182,6 +258,7 @@ class _LearnedType:
         """Return the number of differences learned."""
         return (
             len(self._unknown)
+            + len(self._sent_as)
             + len(self._renamed)
             + len(self._untyped)
             + sum(part.known() for part in self._parts.values())
@@ -197,11 +274,11 @@ class _LearnedType:
         except ValidationError:
             raise ValueError(f"{self._type.name}: expected an object, not {shown(record)}") from None
         rest = {}
-        for name, value in list(fields.items()):
-            if name in self._type.fields:
-                fields[name] = self._normalize_field(name, value, fields)
-            elif expected := self._expected_name(name):
-                self._renamed[name] = expected
+        names = self._translator.names(fields)
+        for name in sorted(fields, key=lambda each: [*names].index(each) if each in names else len(names)):
+            value = fields[name]
+            if name in names:
+                expected = self._field_of(name, names[name])
                 fields[name] = self._normalize_field(expected, value, fields)
             elif name in self._unknown or (_can_be_a_field(name) and len(self._unknown) < MOST_LEARNED):
                 self._unknown[name] = None
@@ -210,12 +287,23 @@ class _LearnedType:
         if rest:
             self._unknown[REST] = None
             fields[REST] = Raw(msgspec.json.encode(rest))
-        if self._type.identified and "id" not in fields:
-            raise ValueError(f"{self._type.name}: no 'id' in {shown(record)}")
+        if self._type.identified and self._sent_as.get("id", "id") not in fields:
+            raise ValueError(
+                f"{self._type.name}: no 'id' in {shown(record)}. If it has another name, write it down in the profile "
+                'of the platform (api): [names], such as report.id = "number"'
+            )
         return Raw(msgspec.json.encode(fields))
 
-    def _expected_name(self, name: str) -> str | None:
-        return next((other for other in OTHER_NAMES.get(name, ()) if other in self._type.fields), None)
+    def _field_of(self, name: str, field: str) -> str:
+        """Return the field of a name, and learn the name: as that of the field, if it came under no other."""
+        if name != self._sent_as.get(field, field) and name not in self._renamed:
+            if field in self._sent_as or field in self._own:
+                self._renamed[name] = field
+            else:
+                self._sent_as[field] = name
+        elif name == field:
+            self._own.add(field)
+        return field
 
     def _normalize_field(self, name: str, value: Raw, record: Mapping[str, Raw]) -> Raw:
         expected = self._type.fields[name]
@@ -250,7 +338,51 @@ class _LearnedType:
         return True
 
     def _named(self, record: Mapping[str, Raw]) -> str:
-        return f"{self._type.name} {bytes(record['id']).decode()}" if "id" in record else self._type.name
+        number = record.get(self._sent_as.get("id", "id"))
+        return self._type.name if number is None else f"{self._type.name} {bytes(number).decode()}"
+
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+"""Decode JSON; numbers keep all their digits."""
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def _envelope_type(content: Mapping[str, Any], found: Found, rows: Any, above: Place = ()) -> Any:
+    """Return a class for an envelope. Names that the envelope did not have so far are an error: they may be a total."""
+    fields: list[tuple[str, Any, Any]] = []
+    rename: dict[str, str] = {}
+    for number, (name, value) in enumerate(content.items()):
+        place = (*above, name)
+        attribute = f"part_{number}"
+        rename[attribute] = name
+        if place == found.rows:
+            fields.append((attribute, rows | None, None))
+        elif place in (found.total, found.next):
+            fields.append((attribute, Any, None))
+        elif isinstance(value, Mapping) and any(
+            other is not None and other[: len(place)] == place for other in (found.rows, found.total, found.next)
+        ):
+            fields.append((attribute, _envelope_type(value, found, rows, place), None))
+        else:
+            fields.append((attribute, Raw, None))
+    return msgspec.defstruct("Envelope", fields, rename=rename, forbid_unknown_fields=True)
+
+
+def _attribute(content: Any, place: Place | None) -> Any:
+    """Return the part of a decoded envelope at a place."""
+    for name in place or ():
+        if content is None:
+            return None
+        content = getattr(content, content.__struct_fields__[content.__struct_encode_fields__.index(name)])
+    return content if place is not None else None
+
+
+def _raw_rows(body: bytes, found: Found) -> list[Raw]:
+    content = Raw(body)
+    for name in found.rows:
+        content = msgspec.json.decode(content, type=dict[str, Raw])[name]
+    return msgspec.json.decode(content, type=list[Raw])
 
 
 def field_of(record: Any, name: str) -> Any:
@@ -296,7 +428,3 @@ def shown(value: Raw) -> str:
     """Return the beginning of JSON for an error message."""
     text = " ".join(bytes(value).decode("utf-8", "replace").split())
     return text if len(text) <= 80 else text[:80] + "\u2026"
-
-
-def _no_list() -> ValueError:
-    return ValueError(f"expected a list: {{{ITEMS!r}: [...], {COUNT!r}: n}}, {{{RESULTS!r}: [...]}} or [...]")

@@ -1,0 +1,66 @@
+"""What a platform does differently: recognized, or not as expected. Each is logged once."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from airflow_provider_openesg.exceptions import OpenESGContractError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Differences:
+    """The differences that one client has met.
+
+    :param strict: whether a difference that is not recognized is an error.
+    :param quiet: whether nothing is logged, because another process does it.
+    :param recognized: differences that were recognized and need no action, by list or record.
+    :param texts: differences that were not recognized: data may be missing or wrong.
+    """
+
+    strict: bool = False
+    quiet: bool = False
+    recognized: dict[str, dict[str, None]] = field(default_factory=dict)
+    texts: dict[str, None] = field(default_factory=dict)
+    _logged: set[tuple[str, str]] = field(default_factory=set, repr=False)
+
+    def recognize(self, topic: str, text: str) -> None:
+        """Add a recognized difference; :meth:`log` logs it.
+
+        :param topic: list or record, such as ``reports``.
+        """
+        self.recognized.setdefault(topic, {}).setdefault(text)
+
+    def add(self, text: str) -> None:
+        """Add a difference that is not recognized, and log it as a warning.
+
+        :raises OpenESGContractError: if differences are errors (*Strict* of the Connection).
+        """
+        if text in self.texts:
+            return
+        self.texts[text] = None
+        if self.quiet:
+            return
+        if self.strict:
+            raise OpenESGContractError(f"{text} (Strict of the Connection is set, so nothing is written.)")
+        log.warning("%s", text)
+
+    def log(self) -> None:
+        """Log the recognized differences that were not logged before, one line for each topic."""
+        if self.quiet:
+            return
+        for topic, texts in list(self.recognized.items()):
+            new = [text for text in list(texts) if (topic, text) not in self._logged]
+            if new:
+                self._logged.update((topic, text) for text in new)
+                log.info("%s: %s", topic, "; ".join(new))
+
+    def merge(self, other: Differences) -> None:
+        """Add the differences that another process has met."""
+        for topic, texts in other.recognized.items():
+            for text in texts:
+                self.recognize(topic, text)
+        for text in other.texts:
+            self.add(text)

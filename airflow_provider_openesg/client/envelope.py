@@ -1,0 +1,273 @@
+"""Find the rows of a list, their total and the link to the next page in a response. The only parser of pages.
+
+Frameworks differ: django-ninja sends ``{"items": [...], "count": n}``, Django REST framework ``{"results": [...],
+"count": n, "next": url}``, others ``{"data": [...], "meta": {"pagination": {"total": n}}}`` or a bare array. The rows
+are the one list of objects, at most two levels down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from airflow_provider_openesg.api import Api, Envelope
+
+if TYPE_CHECKING:
+    from airflow_provider_openesg.client.translation import Translator
+
+Row = TypeVar("Row")
+Place = tuple[str, ...]
+"""Names on the way from the top of a response to a part of it."""
+
+ROWS = ("items", "results", "data", "records", "rows", "content", "value", "objects", "entries", "list", "elements")
+"""Usual names of the rows. Only an empty list needs them; a list of objects is found under any name."""
+
+TOTALS = (
+    "count", "total", "total_count", "total_items", "total_results", "total_elements", "total_records", "total_rows",
+    "num_results", "num_items",
+)  # fmt: skip
+NEXT_LINKS = ("next", "next_page_url", "next_url", "next_link", "next_page", "@odata.next_link")
+NEXT_TOKENS = ("next_cursor", "next_page_token", "next_token", "cursor_next")
+_AROUND = ("meta", "_meta", "metadata", "pagination", "paging", "page", "page_info", "links", "_links", "paginator")
+"""Objects that hold the total or the link."""
+
+ASSUMED_ROWS = ("items", "results")
+
+
+@dataclass(slots=True)
+class Page(Generic[Row]):
+    """One page of a list.
+
+    :param rows: records, in the order of the server.
+    :param ids: ids of the records, one for each row.
+    :param count: number of rows of the whole list, if the response has it.
+    :param next: link to the next page, or the token for it, if the response has one.
+    """
+
+    rows: list[Row]
+    ids: list[str | int]
+    count: int | None = None
+    next: str | None = None
+
+
+Decode = Callable[[], Page[Row]]
+"""Function that returns a page whose body has been received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a response has its parts. A bare array has its rows at the place ``()``."""
+
+    rows: Place
+    total: Place | None = None
+    next: Place | None = None
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return "a bare array"
+        parts = [f"rows under {'.'.join(self.rows)!r}"]
+        parts += [f"total under {'.'.join(self.total)!r}"] if self.total else []
+        parts += [f"next page under {'.'.join(self.next)!r}"] if self.next else []
+        return ", ".join(parts)
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether it is one of the envelopes that are assumed: of v1, of 2023, or a bare array."""
+        return (
+            self.rows in ((), ("items",), ("results",))
+            and self.total in (None, ("count",))
+            and self.next in (None, ("next",))
+        )
+
+
+def find(content: Any, given: Envelope) -> Found:
+    """Return where a response has rows, total and link.
+
+    :param content: decoded JSON.
+    :param given: places that the user wrote down.
+    :raises ValueError: if there is no list of rows, or if several lists may be the rows.
+    """
+    if isinstance(content, list) and given.rows is None:
+        return Found(())
+    if not isinstance(content, dict):
+        raise ValueError(_no_list(content, given))
+    rows = _place(given.rows) if given.rows else _rows(content, given)
+    if not isinstance(at(content, rows), list):
+        raise ValueError(_no_list(content, given))
+    total = _place(given.total) if given.total else _total(content, rows)
+    link = _place(given.next) if given.next else _next(content, rows)
+    return Found(rows, total, link)
+
+
+def at(content: Any, place: Place | None) -> Any:
+    """Return the part of a response at a place; ``None`` if there is nothing."""
+    if place is None:
+        return None
+    for name in place:
+        content = content.get(name) if isinstance(content, Mapping) else None
+    return content
+
+
+def link_of(value: Any) -> str | None:
+    """Return the link or token to the next page: text, a page number, or an object with ``href``.
+
+    :raises ValueError: if it is anything else.
+    """
+    if isinstance(value, Mapping):
+        value = value.get("href", value.get("url"))
+    if value is None or value == "" or value is False:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"expected the link to the next page to be a URL or null, not {value!r:.40}")
+    return str(value)
+
+
+def total_of(value: Any) -> int | None:
+    """Return the number of all rows.
+
+    :raises ValueError: if it is not a number of rows.
+    """
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise ValueError(f"expected the total to be a number of rows, not {value!r:.40}")
+    return value
+
+
+def decode_page(
+    body: bytes,
+    *,
+    api: Api,
+    translator: Translator,
+    topic: str = "",
+    as_sent: bool = False,
+) -> Page[dict[str, Any]]:
+    """Decode a page of any envelope, rows as dicts, translated.
+
+    :param topic: name of the list in the log.
+    :param as_sent: whether rows are returned as they were sent; only their ids are recognized.
+    :raises ValueError: if the body is not JSON, is no list, or has rows without an id.
+    """
+    content = msgspec.json.decode(body)
+    found = find(content, api.envelope)
+    sent = at(content, found.rows)
+    rows = translator.records(sent)
+    if topic and not found.is_assumed:
+        translator.differences.recognize(topic, str(found))
+    ids = []
+    for number, row in enumerate(rows):
+        identity = row.get("id")
+        if not isinstance(identity, str | int) or isinstance(identity, bool):
+            raise ValueError(
+                f"expected rows with an 'id' (text or integer); row {number} of the page has none. If it has another "
+                'name, write it down in the profile of the platform (api): [names], such as report.id = "number"'
+            )
+        ids.append(identity)
+    total = total_of(at(content, found.total))
+    return Page(sent if as_sent else rows, ids, total, link_of(at(content, found.next)))
+
+
+def single_record(content: Any, is_record: Callable[[Mapping[str, Any]], bool]) -> Any:
+    """Return the record in a response that may have an object around it, such as ``{"data": {...}}``."""
+    if isinstance(content, Mapping) and not is_record(content):
+        inside = [each for each in content.values() if isinstance(each, Mapping) and is_record(each)]
+        if len(inside) == 1:
+            return inside[0]
+    return content
+
+
+def snake_case(name: str) -> str:
+    """Return a name in lower case with underscores: ``totalCount`` and ``Total-Count`` are ``total_count``."""
+    parts: list[str] = []
+    for position, character in enumerate(name):
+        before, after = name[position - 1 : position], name[position + 1 : position + 2]
+        starts = character.isupper() and (before.islower() or before.isdigit() or (before.isupper() and after.islower()))
+        parts.append("_" + character if starts and position else character)
+    return "".join(parts).lower().replace("-", "_").replace(" ", "_").replace("__", "_")
+
+
+def _place(dotted: str) -> Place:
+    return tuple(dotted.split("."))
+
+
+def _rows(content: Mapping[str, Any], given: Envelope) -> Place:
+    lists = list(_lists(content))
+    full = [place for place, items in lists if items and all(isinstance(item, dict) and not _is_link(item) for item in items)]
+    if len(full) > 1:
+        usual = [place for place in full if place[-1] in ASSUMED_ROWS]
+        others = [place for place in full if place not in usual and snake_case(place[-1]) in ROWS]
+        if len(usual) != 1 or others:
+            names = " and ".join(repr(".".join(place)) for place in full)
+            raise ValueError(
+                f"the response has several lists of objects: {names}. Write down which one has the rows, in the "
+                f'profile of the platform (api): envelope = {{rows = "{".".join(full[0])}"}}'
+            )
+        full = usual
+    if full:
+        return full[0]
+    empty = [place for place, items in lists if not items]
+    usual = [place for name in ROWS for place in empty if snake_case(place[-1]) == name] or empty
+    if not usual or (len(empty) > 1 and usual is empty):
+        raise ValueError(_no_list(content, given))
+    return usual[0]
+
+
+def _lists(content: Mapping[str, Any], above: Place = ()) -> Iterator[tuple[Place, list[Any]]]:
+    for name, value in content.items():
+        if isinstance(value, list):
+            yield (*above, name), value
+        elif isinstance(value, Mapping) and not above:
+            yield from _lists(value, (name,))
+
+
+def _is_link(item: Mapping[str, Any]) -> bool:
+    return "href" in item and "rel" in item
+
+
+def _around(content: Mapping[str, Any], rows: Place) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    """Yield the objects that may hold total and link, the top first."""
+    yield (), content
+    beside = at(content, rows[:-1])
+    if rows[:-1] and isinstance(beside, Mapping):
+        yield rows[:-1], beside
+    for name, value in content.items():
+        if snake_case(name) in _AROUND and isinstance(value, Mapping):
+            yield (name,), value
+            for inner, below in value.items():
+                if snake_case(inner) in _AROUND and isinstance(below, Mapping):
+                    yield (name, inner), below
+
+
+def _total(content: Mapping[str, Any], rows: Place) -> Place | None:
+    """Return the place of the total. The largest number counts: others are those of the page."""
+    found = [
+        ((*place, name), value)
+        for place, part in _around(content, rows)
+        for name, value in part.items()
+        if snake_case(name) in TOTALS and (value is None or isinstance(value, int)) and not isinstance(value, bool)
+    ]
+    known = ("count",)
+    if not found:
+        # A total that is not a number is an error and no list without a total.
+        return known if content.get("count") is not None else None
+    return max(found, key=lambda each: -1 if each[1] is None else each[1])[0]
+
+
+def _next(content: Mapping[str, Any], rows: Place) -> Place | None:
+    for names in (NEXT_LINKS, NEXT_TOKENS):
+        for place, part in _around(content, rows):
+            for name, value in part.items():
+                if snake_case(name) in names and not isinstance(value, bool):
+                    inner = ("href",) if isinstance(value, Mapping) and "href" in value else ()
+                    return (*place, name, *inner)
+    return None
+
+
+def _no_list(content: Any, given: Envelope) -> str:
+    where = f"under {given.rows!r}" if given.rows else "such as {'items': [...], 'count': n} or [...]"
+    names = ", ".join(map(repr, list(content)[:10])) if isinstance(content, Mapping) else type(content).__name__
+    return (
+        f"expected a list {where}, not {names}. If the rows have another place, write it down in the profile of the "
+        'platform (api): envelope = {rows = "..."}'
+    )

@@ -1,0 +1,365 @@
+"""Translate records of a platform to the fields and words of this package. The only place that knows their differences.
+
+Used for single records and for lists, with parsed JSON. :mod:`airflow_provider_openesg.tables.decoder` decodes records
+that need no translation, or only other names, without it, because that is many times faster.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from airflow_provider_openesg.api import ASSUMED, DATATYPES, REPORT_STATUSES, REQUEST_STATUSES, Api
+from airflow_provider_openesg.client.differences import Differences
+from airflow_provider_openesg.client.envelope import Place, at
+from airflow_provider_openesg.client.names import nested, plain_name, resolve
+from airflow_provider_openesg.records import (
+    DATE,
+    FIELD_TYPE,
+    FIELD_VALUE,
+    METRIC_TYPE,
+    RECORDS,
+    REPORT,
+    REPORT_REQUEST,
+    SECTION,
+    TEXT,
+    Many,
+    RecordType,
+    Ref,
+)
+
+DATATYPE_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "bool": "boolean", "int": "integer", "number": "decimal", "numeric": "decimal", "float": "decimal",
+        "double": "decimal", "date_range": "daterange", "nace": "eu_economic_activity", "str": "string",
+        "char": "short_text", "long_text": "text",
+    }
+)  # fmt: skip
+"""Usual words for data types, in snake case. A value is only typed if its text is one of that type."""
+
+_LABELS = ("key", "code", "value", "slug", "id", "name")
+"""Names in an object sent for a word, such as ``{"key": "submitted", "label": "Eingereicht"}``."""
+
+_AMOUNTS = ("amount", "value", "number", "quantity")
+_STARTS, _ENDS = ("start", "from", "start_date", "begin"), ("end", "to", "end_date", "until")
+_GERMAN_DATE = re.compile(r"([0-3]?[0-9])\.([01]?[0-9])\.([0-9]{4})")
+_MIDNIGHT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]00:00(:00(\.0+)?)?(Z|[+-][0-9:]+)?")
+
+
+class Translator:
+    """Translate the records of one type, and learn from them. Threads may share it.
+
+    :param type_: the type.
+    :param api: what is assumed, or what the user wrote down.
+    :param differences: gets what is recognized, and words that are not known.
+    """
+
+    def __init__(self, type_: RecordType, api: Api = ASSUMED, differences: Differences | None = None) -> None:
+        self.type = type_
+        self.converts = False
+        self._api = api
+        self.differences = Differences(quiet=True) if differences is None else differences
+        self._given = api.names.get(next((name for name, each in RECORDS.items() if each is type_), ""), {})
+        self._plans: dict[tuple[str, ...], tuple[dict[str, str], dict[str, Place]]] = {}
+        self._nested: set[str] = set()
+        self._consumed: set[str] = set()
+        self._words_met: dict[str, str] = {}
+        self._parts: dict[str, Translator] = {}
+        self._is_request = type_ is REPORT_REQUEST
+
+    def part(self, field: str) -> Translator:
+        """Return the translator of the records inside a field."""
+        if field not in self._parts:
+            self._parts[field] = Translator(self.type.fields[field].type, self._api, self.differences)
+        return self._parts[field]
+
+    def absent(self) -> tuple[set[str], set[str]]:
+        """Return the fields that no record has, and the names without a field that every record has."""
+        if not self._plans:
+            return set(), set()
+        met = {field for names, places in self._plans.values() for field in (*names.values(), *places)} | self._nested
+        unknown = [{*sent} - {*names} for sent, (names, _) in self._plans.items()]
+        return {*self.type.fields} - met, set[str].intersection(*unknown) - self._consumed
+
+    @property
+    def needed(self) -> bool:
+        """Whether a record met so far needs more than other names of its fields."""
+        return self.converts or any(part.needed for part in self._parts.values())
+
+    def names(self, sent: Mapping[str, Any]) -> dict[str, str]:
+        """Return the field of each name of a record; names that are no field are left out."""
+        return self._plan(sent)[0]
+
+    def their_word(self, field: str, word: Any) -> Any:
+        """Return the platform's word for a status or a data type, if it is known."""
+        words = self._words_met | {ours: theirs for theirs, ours in self._table(field).items()}
+        return words.get(word, word) if isinstance(word, str) else word
+
+    def record(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a record with the fields and words of this package; other fields are kept as they are.
+
+        :raises ValueError: if it is not an object.
+        """
+        if not isinstance(sent, Mapping):
+            raise ValueError(f"{self.type.name}: expected an object, not {sent!r:.80}")
+        if isinstance(sent.get("attributes"), Mapping) and "attributes" not in self.type.fields:
+            sent = _from_json_api(sent)
+            self._convert("attributes of JSON:API")
+        names, places = self._plan(sent)
+        record = dict(sent)
+        for name, field in names.items():
+            value = record.pop(name)
+            if record.get(field) is None or name == field:
+                value = self._value(field, value)
+                if name != field and value is None and field in record:
+                    continue
+                record[field] = value
+            else:
+                record[name] = value
+        for field, place in places.items():
+            if record.get(field) is None and (value := at(sent, place)) is not None:
+                record[field] = self._value(field, value)
+                self._nested.add(field)
+                self._consumed.add(place[0])
+                self._convert(f"{field!r} under {'.'.join(place)!r}")
+        for place in {place[0] for place in places.values()}:
+            left = {
+                name: value
+                for name, value in record.get(place, {}).items()
+                if (place, name) not in places.values()
+            } if isinstance(record.get(place), Mapping) else None
+            if left is not None:
+                record.pop(place)
+                if left:
+                    record[place] = left
+        return self._special(record)
+
+    def records(self, sent: Any) -> list[dict[str, Any]]:
+        """Return the records of a list; a tree of sections becomes a list.
+
+        :raises ValueError: if an item is not an object.
+        """
+        translated = []
+        for item in sent:
+            record = self.record(item)
+            translated.append(record)
+            if self.type is SECTION and isinstance(children := record.get("children"), list):
+                del record["children"]
+                self._consumed.add("children")
+                self._convert("a tree of 'children'")
+                below = [{**child, "parent_id": child.get("parent_id", record.get("id"))} for child in self.records(children)]
+                translated += below
+        return translated
+
+    def _plan(self, sent: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Place]]:
+        key = tuple(sent)
+        if key not in self._plans:
+            names = resolve(self.type, sent, self._given)
+            for name, field in names.items():
+                if name != field:
+                    self.differences.recognize(self.type.name, f"{field!r} under {name!r}")
+            self._plans[key] = names, nested(self.type, sent, self._given)
+            if len(self._plans) > 1000:  # records may use names as data
+                self._plans.clear()
+                self._plans[key] = names, nested(self.type, sent, self._given)
+        names, places = self._plans[key]
+        if not places and any(isinstance(sent.get(each), Mapping) for each in sent if plain_name(each).endswith("period")):
+            places = nested(self.type, sent, self._given)
+        return names, places
+
+    def _convert(self, what: str) -> None:
+        if not self.converts or what:
+            self.converts = True
+            self.differences.recognize(self.type.name, what)
+
+    def _value(self, field: str, value: Any) -> Any:
+        expected = self.type.fields[field]
+        if value is None:
+            return None
+        if isinstance(expected, Ref):
+            return self._reference(field, value)
+        if isinstance(expected, Many):
+            return self.part(field).records(value) if isinstance(value, list) else value
+        if field == "id":
+            return self._id(value)
+        if expected is TEXT and isinstance(value, Mapping) and field != "attachment":
+            word = next((value[name] for name in _LABELS if isinstance(value.get(name), str | int)), None)
+            if field == "value" or word is None:
+                return value
+            self._convert(f"{field!r} as an object")
+            value = str(word)
+        if field in ("status", "datatype") and isinstance(value, str):
+            return self._word(field, value)
+        if expected is DATE and isinstance(value, str):
+            day = iso_date(value)
+            if day is not None and day != value:
+                self._convert(f"{field!r} as {'a time' if 'T' in value else 'a German date'}")
+                return day
+        return value
+
+    def _id(self, value: Any) -> Any:
+        if isinstance(value, str) and "/" in value:
+            self._convert("ids as URLs")
+            return last_part(value)
+        return value
+
+    def _reference(self, field: str, value: Any) -> Any:
+        if isinstance(value, str):
+            if "/" in value:
+                self._convert(f"{field!r} as a URL")
+                return last_part(value)
+            return value
+        if not isinstance(value, Mapping):
+            return value
+        part = self.part(field)
+        record = part.record(value)
+        if record.get("id") is None and isinstance(record.get("key"), str | int):
+            self._convert(f"{field!r} by key")
+            record["id"] = record["key"]
+        return record
+
+    def _word(self, field: str, word: str) -> str:
+        """Return a status or a data type in the words of this package; an unknown word as it is, with a difference."""
+        words, known = self._known(field)
+        if word in known:
+            return word
+        plain = plain_name(word)
+        ours = words.get(word.casefold()) or (plain if plain in known else None)
+        if ours is None and field == "datatype":
+            ours = DATATYPE_WORDS.get(plain)
+        if ours is None:
+            self._unknown(field, word)
+            return word
+        self._words_met[ours] = word
+        self._convert(f"{field} {word!r} is {ours!r}")
+        return ours
+
+    def _table(self, field: str) -> Mapping[str, str]:
+        """Return the words that the user wrote down."""
+        words = self._api.words
+        return words.datatype if field == "datatype" else words.request_status if self._is_request else words.status
+
+    def _known(self, field: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
+        known = DATATYPES if field == "datatype" else REPORT_STATUSES
+        if field == "status" and self._is_request:
+            known = (*REQUEST_STATUSES, *REPORT_STATUSES)
+        return {word.casefold(): ours for word, ours in self._table(field).items()}, known
+
+    def _unknown(self, field: str, word: str) -> None:
+        if self.type not in (REPORT, FIELD_TYPE, METRIC_TYPE):
+            return
+        table = "status" if field == "status" else "datatype"
+        meaning = "it counts as none of the known ones" if field == "status" else "its values stay text"
+        self.differences.add(
+            f"{self.type.name}: the {field} {word!r:.60} is not known: {meaning}. If it means one of "
+            f"{', '.join(self._known(field)[1])}, write down which, in the profile of the platform (api): "
+            f'[words.{table}] "{word:.60}" = "..."'
+        )
+
+    def _special(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Translate what concerns several fields of a record."""
+        if self.type is FIELD_VALUE:
+            self._value_object(record)
+        elif self.type is FIELD_TYPE:
+            if record.get("units") is None and record.get("unit") not in (None, ""):
+                record["units"] = [record.pop("unit")]
+                self._consumed.add("unit")
+                self._convert("'units' under 'unit'")
+        elif self.type is REPORT and record.get("field_values") is None and isinstance(record.get("sections"), list):
+            sections = record["sections"]
+            inside = [list_of_values(section) for section in sections if isinstance(section, Mapping)]
+            if any(each is not None for each in inside):
+                values = [
+                    {"section": section.get("id", section.get("uuid", section.get("key"))), **value}
+                    for section, of_section in zip(sections, inside, strict=True)
+                    for value in of_section or ()
+                ]
+                record["field_values"] = self.part("field_values").records(values)
+                del record["sections"]
+                self._nested.add("field_values")
+                self._consumed.add("sections")
+                self._convert("'field_values' in 'sections'")
+        return record
+
+    def _value_object(self, record: dict[str, Any]) -> None:
+        """Replace a value that is an object: an amount with its unit, or the start and end of a range."""
+        value = record.get("value")
+        if value is None and isinstance(record.get("value_complex"), Mapping):
+            text, unit = text_of_object(record["value_complex"])
+        elif isinstance(value, Mapping):
+            text, unit = text_of_object(value)
+            if text is not None and record.get("value_complex") is None:
+                record["value_complex"] = dict(value)
+        else:
+            return
+        if text is None:
+            return
+        record["value"] = text
+        if unit is not None and record.get("unit") is None:
+            record["unit"] = unit
+        self._convert("values as objects")
+
+
+def list_of_values(section: Mapping[str, Any]) -> list[Any] | None:
+    """Return the field values in a section of a report, if it has some."""
+    for name, value in section.items():
+        if plain_name(name) in ("field_values", "values") and isinstance(value, list):
+            return value
+    return None
+
+
+def text_of_object(value: Mapping[str, Any]) -> tuple[str | None, Any]:
+    """Return the text of a value that is an object, and its unit; ``None`` if it has other parts."""
+    plain = {plain_name(name): part for name, part in value.items()}
+    start = next((plain[name] for name in _STARTS if plain.get(name) is not None), None)
+    end = next((plain[name] for name in _ENDS if plain.get(name) is not None), None)
+    if isinstance(start, str) and isinstance(end, str):
+        return f"{iso_date(start) or start} - {iso_date(end) or end}", None
+    if isinstance(plain.get("code"), str):
+        name = plain.get("name", plain.get("label"))
+        return (f"{plain['code']} | {name}" if isinstance(name, str) and name else plain["code"]), None
+    amount = next((plain[name] for name in _AMOUNTS if name in plain), None)
+    if isinstance(amount, bool):
+        return str(amount).lower(), plain.get("unit")
+    if isinstance(amount, str | int | float | Decimal):
+        return str(amount), plain.get("unit")
+    return None, None
+
+
+def iso_date(text: str) -> str | None:
+    """Return a German date, or midnight of a day, as a date in ISO 8601; ``None`` if it is neither."""
+    if match := _GERMAN_DATE.fullmatch(text.strip()):
+        day, month, year = match.groups()
+        return f"{year}-{int(month):02}-{int(day):02}"
+    if match := _MIDNIGHT.fullmatch(text.strip()):
+        return match[1]
+    return None
+
+
+def last_part(url: str) -> str:
+    """Return the last part of a URL's path, which is the id of the record."""
+    return url.split("?")[0].rstrip("/").rpartition("/")[2]
+
+
+def reference(record: Mapping[str, Any], name: str) -> Any:
+    """Return the id of a referenced record of a translated record. The reference is an id or a nested object."""
+    value = record.get(name)
+    return value.get("id") if isinstance(value, Mapping) else value
+
+
+def _from_json_api(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resource object of JSON:API as a flat record."""
+    record = {**sent["attributes"], **{name: value for name, value in sent.items() if name not in ("attributes", "relationships", "links", "type")}}
+    relationships = sent.get("relationships")
+    for name, relation in relationships.items() if isinstance(relationships, Mapping) else ():
+        data = relation.get("data") if isinstance(relation, Mapping) else None
+        if isinstance(data, Mapping):
+            record.setdefault(name, data.get("id"))
+        elif isinstance(data, list):
+            record.setdefault(name, [each.get("id") for each in data if isinstance(each, Mapping)])
+        elif relation is not None and name not in record:
+            record[name] = None
+    return record
