@@ -4,13 +4,13 @@ The vendor documents v1 only by an OpenAPI schema that was not available here. S
 **known** (public pages of the vendor), **2023** (the API of 2023, removed since), **default** (of the frameworks
 django-ninja, Django REST framework or django-oauth-toolkit) or **assumed**. The sandbox serves this API.
 
-The words of this package (resources, filters, statuses, data types, names of fields in :mod:`.records`) are fixed. What a
-platform calls them is in an :class:`Api`.
+The words of this package (resources, filters, statuses, data types, names of fields in :mod:`.records`) are fixed. What
+a platform calls them is in an :class:`Api`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - read by typing.get_type_hints
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
@@ -51,22 +51,38 @@ PagingStyle = Literal["auto", "offset", "page", "cursor", "link", "none"]
 Point = Literal["auto", "decimal", "group"]
 
 
-def _entry(default: Any, source: str, doc: str) -> Any:
-    """Return a field with its default, the source of the default, and its description for docs and schema."""
-    metadata = {"source": source, "doc": doc}
-    if isinstance(default, Mapping):
-        return field(default_factory=lambda: default, metadata=metadata)
+REQUEST_FIELDS = (
+    "template", "organization_name", "organization_legal_form", "organization_vat_id",
+    "organization_court_of_registration", "organization_commercial_register_number", "organization_homepage",
+    "organization_email", "organization_phone", "organization_address_line_1", "organization_address_line_2",
+    "organization_house_number", "organization_zip_code", "organization_city", "organization_country", "user_email",
+    "user_first_name", "user_last_name", "user_phone", "user_salutation", "user_locale", "user_timezone",
+    "personal_message", "reason", "submission_date", "creation_date", "customer_identifier", "provider_notification",
+    "requestor_email", "requestor_first_name", "requestor_last_name", "requestor2_email", "requestor2_first_name",
+    "requestor2_last_name", "requestor3_email", "requestor3_first_name", "requestor3_last_name",
+)  # fmt: skip
+"""Fields of a report request that is sent: the columns of the CSV upload, with ``template`` for ``report_template``."""
+
+UPDATE_FIELDS = ("field_values", "id", "field_type", "instance_id", "value", "measurement", "comment")
+"""Fields of a ``PATCH`` of a report, and of the field values in it."""
+
+
+def _entry(default: Any, source: str, doc: str, **rules: Any) -> Any:
+    """Return a field with its default, the source of the default, and its description for docs and schema.
+
+    :param rules: what a document may contain: ``minimum`` of a number; ``keys`` and ``values`` of a mapping.
+    """
+    metadata = {"source": source, "doc": doc, **rules}
+    if isinstance(default, dict):  # not a MappingProxyType, which cannot be pickled
+        return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
-
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Paging:
     """How pages of a list are requested."""
 
-    style: PagingStyle = _entry(
+    style: PagingStyle = _entry(  # noqa: RUF009
         "auto",
         "default",
         "`auto`: recognized from the first responses; `offset`, `page`, `cursor`, `link` (follow the link to the next "
@@ -77,7 +93,7 @@ class Paging:
     page: str = _entry("page", "default", "Query parameter for the number of the page, from 1.")
     size: str = _entry("page_size", "default", "Query parameter for the number of rows, with `page`.")
     cursor: str = _entry("cursor", "default", "Query parameter for the token of the next page.")
-    max: int | None = _entry(None, "assumed", "Largest number of rows that the platform returns in one page.")
+    max: int | None = _entry(None, "assumed", "Largest number of rows that a page of the platform has.", minimum=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +117,7 @@ class Paths:
         "report-templates/{id}/sections", "2023", "Sections of a template, if its record does not contain them."
     )
     field_types: str = _entry(
-        "report-templates/{id}/field-types", "assumed", "Field types of a template, if its sections do not contain them."
+        "report-templates/{id}/field-types", "assumed", "Field types of a template, if its sections do not have them."
     )
     field_values: str = _entry(
         "reports/{id}/field-values", "assumed", "Field values of a report, if its record does not contain them."
@@ -158,9 +174,9 @@ class Filters:
 class Words:
     """Words of the platform that mean a word of this package: theirs to ours."""
 
-    status: Mapping[str, str] = _entry(_NOTHING, "assumed", "Status of a report, to one of `REPORT_STATUSES`.")
-    request_status: Mapping[str, str] = _entry(_NOTHING, "assumed", "Status of a request, to one of `REQUEST_STATUSES`.")
-    datatype: Mapping[str, str] = _entry(_NOTHING, "assumed", "Data type of a field type, to one of `DATATYPES`.")
+    status: Mapping[str, str] = _entry({}, "assumed", "Status of a report.", values=REPORT_STATUSES)
+    request_status: Mapping[str, str] = _entry({}, "assumed", "Status of a request.", values=REQUEST_STATUSES)
+    datatype: Mapping[str, str] = _entry({}, "assumed", "Data type of a field type.", values=DATATYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +184,17 @@ class Write:
     """Names of what is sent, where they differ: ours to theirs."""
 
     request: Mapping[str, str] = _entry(
-        _NOTHING, "2023", "Field of a report request: `template` (sent as `report_template`) or a column of the CSV upload."
+        {},
+        "2023",
+        "Field of a report request: `template` (sent as `report_template`) or a column of the CSV upload.",
+        keys=REQUEST_FIELDS,
     )
     update: Mapping[str, str] = _entry(
-        _NOTHING,
+        {},
         "2023",
         "Field of a `PATCH` of a report: `field_values`, and of a value `id`, `field_type`, `instance_id`, `value`, "
         "`measurement`, `comment`.",
+        keys=UPDATE_FIELDS,
     )
 
 
@@ -182,11 +202,11 @@ class Write:
 class Values:
     """How the text of a value is read."""
 
-    point: Point = _entry(
+    point: Point = _entry(  # noqa: RUF009
         "auto",
         "assumed",
-        "Meaning of the point in a number such as `2.263`: `decimal`, or `group` (2263). `auto`: decimal; but if numbers "
-        "of the pull have a comma, such a number is ambiguous and not read.",
+        "Meaning of the point in a number such as `2.263`: `decimal`, or `group` (2263). `auto`: decimal; but if "
+        "numbers of the pull have a comma, such a number is ambiguous and not read.",
     )
 
 
@@ -210,7 +230,7 @@ class Api:
     paths: Paths = field(default_factory=Paths)
     filters: Filters = field(default_factory=Filters)
     names: Mapping[str, Mapping[str, str]] = _entry(
-        _NOTHING, "2023", "Record to field to the name on the platform; dots go down into objects."
+        {}, "2023", "Record to field to the name on the platform; dots go down into objects."
     )
     words: Words = field(default_factory=Words)
     write: Write = field(default_factory=Write)

@@ -69,7 +69,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "config": {
             "openesg": {
-                "description": "The openESG provider: cache of access tokens.",
+                "description": "The openESG provider: cache of access tokens, differences of the platform.",
                 "options": {
                     "credential_cache": {
                         "description": (
@@ -93,6 +93,17 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "/var/lib/airflow/openesg",
                         "default": "",
                     },
+                    "api": {
+                        "description": (
+                            "What differs on your platform from the API that is assumed, for Connections without "
+                            "``api`` in their extra: TOML or JSON, or the path or URL of a file with it. The file must "
+                            "be readable on all workers and the triggerer. Empty: nothing differs."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/etc/airflow/openesg-api.toml",
+                        "default": "",
+                    },
                 },
             }
         },
@@ -110,6 +121,8 @@ def _form_field(field: ConnectionField) -> dict[str, Any]:
         schema["maximum"] = field.maximum
     if field.choices:
         schema["enum"] = list(field.choices)
+    if field.multiline:
+        schema["format"] = "multiline"
     return {"label": field.label, "description": field.description, "schema": schema}
 
 

@@ -6,7 +6,6 @@ same function. Each error names the parameter, the value that was given and the 
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any, Final, Literal, get_args, overload
 
 from airflow_provider_openesg.api import REPORT_STATUSES
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.hints import did_you_mean
 
 LAST_RUN: Final = "last_run"
 """Value of ``updated_after`` that continues from the rows that a task has already written to its target."""
@@ -49,22 +49,6 @@ def is_template(value: Any) -> bool:
 def is_empty(value: Any) -> bool:
     """Return whether a value is ``None``, or text that Jinja renders for it: empty text or the text ``None``."""
     return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
-
-
-def did_you_mean(given: Any, allowed: Iterable[Any], *, cutoff: float = 0.6) -> str:
-    """Return a sentence that names the closest allowed value, with a space before it; empty text if none is close.
-
-    Names that end with the given one, after a point or an underscore, are closer than any other: ``email`` is short for
-    ``user_email``.
-
-    :param cutoff: similarity from which a value is close, 0 to 1.
-    """
-    if str(given).isdecimal():  # another number is not what was meant
-        return ""
-    text, names = str(given), [str(each) for each in allowed]
-    near = [name for name in names if text and name.endswith((f".{text}", f"_{text}"))][:3]
-    near = near or difflib.get_close_matches(text, names, 1, cutoff)
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def check_choice(parameter: str, value: Any, allowed: Iterable[str]) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
+from airflow_provider_openesg.api import ASSUMED, Api
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 
 DEFAULT_BASE_URL = "https://app.openesg.de"
@@ -34,6 +35,7 @@ class ConnectionField:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    multiline: bool = False
 
 
 FIELDS: Mapping[str, ConnectionField] = {
@@ -98,6 +100,19 @@ FIELDS: Mapping[str, ConnectionField] = {
         description='A proxy URL, or JSON by scheme as requests takes it: {"https": "http://proxy:3128"}. '
         "Empty: the proxies of the environment.",
     ),
+    "api": ConnectionField(
+        "API differences",
+        description="What differs on your platform from the API that is assumed: TOML or JSON, or the path or URL of a "
+        "file with it. Empty: the option api in section openesg of Airflow.",
+        placeholder="/etc/airflow/openesg-api.toml",
+        multiline=True,
+    ),
+    "strict": ConnectionField(
+        "Strict",
+        "boolean",
+        "What differs and is not recognized is an error before anything is written.",
+        default=False,
+    ),
 }
 
 
@@ -111,6 +126,7 @@ class OpenESGSettings:
     :param token_url: URL of the token endpoint.
     :param verify: ``verify`` of requests: True, False, or the path of a CA bundle.
     :param proxies: ``proxies`` of requests; by default those of the environment.
+    :param api: the API of the platform.
 
     The others are the fields of :data:`FIELDS`, by name.
     """
@@ -129,6 +145,8 @@ class OpenESGSettings:
     page_size: int = 100
     verify: bool | str = True
     proxies: Mapping[str, str] | None = field(default=None, repr=False)
+    api: Api = ASSUMED
+    strict: bool = False
 
     @classmethod
     def from_connection(
@@ -140,6 +158,8 @@ class OpenESGSettings:
         extra: Mapping[str, Any] | None = None,
         port: int | None = None,
         schema: str | None = None,
+        api: str | None = None,
+        read_file: Callable[[str], str] | None = None,
     ) -> OpenESGSettings:
         """Return the settings of a Connection. Nulls and empty strings count as not set; strings are converted.
 
@@ -147,6 +167,9 @@ class OpenESGSettings:
 
         :param port: port, used if the host has none (a Connection from a URI has it in a separate field).
         :param schema: scheme, ``http`` or ``https`` (a Connection from a URI has it in a separate field).
+        :param api: what differs of the API, if ``extra`` does not contain it: the option of Airflow.
+        :param read_file: function that returns the text of the file that a path or URL in ``api`` names; by default it
+            reads local files.
         :raises OpenESGConfigError: if a field is not valid, with its value and the allowed values.
         """
         values = {name: _coerce(name, spec, (extra or {}).get(name)) for name, spec in FIELDS.items()}
@@ -168,6 +191,7 @@ class OpenESGSettings:
         token_url = base_url + TOKEN_PATH if auth_url is None else checked_url("OAuth2 endpoint (auth_url)", auth_url)
         values["api_path"] = "/" + values["api_path"].strip("/")
         values["proxies"] = _proxies(values["proxies"])
+        values["api"] = _api(values["api"], (api or "").strip(), read_file)
         return cls(
             base_url=base_url,
             client_id=client_id,
@@ -256,8 +280,8 @@ def _bracketed(host: str) -> str:
 def _coerce(name: str, spec: ConnectionField, given: Any) -> Any:
     if given is None or (isinstance(given, str) and not given.strip()):
         return spec.default
-    if name == "proxies" and not isinstance(given, str):
-        return given  # Checked by _proxies, which shows no password.
+    if name in ("proxies", "api") and not isinstance(given, str):
+        return given  # Checked by _proxies, which shows no password, and by _api.
     value = given.strip() if isinstance(given, str) else given
     if spec.type == "boolean":
         return _boolean(name, spec, value)
@@ -317,6 +341,16 @@ def _proxies(value: Any) -> dict[str, str] | None:
             'Connection field Proxies (proxies): not valid; allowed: a proxy URL, or JSON like {"https": "http://proxy:3128"}.'
         )
     return dict(value)
+
+
+def _api(given: Any, configured: str, read_file: Callable[[str], str] | None) -> Api:
+    if given is None and not configured:
+        return ASSUMED
+    from airflow_provider_openesg.api_document import load_api
+
+    if given is None:
+        return load_api(configured, "Airflow option [openesg] api", read_file)
+    return load_api(given, "Connection extra api", read_file)
 
 
 def _refuse(name: str, spec: ConnectionField, given: Any, allowed: str) -> NoReturn:

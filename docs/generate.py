@@ -5,21 +5,28 @@ A line ``<!-- generated: connection_fields -->`` of a page is replaced by the ta
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg import exceptions
+from airflow_provider_openesg.api import ASSUMED
+from airflow_provider_openesg.api_document import api_schema, table_description
 from airflow_provider_openesg.get_provider_info import UI_FIELD_BEHAVIOUR, get_provider_info
+from airflow_provider_openesg.records import RECORDS
 from airflow_provider_openesg.reports.requests.columns import COLUMNS
 from airflow_provider_openesg.settings import FIELDS
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import pyarrow as pa
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
@@ -27,6 +34,15 @@ MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks by the generated text. MkDocs calls this for every page."""
     return MARK.sub(lambda match: GENERATORS[match[1]](), markdown)
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Add the JSON Schema of a document of differences to the built pages. MkDocs calls this once."""
+    from mkdocs.structure.files import File
+
+    content = json.dumps(api_schema(), indent=2, ensure_ascii=False) + "\n"
+    files.append(File.generated(config, "api.schema.json", content=content))
+    return files
 
 
 def connection_fields() -> str:
@@ -106,7 +122,13 @@ def decisions() -> str:
     return "\n".join(f"- [{title}]({name})" for name, title in titles.items())
 
 
+def api_profile() -> str:
+    """Return the keys of a document of differences: a heading and a table of keys for each of its tables."""
+    return "\n\n".join(_api_tables(ASSUMED, ()))
+
+
 GENERATORS = {
+    "api_profile": api_profile,
     "decisions": decisions,
     "connection_fields": connection_fields,
     "airflow_options": airflow_options,
@@ -114,6 +136,26 @@ GENERATORS = {
     "errors": errors,
     "request_columns": request_columns,
 }
+
+
+def _api_tables(table: Any, keys: tuple[str, ...]) -> Iterator[str]:
+    """Yield heading, description and keys of each table."""
+    rows = []
+    for entry in fields(table):
+        value, source = getattr(table, entry.name), entry.metadata.get("source", "")
+        if is_dataclass(value):
+            yield from _api_tables(value, (*keys, entry.name))
+        elif entry.name == "names":
+            yield f"### [names]\n\n{entry.metadata['doc']} By default, they have our names. Source: {source}."
+            records = {name: ", ".join(f"`{each}`" for each in record.fields) for name, record in RECORDS.items()}
+            yield _table(("record", "fields"), [(f"`names.{name}`", names) for name, names in records.items()])
+        else:
+            words = ", ".join(f"`{word}`" for word in entry.metadata.get("values", ()))
+            description = entry.metadata["doc"] + (f" Our words: {words}." if words else "")
+            rows.append((f"`{entry.name}`", _default(value or None), source, description))
+    if rows:
+        yield f"### [{'.'.join(keys)}]\n\n{table_description(type(table))}"
+        yield _table(("key", "default", "source", "description"), rows)
 
 
 def _column(field: pa.Field) -> tuple[str, str, str, str]:

@@ -1,9 +1,11 @@
 """Settings from Connections in all notations."""
 
 import json
+import pickle
 
 import pytest
 
+from airflow_provider_openesg.api import ASSUMED
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.settings import DEFAULT_BASE_URL, FIELDS, OpenESGSettings, is_loopback
 
@@ -240,3 +242,45 @@ def test_loopback(host):
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "localhost.example", "::2", ""])
 def test_not_loopback(host):
     assert not is_loopback(host)
+
+
+def test_api_is_as_assumed_by_default():
+    assert settings().api is ASSUMED
+    assert settings(api=" ", extra={"api": " "}).api is ASSUMED
+    assert settings().strict is False
+    assert settings(extra={"strict": "yes"}).strict is True
+
+
+@pytest.mark.parametrize("given", ["[paging]\nmax = 5\n", '{"paging": {"max": 5}}', {"paging": {"max": 5}}])
+def test_api_differences(given):
+    got = settings(extra={"api": given})
+    assert got.api.paging.max == 5
+    assert got == settings(api=given if isinstance(given, str) else json.dumps(given))
+    assert pickle.loads(pickle.dumps(got)) == got != settings()
+
+
+def test_the_connection_has_priority_over_the_option_of_airflow(tmp_path):
+    path = tmp_path / "api.toml"
+    path.write_text("paging.max = 5")
+    assert settings(api=str(path)).api.paging.max == 5
+    assert settings(api=str(path), extra={"api": "paging.max = 6"}).api.paging.max == 6
+    assert settings(api=str(path), extra={"api": {}}).api == ASSUMED
+    assert (
+        settings(extra={"api": "s3://x"}, read_file=lambda path: f"paging.limit = '{path}'").api.paging.limit
+        == "s3://x"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"extra": {"api": "paging.max = 0"}}, "Connection extra api: paging.max: 0 given; allowed: a whole number"),
+        ({"extra": {"api": [5]}}, "Connection extra api: [5] given; allowed: TOML, JSON"),
+        ({"extra": {"api": 5}}, "Connection extra api: 5 given; allowed: TOML, JSON"),
+        ({"extra": {"api": "/no/such"}}, "Connection extra api: the file '/no/such' cannot be read (No such file"),
+        ({"api": "paging.max = 0"}, "Airflow option [openesg] api: paging.max: 0 given"),
+        ({"api": "/no/such"}, "Airflow option [openesg] api: the file '/no/such' cannot be read (No such file"),
+    ],
+)
+def test_invalid_api_differences_are_an_error(given, message):
+    assert error_text(**given).startswith(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook, conf, mask_secret
@@ -87,6 +88,8 @@ class OpenESGHook(BaseHook):
             extra=connection.extra_dejson,
             port=connection.port,
             schema=connection.schema,
+            api=conf.get("openesg", "api", fallback=""),
+            read_file=_read_file,
         )
 
     @cached_property
@@ -305,3 +308,10 @@ def _configured_cache() -> CredentialCache:
 
 def _configured_directory() -> str | None:
     return conf.get("openesg", "credential_cache_dir", fallback="") or None
+
+
+def _read_file(path: str) -> str:
+    from airflow_provider_openesg.api_document import read_document
+    from airflow_provider_openesg.utils.object_storage import object_storage_path
+
+    return read_document(object_storage_path(path, None) if "://" in path else Path(path))

@@ -34,6 +34,8 @@ FORM = {
     "verify_tls": ("Verify TLS", "boolean", True, None, None, None),
     "ca_bundle": ("CA bundle", "string", None, None, None, None),
     "proxies": ("Proxies", "string", None, None, None, None),
+    "api": ("API differences", "string", None, None, None, None),
+    "strict": ("Strict", "boolean", False, None, None, None),
 }
 
 

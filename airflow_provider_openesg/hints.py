@@ -1,0 +1,25 @@
+"""Hints in error messages."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def did_you_mean(given: Any, allowed: Iterable[Any], *, cutoff: float = 0.6) -> str:
+    """Return a sentence that names the closest allowed value, with a space before it; empty text if none is close.
+
+    Names that end with the given one, after a point or an underscore, are closer than any other: ``email`` is short for
+    ``user_email``.
+
+    :param cutoff: similarity from which a value is close, 0 to 1.
+    """
+    if str(given).isdecimal():  # another number is not what was meant
+        return ""
+    text, names = str(given), [str(each) for each in allowed]
+    near = [name for name in names if text and name.endswith((f".{text}", f"_{text}"))][:3]
+    near = near or difflib.get_close_matches(text, names, 1, cutoff)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
