@@ -48,7 +48,7 @@ REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID")
 """Response headers with the id that the server gave the request (assumed)."""
 
 PagingStyle = Literal["auto", "offset", "page", "cursor", "link", "none"]
-Point = Literal["auto", "decimal", "group"]
+Point = Literal["auto", "decimal", "group", "unread"]
 
 
 REQUEST_FIELDS = (

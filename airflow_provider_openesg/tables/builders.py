@@ -12,12 +12,14 @@ import pyarrow.compute as pc
 from airflow_provider_openesg.tables.columns import Columns
 from airflow_provider_openesg.tables.decoder import as_text, field_of
 from airflow_provider_openesg.tables.schemas import INTEGER, SCHEMAS, TEXT
-from airflow_provider_openesg.tables.template import datatype, unit, units
+from airflow_provider_openesg.tables.template import datatype, own_unit, unit, units
 from airflow_provider_openesg.tables.typed_values import TYPED, typed
+from airflow_provider_openesg.tables.units import with_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from airflow_provider_openesg.tables.number_forms import NumberForms
     from airflow_provider_openesg.tables.summary import Summary
     from airflow_provider_openesg.tables.template_lookup import Lookup, Templates
 
@@ -82,10 +84,26 @@ def is_enough(reports: Sequence[Any]) -> bool:
     return sum(len(report.field_values or ()) or 1 for report in reports) >= VALUES_AT_ONCE
 
 
-def batches(table: str, records: Iterable[Any], summary: Summary) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of a table that has one row per record."""
+def batches(
+    table: str, records: Iterable[Any], summary: Summary, templates: Templates | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a table that has one row per record.
+
+    :param templates: their ids replace keys of templates.
+    """
     for rows in _alike(records):
-        yield _counted(table, Columns(rows, summary.count_malformed), {}, summary)
+        batch = _counted(table, Columns(rows, summary.count_malformed), {}, summary)
+        if table == "reports":
+            summary.statuses.update(pc.unique(batch.column("status")).drop_null().to_pylist())
+        yield batch if templates is None else _with_template_ids(batch, templates)
+
+
+def _with_template_ids(batch: pa.RecordBatch, templates: Templates) -> pa.RecordBatch:
+    sent = batch.column("template_id").to_pylist()
+    ids = [templates.id_of(each) for each in sent]
+    if ids == sent:
+        return batch
+    return batch.set_column(batch.schema.get_field_index("template_id"), batch.schema.field("template_id"), pa.array(ids, TEXT))
 
 
 def sections(template: str, records: Sequence[Any], summary: Summary) -> Iterator[pa.RecordBatch]:
@@ -126,10 +144,18 @@ def field_values(reports: Iterable[Any], templates: Templates, summary: Summary)
         yield _field_values(rows, templates, summary)
 
 
-def typed_values(batch: pa.RecordBatch, summary: Summary) -> pa.RecordBatch:
-    """Return a batch of :func:`field_values` with typed columns. Arrow releases the interpreter lock meanwhile."""
+def typed_values(
+    batch: pa.RecordBatch, summary: Summary, templates: Templates | None = None, forms: NumberForms | None = None
+) -> pa.RecordBatch:
+    """Return a batch of :func:`field_values` with typed columns. Arrow releases the interpreter lock meanwhile.
+
+    :param templates: units, for numbers with a unit behind them.
+    :param forms: decides what a point means.
+    """
     text, keys = batch.column("value"), batch.column("field_key")
-    read, malformed = typed(text, batch.column("datatype"))
+    read, malformed = typed(text, batch.column("datatype"), forms)
+    if malformed and templates is not None:
+        batch, read, malformed = with_units(batch, read, malformed, templates)
     if malformed:
         places = pa.array(malformed)
         for key, example in zip(keys.take(places).to_pylist(), text.take(places).to_pylist(), strict=True):
@@ -148,7 +174,7 @@ def typed_values(batch: pa.RecordBatch, summary: Summary) -> pa.RecordBatch:
 def _field_values(reports: Sequence[Any], templates: Templates, summary: Summary) -> pa.RecordBatch:
     columns = Columns([value for report in reports for value in report.field_values], summary.count_malformed)
     ends = list(accumulate(len(report.field_values) for report in reports))
-    template_ids = [as_text(field_of(report, "template")) for report in reports]
+    template_ids = [templates.id_of(as_text(field_of(report, "template"))) for report in reports]
 
     def numbers_of(lookup: Lookup, name: str, values: Sequence[Any]) -> pa.Array:
         numbers: list[int | None] = []
@@ -181,8 +207,22 @@ def _field_values(reports: Sequence[Any], templates: Templates, summary: Summary
         "measurement_id": templates.measurements.column("id", measurements),
         "measurement": templates.measurements.column("key", measurements),
     }
+    own = columns.values("unit")
+    if any(each is not None for each in own):
+        given["unit"] = _own_units(own, given, templates)
     summary.without_field_type += pc.count(given["field_key"].dictionary_decode(), mode="only_null").as_py()
     return _counted("field_values", columns, given, summary, UNTYPED)
+
+
+def _own_units(own: Sequence[Any], given: Mapping[str, pa.Array], templates: Templates) -> pa.Array:
+    """Return the unit of each value: its own, by the key that the field type lists for it, else the field type's."""
+    units = given["unit"].to_pylist()
+    places = zip(own, given["template_id"].to_pylist(), given["field_type_id"].to_pylist(), strict=True)
+    for number, (raw, template, field_type) in enumerate(places):
+        text = None if raw is None else own_unit(raw)
+        if text is not None:
+            units[number] = templates.unit_key(template, field_type, text) or text
+    return pa.array(units, TEXT).dictionary_encode()
 
 
 def _per_value(of_reports: Sequence[str | None], ends: Sequence[int]) -> pa.Array:
@@ -195,6 +235,10 @@ def _counted(
 ) -> pa.RecordBatch:
     batch = columns.batch(schema or SCHEMAS[table], FIELDS[table], given)
     summary.rows[table] += batch.num_rows
+    filled = summary.filled.setdefault(table, set())
+    for name in [name for name in batch.schema.names if name not in filled]:
+        if batch.column(name).null_count < batch.num_rows:
+            filled.add(name)
     return batch
 
 

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
-from airflow_provider_openesg.api import COUNT, ID, ITEMS, RESOURCES, RESULTS, UPDATED_AFTER
+from airflow_provider_openesg.api import ID, UPDATED_AFTER, Api
+from airflow_provider_openesg.client.details import Decoders, RowParts, read_parts
+from airflow_provider_openesg.client.envelope import at, find, total_of
+from airflow_provider_openesg.client.field_types import with_field_types
 from airflow_provider_openesg.client.parallel import interleaved
-from airflow_provider_openesg.client.reading import quoted
+from airflow_provider_openesg.client.source import template_ids
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
-from airflow_provider_openesg.filters import filter_texts
+from airflow_provider_openesg.filters import filter_texts, filters_of
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.cpus import usable_cpus
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
-from airflow_provider_openesg.records import REPORT_REQUEST, SECTION
+from airflow_provider_openesg.records import FIELD_TYPE, FIELD_VALUE, REPORT_REQUEST, SECTION, TEMPLATE
 from airflow_provider_openesg.tables.remote_page import RemoteRow
-from airflow_provider_openesg.tables.report_builder import TEMPLATE_FILTER, ReportBuilder, Selection
+from airflow_provider_openesg.tables.report_builder import ReportBuilder, Selection, template_of
 from airflow_provider_openesg.tables.worker import Worker
 
 if TYPE_CHECKING:
@@ -33,7 +36,8 @@ if TYPE_CHECKING:
     from requests import Response
 
     from airflow_provider_openesg.client.client import OpenESGClient
-    from airflow_provider_openesg.client.pagination import Decode
+    from airflow_provider_openesg.client.envelope import Decode
+    from airflow_provider_openesg.tables.report_builder import DecodedPage
     from airflow_provider_openesg.tables.summary import Summary
     from airflow_provider_openesg.tables.template_lookup import Templates
 
@@ -57,7 +61,8 @@ class Pull:
     :param after: only rows that changed later.
     :param summary: filled while reading.
     :param templates: sections and field types of the templates read so far.
-    :param template_ids: ids of the templates to read; all if it is ``None``.
+    :param api: what is assumed, or what the user wrote down.
+    :param selected: key of each template to read by its id; all if it is ``None``.
     :param embedded: ids of organizations that other records contained so far; ``None`` if organizations have a list.
     """
 
@@ -66,24 +71,31 @@ class Pull:
     after: datetime | None
     summary: Summary
     templates: Templates
-    template_ids: list[str] | None = None
+    api: Api
+    selected: dict[str, str | None] | None = None
     embedded: set[str] | None = None
 
     def queries(self, resource: str) -> list[tuple[dict[str, Any], list[str] | None]]:
-        """Return the filters of each query of a list, and the templates of its rows (``None``: all)."""
-        known = RESOURCES[resource].filters
+        """Return the filters of each query of a list, and ids and keys of the templates of its rows (``None``: all)."""
+        known = {*filters_of(resource)}
         filters = {name: value for name, value in self.filters.items() if name in known}
-        if self.after is not None and UPDATED_AFTER in known:
+        if self.after is not None and UPDATED_AFTER in self.api.filter_names(resource):
             filters[UPDATED_AFTER] = self.after.isoformat()
-        if self.template_ids is not None and TEMPLATE_FILTER in known and ID not in filters:
-            return [({**filters, TEMPLATE_FILTER: each}, [each]) for each in self.template_ids]
-        return [(filters, self.template_ids)]
+        if self.selected is None:
+            return [(filters, None)]
+        if ID in filters or "template" not in self.api.filter_names(resource):
+            return [(filters, [text for pair in self.selected.items() for text in pair if text])]
+        return [
+            ({**filters, "template": id_}, [text for text in (id_, key) if text]) for id_, key in self.selected.items()
+        ]
 
     def selection(self, resource: str) -> Selection:
-        """Return the selection of a list's rows, with the filters that the list does not take."""
-        known = RESOURCES[resource].filters
-        others = {name: {*filter_texts(name, value)} for name, value in self.filters.items() if name not in known}
-        return Selection(resource, self.after, others)
+        """Return the selection of a list's rows."""
+        allowed = {name: {*filter_texts(name, value)} for name, value in self.filters.items()}
+        if "template" in allowed:
+            keys = {key for key, id_ in self.templates.ids.items() if id_ in allowed["template"]}
+            allowed["template"] |= keys
+        return Selection(resource, self.after, allowed)
 
     def lists(self) -> list[str]:
         """Return the names of the lists to read."""
@@ -122,7 +134,9 @@ def started_worker(client: OpenESGClient, pull: Pull, selection: Selection) -> I
 def _start_worker(first: Future[Response], pull: Pull, selection: Selection) -> Worker | None:
     try:
         return (
-            Worker(selection, "field_values" in pull.wanted, pull.summary) if _is_long(first.result().content) else None
+            Worker(selection, "field_values" in pull.wanted, pull.summary, pull.api)
+            if _is_long(first.result().content, pull.api)
+            else None
         )
     except OSError as error:
         log.warning("The worker process cannot be started (%s): the task decodes all pages.", error)
@@ -134,12 +148,18 @@ def _close_worker(start: Future[Worker | None]) -> None:
         worker.close()
 
 
-def _is_long(body: bytes) -> bool:
+def ids_of_templates(templates: Iterable[tuple[Any, Any]]) -> dict[str, str]:
+    """Return the id of each template by its id and by its key, unless several have the key."""
+    return {text: str(ids[0]) for text, ids in template_ids(templates).items() if len(ids) == 1}
+
+
+def _is_long(body: bytes, api: Api) -> bool:
     """Return whether a list is worth a worker process, judged by its first page."""
-    with suppress(msgspec.MsgspecError, KeyError, ValueError, TypeError, ZeroDivisionError):
-        page = msgspec.json.decode(body, type=dict[str, Raw])
-        rows = msgspec.json.decode(page.get(ITEMS) or page[RESULTS], type=list[Raw])
-        return len(body) * int(bytes(page[COUNT])) // len(rows) >= WORKER_BYTES
+    with suppress(msgspec.MsgspecError, ValueError, ZeroDivisionError):
+        content = msgspec.json.decode(body)
+        found = find(content, api.envelope)
+        total = total_of(at(content, found.total)) or 0
+        return len(body) * total // len(at(content, found.rows)) >= WORKER_BYTES
     return False
 
 
@@ -152,7 +172,10 @@ class Sections:
     def __init__(self, client: OpenESGClient, templates: Templates) -> None:
         self._client = client
         self._templates = templates
-        self._decoder = RecordDecoder(SECTION)
+        api, differences = client.api, client.differences
+        self._templates_decoder = RecordDecoder(TEMPLATE, api, differences)
+        self._decoder = RecordDecoder(SECTION, api, differences)
+        self._field_types = RecordDecoder(FIELD_TYPE, api, differences)
 
     def complete(self, templates: Iterable[tuple[str, Sequence[Any] | None]]) -> list[tuple[str, Sequence[Any]]]:
         """Return each template's id and sections; fetch the sections that are ``None``."""
@@ -162,13 +185,18 @@ class Sections:
             )
         )
         for template, sections in complete:
+            with_field_types(self._client, template, sections or (), self._field_types.page)
             self._templates.add(template, sections or ())
         return [(template, sections or ()) for template, sections in complete]
 
-    def _fetch(self, template: str) -> list[Any]:
-        path = "/" + str(RESOURCES["report-templates"].details_path).format(id=quoted(template))
+    def _fetch(self, template: str) -> Sequence[Any]:
+        decoders = Decoders[Any, Any](
+            self._templates_decoder.record,
+            self._decoder.page,
+            lambda record: None if record.sections is UNSET else record.sections,
+        )
         try:
-            return [row for page in self._client.iter_pages(path, decode=self._decoder.page) for row in page]
+            return read_parts(self._client, "report-templates", template, decoders)[1]
         except OpenESGApiError as error:
             if error.status not in (403, 404, 410):
                 raise
@@ -194,7 +222,10 @@ class Lists:
         self._start = worker
         self._worker: Worker | None = None
         self._changed_templates: Templates | None = pull.templates
-        self._builder = ReportBuilder("field_values" in pull.wanted, pull.templates, pull.summary)
+        self._with_values = "field_values" in pull.wanted
+        self._builder = ReportBuilder(self._with_values, pull.templates, pull.summary, pull.api)
+        self._values = RecordDecoder(FIELD_VALUE, pull.api, pull.summary.differences)
+        self._parts = RowParts(client, "reports")
 
     def batches(self) -> Batches:
         """Yield the batches of the lists' tables, interleaved."""
@@ -218,17 +249,22 @@ class Lists:
         yield from self._batches("organizations", new.values())
 
     def _report_requests(self) -> Batches:
-        decoder, selection = RecordDecoder(REPORT_REQUEST), self._pull.selection("report-requests")
+        pull = self._pull
+        decoder = RecordDecoder(REPORT_REQUEST, pull.api, pull.summary.differences, "report-requests")
+        selection = pull.selection("report-requests")
         for rows, templates in self._pages(selection, lambda _, body: partial(decoder.page, body)):
             yield from self._embedded_organizations(rows)
-            yield from self._batches("report_requests", selection.select(rows, templates, self._pull.summary))
+            selected = selection.select(rows, templates, pull.summary)
+            self._resolve({template_of(row, "report-requests") for row in selected})
+            for batch in builders.batches("report_requests", selected, pull.summary, pull.templates):
+                yield "report_requests", batch
         self._log_counts(selection)
 
     def _reports(self) -> Batches:
         pull, builder, selection = self._pull, self._builder, self._selection
         for rows, templates in self._pages(selection, self._decode):
             remote = rows[0].page if isinstance(rows[0], RemoteRow) else None
-            if remote and remote.decoded.is_complete and self._worker:
+            if remote and self._worker and self._is_whole(remote.decoded):
                 yield from builder.flush()
                 self._read_templates(remote.decoded.templates)
                 yield from self._worker.build(rows, self._changed_templates)
@@ -241,7 +277,7 @@ class Lists:
                 rows = [decoded[each.position] for each in rows]
             yield from self._embedded_organizations(rows)
             rows = selection.select(rows, templates, pull.summary)
-            rows = list(self._client.complete(rows, builder.is_complete, self._fetch_report))
+            rows = list(self._client.complete(rows, self._is_complete, self._fetch_report))
             self._read_templates(builder.templates_of(rows))
             yield from builder.add(rows)
         if self._worker:
@@ -257,19 +293,40 @@ class Lists:
         self._worker = self._worker or (self._start() if self._pull.embedded is None else None)
         return self._worker.page(body, templates) if self._worker else partial(self._builder.decoder.page, body)
 
-    def _read_templates(self, ids: Iterable[str]) -> None:
+    def _is_whole(self, page: DecodedPage) -> bool:
+        """Return whether all reports of a page have their field values."""
+        if page.has_values and self._parts.trusted is None:
+            self._parts.trusted = True
+        return page.is_complete and (not page.has_empty or bool(self._parts.trusted))
+
+    def _is_complete(self, report: Any) -> bool:
+        status, progress = as_text(field_of(report, "status")), field_of(report, "progress")
+        return not self._with_values or self._parts.is_complete(self._builder.parts_of(report), status, progress)
+
+    def _read_templates(self, references: Iterable[str]) -> None:
+        self._resolve(references)
+        ids = {self._pull.templates.id_of(each) or each for each in references}
         missing = [each for each in sorted(ids) if each not in self._pull.templates]
         if missing:
             self._sections.complete([(each, None) for each in missing])
             self._changed_templates = self._pull.templates
 
+    def _resolve(self, references: Iterable[str | None]) -> None:
+        """Read the list of templates if records name a template by its key."""
+        known = self._pull.templates
+        if not known.ids and any(each is not None and not each.isdecimal() for each in references):
+            rows = [row for page in self._client.iter_pages("report-templates") for row in page]
+            known.ids = ids_of_templates((row["id"], row.get("key")) for row in rows)
+            self._changed_templates = known
+
     def _fetch_report(self, row: Any) -> Any:
-        report = self._client.get(f"{RESOURCES['reports'].path}/{quoted(row.id)}", self._builder.decoder.record)
-        if report.field_values is UNSET:
-            raise OpenESGContractError(
-                f"Report {row.id}: neither its row in the list nor its own record has 'field_values'. Compare both "
-                "with the assumptions in airflow_provider_openesg/api.py."
-            )
+        decoder, parts_of = self._builder.decoder, self._builder.parts_of
+        decoders = Decoders[Any, Any](decoder.record, self._values.page, parts_of)
+        report, values = read_parts(self._client, "reports", row.id, decoders)
+        if parts_of(row) is not None:
+            self._parts.confirm(values)
+        report = row if report is None else report
+        report.field_values = list(values)
         return report
 
     def _pages(
@@ -280,13 +337,14 @@ class Lists:
         if after is not None:
             log.info(
                 "%s: the list is requested with changes after %s only"
-                if UPDATED_AFTER in RESOURCES[resource].filters
+                if UPDATED_AFTER in self._pull.api.filter_names(resource)
                 else "%s: the list has no filter for changes after %s; all rows are read and filtered here",
                 resource,
                 after.isoformat(),
             )
-        for name in selection.others:
-            log.info("%s: the list has no filter %r; all rows are read and filtered here", resource, name)
+        for name in selection.allowed:
+            if name != ID and name not in self._pull.api.filter_names(resource):
+                log.info("%s: the list has no filter %r; all rows are read and filtered here", resource, name)
         for query, templates in self._pull.queries(resource):
             for page in self._client.iter_pages(resource, filters=query, start=partial(start, templates)):
                 yield page, templates

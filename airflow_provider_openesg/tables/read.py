@@ -15,7 +15,7 @@ from airflow_provider_openesg.filters import check_filters
 from airflow_provider_openesg.parameters import check_choice, check_names, check_templates, read_updated_after
 from airflow_provider_openesg.tables import TABLES, builders, filtered_lists
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
-from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, started_worker
+from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, ids_of_templates, started_worker
 from airflow_provider_openesg.records import ORGANIZATION, TEMPLATE
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 from airflow_provider_openesg.tables.summary import Summary
@@ -65,7 +65,8 @@ def iter_tables(
     filters = {} if filters is None else filters
     check_filters(filters, filtered_lists(wanted), templates=selected)
     summary = Summary() if summary is None else summary
-    pull = Pull(wanted, dict(filters), read_updated_after(updated_after), summary, Templates())
+    summary.differences = client.differences
+    pull = Pull(wanted, dict(filters), read_updated_after(updated_after), summary, Templates(), client.api)
     return _Reading(client, pull, selected).batches()
 
 
@@ -82,10 +83,15 @@ class _Reading:
         for table, batch in self._all():
             if table in self._pull.wanted:
                 empty.pop(table, None)
-                yield table, builders.typed_values(batch, self._pull.summary) if table == "field_values" else batch
+                yield table, self._typed(batch) if table == "field_values" else batch
         for table in empty:
             yield table, pa.RecordBatch.from_pylist([], SCHEMAS[table])
+        check_columns(self._pull.summary, self._translators)
+        self._pull.summary.differences.log()
         self._pull.summary.log()
+
+    def _typed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return builders.typed_values(batch, self._pull.summary, self._pull.templates, self._numbers)
 
     def _all(self) -> Batches:
         selection = self._pull.selection("reports")
@@ -106,7 +112,8 @@ class _Reading:
 
     def _organizations(self) -> Batches:
         try:
-            for page in self._client.iter_pages("organizations", decode=RecordDecoder(ORGANIZATION).page):
+            decoder = RecordDecoder(ORGANIZATION, self._client.api, self._client.differences, "organizations")
+            for page in self._client.iter_pages("organizations", decode=decoder.page):
                 for batch in builders.batches("organizations", page, self._pull.summary):
                     yield "organizations", batch
         except OpenESGNotFoundError as error:
@@ -114,11 +121,13 @@ class _Reading:
             self._pull.embedded = set()
 
     def _of_templates(self) -> Batches:
-        decoder, summary = RecordDecoder(TEMPLATE), self._pull.summary
+        pull, summary = self._pull, self._pull.summary
+        decoder = RecordDecoder(TEMPLATE, pull.api, summary.differences, "report-templates")
         rows = [row for page in self._client.iter_pages("report-templates", decode=decoder.page) for row in page]
+        pull.templates.ids = ids_of_templates((row.id, as_text(row.key)) for row in rows)
         if self._selected is not None:
             rows = _chosen(rows, self._selected)
-            self._pull.template_ids = [str(row.id) for row in rows]
+            pull.selected = {str(row.id): as_text(row.key) for row in rows}
         for batch in builders.batches("report_templates", rows, summary):
             yield "report_templates", batch
         sections = Sections(self._client, self._pull.templates)

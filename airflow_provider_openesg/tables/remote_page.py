@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_openesg.client.pagination import Page
+from airflow_provider_openesg.client.envelope import Page
 
 if TYPE_CHECKING:
     from collections import deque

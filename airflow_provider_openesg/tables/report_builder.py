@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from msgspec import UNSET
 
+from airflow_provider_openesg.api import ASSUMED, Api
+from airflow_provider_openesg.client.differences import Differences
+from airflow_provider_openesg.client.row_filter import TEMPLATE_FIELDS
+from airflow_provider_openesg.client.row_filter import field_of as filter_field
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.columns import as_moment
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
@@ -24,10 +28,6 @@ if TYPE_CHECKING:
     Batches = list[tuple[str, pa.RecordBatch]]
     Built = tuple[Batches, Summary, Counter[str]]
 
-TEMPLATE_FILTER = "template"
-_TEMPLATE_FIELDS = {"reports": "template", "report-requests": "report_template"}
-"""Resource to the field that names the template of a record."""
-
 
 @dataclass(slots=True)
 class Selection:
@@ -38,18 +38,18 @@ class Selection:
 
     :param resource: name of the list.
     :param after: only rows that changed later.
-    :param others: allowed values by filter, for filters that the list does not take.
+    :param allowed: allowed texts by filter.
     """
 
     resource: str
     after: datetime | None
-    others: Mapping[str, set[str]]
+    allowed: Mapping[str, set[str]]
     counts: Counter[str] = field(default_factory=Counter)
 
     def select(self, rows: Sequence[Any], templates: Sequence[str] | None, summary: Summary) -> list[Any]:
         """Return the wanted rows of a page.
 
-        :param templates: ids of the wanted templates; all if it is ``None``.
+        :param templates: ids and keys of the wanted templates; all if it is ``None``.
         """
         selected = [row for row in rows if self.is_wanted(row, templates)]
         for row in rows:
@@ -64,15 +64,15 @@ class Selection:
         """Return whether a row is wanted. A row without a time of change always may have changed."""
         if templates is not None and template_of(row, self.resource) not in templates:
             return False
-        if not all(self._filtered_value(row, name) in values for name, values in self.others.items()):
+        if not all(self._filtered_value(row, name) in texts for name, texts in self.allowed.items()):
             return False
         moment = None if self.after is None else as_moment(row.updated_at)
         return self.after is None or moment is None or moment > self.after
 
-    def _filtered_value(self, row: Any, name: str) -> str | None:
+    def _filtered_value(self, row: Any, name: str) -> str:
         if self.resource == "report-requests" and name in ("report_request", "id"):  # "id" is that of a report
-            return as_text(row.id if name == "report_request" else field_of(row, "report"))
-        return as_text(field_of(row, _TEMPLATE_FIELDS[self.resource] if name == TEMPLATE_FILTER else name))
+            return as_text(row.id if name == "report_request" else field_of(row, "report")) or ""
+        return as_text(field_of(row, filter_field(self.resource, name))) or ""
 
 
 class ReportBuilder:
@@ -81,10 +81,11 @@ class ReportBuilder:
     :param with_values: whether field values are wanted.
     :param templates: templates of all reports that are added.
     :param summary: filled while building.
+    :param api: what is assumed, or what the user wrote down.
     """
 
-    def __init__(self, with_values: bool, templates: Templates, summary: Summary) -> None:
-        self.decoder = RecordDecoder(REPORT)
+    def __init__(self, with_values: bool, templates: Templates, summary: Summary, api: Api = ASSUMED) -> None:
+        self.decoder = RecordDecoder(REPORT, api, summary.differences, "reports")
         self.templates = templates
         self.summary = summary
         self._with_values = with_values
@@ -100,7 +101,7 @@ class ReportBuilder:
         rows, self._rows = self._rows, []
         if not rows:
             return []
-        batches = [("reports", batch) for batch in builders.batches("reports", rows, self.summary)]
+        batches = [("reports", batch) for batch in builders.batches("reports", rows, self.summary, self.templates)]
         if self._with_values:
             values = list(builders.field_values(rows, self.templates, self.summary))
             # A batch of values follows reports in any case: the wide shape joins both, and waits for it.
@@ -113,24 +114,28 @@ class ReportBuilder:
             return set()
         return {each for row in rows if row.field_values if (each := template_of(row, "reports")) is not None}
 
-    def is_complete(self, report: Any) -> bool:
-        """Return whether a report is complete, so that no further request is needed."""
-        return not self._with_values or (report.field_values is not UNSET and report.field_values is not None)
+    def parts_of(self, report: Any) -> Sequence[Any] | None:
+        """Return the field values of a report; ``None`` if it has none or they are missing."""
+        return None if report.field_values is UNSET else report.field_values
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedPage:
     """Metadata of a page that the worker process has decoded.
 
-    :param ids, count, next: as in :class:`~airflow_provider_openesg.client.pagination.Page`.
-    :param is_complete: whether all wanted rows have their field values.
-    :param templates: ids of the templates that are needed to build the rows.
+    :param ids, count, next: as in :class:`~airflow_provider_openesg.client.envelope.Page`.
+    :param is_complete: whether all wanted rows have a list of field values, or none are wanted.
+    :param has_empty: whether the list of a wanted row is empty.
+    :param has_values: whether the list of a wanted row is not empty.
+    :param templates: templates that are needed to build the rows.
     """
 
     ids: list[str | int]
     count: int | None
     next: str | None
     is_complete: bool
+    has_empty: bool
+    has_values: bool
     templates: set[str]
 
 
@@ -139,15 +144,23 @@ class DecodedPages:
 
     A worker process runs it. Pages have numbers, and rows are named by their position in a page.
 
-    :param resource, after, others: as for :class:`Selection`.
+    :param resource, after, allowed: as for :class:`Selection`.
     :param with_values: whether field values are wanted.
+    :param api: what is assumed, or what the user wrote down.
     """
 
     def __init__(
-        self, resource: str, after: datetime | None, others: Mapping[str, set[str]], with_values: bool
+        self,
+        resource: str,
+        after: datetime | None,
+        allowed: Mapping[str, set[str]],
+        with_values: bool,
+        api: Api = ASSUMED,
     ) -> None:
-        self._new_selection = partial(Selection, resource, after, others)
-        self._builder = ReportBuilder(with_values, Templates(), Summary())
+        self._new_selection = partial(Selection, resource, after, allowed)
+        self._differences = Differences(quiet=True)
+        self._with_values = with_values
+        self._builder = ReportBuilder(with_values, Templates(), Summary(differences=self._differences), api)
         self._pages: dict[int, tuple[list[Any], Sequence[str] | None]] = {}
 
     def page(self, number: int, body: bytes, templates: Sequence[str] | None, dropped: Sequence[int]) -> DecodedPage:
@@ -163,8 +176,16 @@ class DecodedPages:
         page = self._builder.decoder.page(body)
         self._pages[number] = page.rows, templates
         rows = [row for row in page.rows if self._new_selection().is_wanted(row, templates)]
-        is_complete = all(map(self._builder.is_complete, rows))
-        return DecodedPage(page.ids, page.count, page.next, is_complete, self._builder.templates_of(rows))
+        parts = [self._builder.parts_of(row) for row in rows] if self._with_values else []
+        return DecodedPage(
+            page.ids,
+            page.count,
+            page.next,
+            None not in parts,
+            any(each is not None and not each for each in parts),
+            any(parts),
+            self._builder.templates_of(rows),
+        )
 
     def build(self, number: int, positions: Sequence[int], templates: Templates | None) -> Built:
         """Build batches when enough rows were added, or if ``positions`` is empty.
@@ -173,7 +194,7 @@ class DecodedPages:
         :param templates: all templates; ``None`` if they have not changed since the last call.
         :return: the batches, and the counts of their rows.
         """
-        selection, self._builder.summary = self._new_selection(), Summary()
+        selection, self._builder.summary = self._new_selection(), Summary(differences=self._differences)
         self._builder.templates = templates or self._builder.templates
         if not positions:
             return self._builder.flush(), self._builder.summary, selection.counts
@@ -183,5 +204,5 @@ class DecodedPages:
 
 
 def template_of(row: Any, resource: str) -> str | None:
-    """Return the id of a record's template."""
-    return as_text(field_of(row, _TEMPLATE_FIELDS[resource]))
+    """Return the id, or the key, of a record's template, as the record has it."""
+    return as_text(field_of(row, TEMPLATE_FIELDS[resource]))

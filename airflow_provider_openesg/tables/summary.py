@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_openesg.client.differences import Differences
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -24,6 +26,9 @@ class Summary:
     :param malformed: number of values that cannot be read as their data type, by field key; their text is kept in
         ``value``. Fields of other records are named like ``report.progress``; their text is kept in ``extra``.
     :param without_field_type: number of values whose field type has no key, or is not listed by its template.
+    :param differences: what the platform does differently from what is assumed of it.
+    :param filled: columns of each table that are not null in some row.
+    :param statuses: statuses of the reports read.
     :param high_water_mark: latest change among the reports and requests read; ``updated_after`` of the next run.
     """
 
@@ -31,6 +36,9 @@ class Summary:
     malformed: Counter[str] = field(default_factory=Counter)
     without_field_type: int = 0
     high_water_mark: datetime | None = None
+    differences: Differences = field(default_factory=Differences)
+    filled: dict[str, set[str]] = field(default_factory=dict)
+    statuses: set[str] = field(default_factory=set)
     _examples: dict[str, str] = field(default_factory=dict, repr=False)
 
     def count_malformed(self, name: str, example: str, number: int = 1) -> None:
@@ -50,6 +58,11 @@ class Summary:
         self.malformed.update(other.malformed)
         self.without_field_type += other.without_field_type
         self.add_change(other.high_water_mark)
+        for table, columns in other.filled.items():
+            self.filled.setdefault(table, set()).update(columns)
+        self.statuses |= other.statuses
+        if other.differences is not self.differences:
+            self.differences.merge(other.differences)
         for name, example in other._examples.items():
             self._examples.setdefault(name, example)
 

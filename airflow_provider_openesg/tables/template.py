@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
-from airflow_provider_openesg.records import SECTION
+from airflow_provider_openesg.tables.decoder import as_text, field_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,14 +45,6 @@ class TemplateField:
     measurements: Mapping[str, Any]
     is_commentable: bool
     takes_attachment: bool
-
-
-def decode_sections(sections: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-    """Return the records of sections that are parsed JSON.
-
-    :raises ValueError: if a section is not what it must be.
-    """
-    return RecordDecoder(SECTION).page(msgspec.json.encode(sections)).rows
 
 
 def parse_template(sections: Sequence[Any]) -> list[TemplateField]:
@@ -108,6 +99,25 @@ def units(field_type: Any) -> Raw | None:
 def unit(field_type: Any) -> str | None:
     """Return the key of the only unit of a field type, or its name or id if it has no key."""
     return next(iter(_unit_names(field_type)), None)
+
+
+def unit_keys(field_type: Any) -> dict[str, str]:
+    """Return the key of each unit of a field type by its id, name, label and key, in lower case."""
+    return {
+        str(each[name]).casefold(): key
+        for each in records(units(field_type))
+        if (key := next((str(each[name]) for name in ("key", "name", "id") if each.get(name) not in (None, "")), None))
+        for name in ("id", "label", "symbol", "name", "key")
+        if each.get(name) not in (None, "")
+    }
+
+
+def own_unit(raw: Raw) -> str | None:
+    """Return the text of a value's own unit: its key, name or id if it is an object."""
+    sent = msgspec.json.decode(raw)
+    if isinstance(sent, dict):
+        sent = next((sent[name] for name in ("key", "name", "label", "id") if sent.get(name) not in (None, "")), None)
+    return str(sent) if isinstance(sent, str | int) and not isinstance(sent, bool) and sent != "" else None
 
 
 def _unit_names(field_type: Any) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from airflow_provider_openesg.tables.decoder import as_text
 from airflow_provider_openesg.tables.schemas import TEXT
-from airflow_provider_openesg.tables.template import datatype, measurement_keys, unit
+from airflow_provider_openesg.tables.template import datatype, measurement_keys, unit, unit_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,6 +29,7 @@ class Lookup:
         self._describe = describe
         self._columns: dict[str, list[str | None]] = {name: [] for name in ("id", *attributes)}
         self._numbers: dict[str, dict[Key, int | None]] = defaultdict(_nothing)
+        self._by_key: dict[str, dict[str, int]] = defaultdict(dict)
         self._arrays: dict[str, pa.Array] = {}
 
     def add(self, template: str, record: Any, **attributes: str | None) -> int:
@@ -49,11 +50,13 @@ class Lookup:
             for name, column in self._columns.items():
                 column.append(known.get(name))
             self._arrays.clear()
+            if isinstance(key := known.get("key"), str):
+                self._by_key[template].setdefault(key, number)
         numbers[record_id] = number
         return number
 
     def numbers(self, template: str, ids: Sequence[Any], on_object: Callable[[int, Struct], None]) -> list[int | None]:
-        """Return the number of each id; ids that no section lists are added.
+        """Return the number of each id, which may be a key; ids that no section lists are added.
 
         :param on_object: called with the position and the object if an object is sent for an id.
         """
@@ -64,7 +67,18 @@ class Lookup:
             for place, each in enumerate(ids):
                 if isinstance(each, Struct):
                     on_object(place, each)
-            return [None if each is None else self.add(template, each) for each in ids]
+            return [self._number(template, each) for each in ids]
+
+    def _number(self, template: str, each: Any) -> int | None:
+        if each is None:
+            return None
+        record_id = each.id if isinstance(each, Struct) else each  # type: ignore[attr-defined]
+        if isinstance(record_id, str) and self._numbers[template].get(record_id) is None:
+            number = self._by_key[template].get(record_id)
+            if number is not None:
+                self._numbers[template][record_id] = number
+                return number
+        return self.add(template, each)
 
     def column(self, name: str, numbers: pa.Array) -> pa.DictionaryArray:
         """Return an attribute of the records with these numbers."""
@@ -74,16 +88,29 @@ class Lookup:
 
 
 class Templates:
-    """Sections, field types and measurements of the templates read so far."""
+    """Sections, field types and measurements of the templates read so far.
+
+    :param ids: id of each template by its id and by its key, of all templates of the platform; empty if not read.
+    """
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        self._units: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
+        self.ids: dict[str, str] = {}
         self.sections = Lookup("key", describe=_key)
         self.field_types = Lookup("key", "datatype", "unit", "section", describe=_field_type)
         self.measurements = Lookup("key", describe=_key)
 
     def __contains__(self, template: str) -> bool:
         return template in self._known
+
+    def id_of(self, reference: str | None) -> str | None:
+        """Return the id of a template, of which records may have the key."""
+        return self.ids.get(reference, reference) if reference is not None else None
+
+    def unit_key(self, template: str | None, field_type: str | None, text: str) -> str | None:
+        """Return the key of a unit that a field type lists; ``None`` if it does not list it."""
+        return self._units[template or ""].get(field_type or "", {}).get(text.strip().casefold())
 
     def add(self, template: str, sections: Iterable[Any]) -> None:
         """Add the sections of a template."""
@@ -92,6 +119,7 @@ class Templates:
             self.sections.add(template, section)
             for field_type in section.field_types or ():
                 self.field_types.add(template, field_type, section=as_text(section))
+                self._units[template][str(field_type.id)] = unit_keys(field_type)
                 for measurement, key in measurement_keys(field_type).items():
                     self.measurements.add(template, measurement, key=key)
 

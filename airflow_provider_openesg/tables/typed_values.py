@@ -16,6 +16,8 @@ from airflow_provider_openesg.tables.value_format import activity_code, boolean,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_openesg.tables.number_forms import NumberForms
+
 _GERMAN = r"^-?([1-9][0-9]{0,2}(\.[0-9]{3}){1,7},[0-9]{1,12}|[0-9]{1,26},([0-9]{1,2}|[0-9]{4,12}))$"
 # Constants, because creating one takes Arrow longer than using it on a page of values.
 _NO_TEXT, _NO_DECIMAL = pa.scalar(None, TEXT), pa.scalar(None, DECIMAL)
@@ -34,11 +36,14 @@ _BY_DISTINCT: dict[str, tuple[Callable[[str], tuple[Any, ...] | None], pa.DataTy
 """Data types whose values recur, so that each distinct text is read once: reader and columns."""
 
 
-def typed(text: pa.Array, datatype: pa.DictionaryArray) -> tuple[dict[str, pa.Array], list[int]]:
+def typed(
+    text: pa.Array, datatype: pa.DictionaryArray, forms: NumberForms | None = None
+) -> tuple[dict[str, pa.Array], list[int]]:
     """Convert values by their data types; values of other data types are only text.
 
     :param text: the values as sent.
     :param datatype: data type of each value.
+    :param forms: decides what a point means; by default a lone point is a decimal point.
     :return: typed columns by name, and the positions of malformed values; blank text is not malformed.
     """
     kinds = set(datatype.dictionary.to_pylist())
@@ -46,7 +51,7 @@ def typed(text: pa.Array, datatype: pa.DictionaryArray) -> tuple[dict[str, pa.Ar
     malformed: list[int] = []
     if kinds & {"decimal", "integer"}:
         candidates = pc.if_else(_is_one_of(datatype, "decimal", "integer"), text, _NO_TEXT)
-        decimals = _numbers(candidates)
+        decimals = _numbers(candidates, forms)
         if "integer" in kinds:
             integers, fractions = _integers(pc.if_else(_is_one_of(datatype, "integer"), decimals, _NO_DECIMAL))
             columns["value_integer"] = integers
@@ -80,20 +85,33 @@ def _unread(candidates: pa.Array, read: pa.Array) -> list[int]:
     return [place for place, each in zip(places.to_pylist(), texts, strict=True) if each.strip()]
 
 
-def _numbers(text: pa.Array) -> pa.Array:
+def _numbers(text: pa.Array, forms: NumberForms | None) -> pa.Array:
     """Convert numbers in the platform's format with Arrow, and others one by one.
 
     Only short ones: Arrow converts too many digits, and exponents, to wrong numbers without an error.
     """
     short = pc.less_equal(pc.binary_length(text), _MOST_DIGITS)
     plain = pc.and_(short, pc.equal(pc.ascii_trim(text, "0123456789.+-"), _BLANK))
+    others = pc.invert(plain).fill_null(_FALSE)
+    formatted = text.filter(others) if others.true_count else None
+    if forms is not None:
+        text = forms.plain(text, plain, _with_comma(formatted))
     try:
         read = pc.if_else(plain, text, _NO_TEXT).cast(DECIMAL)
     except pa.ArrowInvalid:  # such as 1.2.3, or too many digits
         plain = pc.match_substring_regex(text, r"^[+-]?[0-9]{1,26}(\.[0-9]{1,12})?$")
         read = pc.if_else(plain, text, _NO_TEXT).cast(DECIMAL)
-    others = pc.invert(plain).fill_null(_FALSE)
-    return pc.replace_with_mask(read, others, _formatted(text.filter(others))) if others.true_count else read
+        others = pc.invert(plain).fill_null(_FALSE)
+        formatted = text.filter(others)
+    return read if formatted is None else pc.replace_with_mask(read, others, _formatted(formatted))
+
+
+def _with_comma(text: pa.Array | None) -> str:
+    """Return a number whose decimal mark is a comma; empty if there is none."""
+    for each in () if text is None else text.to_pylist():
+        if each.count(",") == 1 and each.rfind(",") > each.rfind(".") and number(each) is not None:
+            return str(each)
+    return ""
 
 
 def _formatted(text: pa.Array) -> pa.Array:

@@ -11,7 +11,7 @@ Numbers
       could be either, so it is malformed.
 
 Integers are numbers without a fraction. Booleans are true/false, yes/no, ja/nein, 1/0 in any case. A date range is two
-ISO dates with a hyphen or dash between, or one date, which is both its ends. An economic activity begins with its code.
+ISO or German dates with a hyphen, a dash, "to" or "bis" between, or one date, which is both its ends. An economic activity begins with its code.
 
 Values are written in the platform's format: ``1.00``, ``true``, ``2020-01-01 - 2020-12-31``, ``12.12.12 | Fischerei``.
 """
@@ -45,7 +45,10 @@ _FORMATTED = re.compile(
 )
 _SPACES = str.maketrans("", "", " \u00a0\u2009\u202f'\u2019")
 _BOOLEANS = {"true": True, "yes": True, "ja": True, "1": True, "false": False, "no": False, "nein": False, "0": False}
-_DATE_RANGE = re.compile(r"(\d{4}-\d\d-\d\d)(?:\s+[-\u2013]\s+(\d{4}-\d\d-\d\d))?", re.ASCII)
+_DAY = r"\d{4}-\d\d-\d\d|\d{1,2}\.\d{1,2}\.\d{4}"
+_DATE_RANGE = re.compile(rf"({_DAY})(?:\s+(?:[-\u2013]|bis|to)\s+({_DAY}))?", re.ASCII)
+UNIT = re.compile(r"([+-]?[0-9][0-9 .,'\u00a0\u2009\u202f\u2019]*?)\s*([^\W\d_%][^\d]*.*|[%\u00b0\u20ac$\u00a3].*)")
+"""A number with a unit behind it."""
 _ACTIVITY = re.compile(r"([A-Z]|[A-Z]?[0-9]{1,2}(?:\.[0-9]{1,2})*)\s*(?:\|.*)?", re.DOTALL)
 
 
@@ -88,10 +91,18 @@ def date_range(text: str) -> tuple[date, date] | None:
     if match is None:
         return None
     try:
-        start = date.fromisoformat(match[1])
-        return start, date.fromisoformat(match[2]) if match[2] else start
+        start = _iso_day(match[1])
+        return start, _iso_day(match[2]) if match[2] else start
     except ValueError:
         return None
+
+
+def _iso_day(text: str) -> date:
+    """Return a day; German days have points."""
+    if "." not in text:
+        return date.fromisoformat(text)
+    day, month, year = map(int, text.split("."))
+    return date(year, month, day)
 
 
 def activity_code(text: str) -> tuple[str] | None:

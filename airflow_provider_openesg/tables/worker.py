@@ -31,7 +31,8 @@ from airflow_provider_openesg.tables.report_builder import DecodedPages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_openesg.client.pagination import Decode
+    from airflow_provider_openesg.api import Api
+    from airflow_provider_openesg.client.envelope import Decode
     from airflow_provider_openesg.tables.remote_page import RemoteRow
     from airflow_provider_openesg.tables.report_builder import Batches, Built, Selection
     from airflow_provider_openesg.tables.summary import Summary
@@ -49,7 +50,7 @@ class Worker:
     :raises OSError: if the process cannot be started.
     """
 
-    def __init__(self, selection: Selection, with_values: bool, summary: Summary) -> None:
+    def __init__(self, selection: Selection, with_values: bool, summary: Summary, api: Api) -> None:
         self._counts, self._summary = selection.counts, summary
         self._expected, self._builds = deque[Future[Any]](), deque[Future["Built"]]()  # the process replies in order
         self._number, self._dropped = 0, deque[int]()
@@ -67,7 +68,7 @@ class Worker:
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                 pass_fds=[theirs.fileno()],
             )
-        _send(self._channel, (selection.resource, selection.after, selection.others, with_values))
+        _send(self._channel, (selection.resource, selection.after, selection.allowed, with_values, api))
 
     def is_ready(self, seconds: float) -> bool:
         """Return whether the process has started; wait for it as long as ``seconds``."""

@@ -1,0 +1,83 @@
+"""What a point means in the numbers of a pull: 2.263 may be less than three, or 2263 in German."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_openesg.exceptions import OpenESGContractError
+
+if TYPE_CHECKING:
+    from airflow_provider_openesg.api import Point
+    from airflow_provider_openesg.client.differences import Differences
+
+_LONE = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
+_WRITE_DOWN = (
+    'write down what it means, in the profile of the platform (api): values = {point = "decimal"} (2.263 is less than 3)'
+    ', {point = "group"} (2263) or {point = "unread"} (no number)'
+)
+
+
+class NumberForms:
+    """Decide how a number such as ``2.263`` is read, by the other numbers of the pull.
+
+    ``1.234,50`` shows that a comma is the decimal mark, ``12.50`` that a point is. With only the first, ``2.263`` is
+    2263; with both it is ambiguous and not read; else it is a decimal, the platform's own form.
+
+    :param point: what the user wrote down, or ``auto``.
+    :param differences: gets what was decided.
+    """
+
+    def __init__(self, point: Point, differences: Differences) -> None:
+        self._point = point
+        self._differences = differences
+        self._comma = self._decimal = ""
+        self._read_as: dict[str, str] = {}
+
+    def plain(self, text: pa.Array, plain: pa.Array, comma: str) -> pa.Array:
+        """Return the texts of plain numbers as they are to be read; null where they are ambiguous.
+
+        :param text: all texts.
+        :param plain: which of them are plain numbers: digits, and at most a point.
+        :param comma: a number of the same batch whose decimal mark is a comma; empty if there is none.
+        """
+        if self._point == "decimal":
+            return text
+        self._comma = self._comma or comma
+        lone = pc.match_substring_regex(text, _LONE)
+        if not self._decimal:
+            others = text.filter(pc.and_not(pc.and_(plain, pc.match_substring(text, ".")), lone).fill_null(False))
+            self._decimal = others[0].as_py() if len(others) else ""
+        if pc.any(lone).as_py():
+            example = text.filter(lone.fill_null(False))[0].as_py()
+            meaning = self._meaning()
+            self._read_as.setdefault(meaning, example)
+            if meaning == "group":
+                text = pc.if_else(lone, pc.replace_substring(text, ".", ""), text)
+                self._differences.recognize("numbers", f"{example!r} is grouped, as {self._comma!r} has a comma")
+            elif meaning == "unread":
+                text = pc.if_else(lone, pa.scalar(None, text.type), text)
+                if self._point == "auto":
+                    self._differences.add(
+                        f"Numbers such as {example!r} are not read, because both {self._comma!r} and {self._decimal!r} "
+                        f"occur, so the point may be a decimal point or not; {_WRITE_DOWN}"
+                    )
+        self._check()
+        return text
+
+    def _meaning(self) -> str:
+        if self._point != "auto":
+            return self._point
+        return "decimal" if not self._comma else "unread" if self._decimal else "group"
+
+    def _check(self) -> None:
+        """Raise an error if numbers were read in a way that a later one contradicts."""
+        contradiction = {"decimal": self._comma, "group": self._decimal}
+        for meaning, example in self._read_as.items() if self._point == "auto" else ():
+            if other := contradiction.get(meaning):
+                raise OpenESGContractError(
+                    f"Numbers such as {example!r} were read with a {'decimal point' if meaning == 'decimal' else 'grouping point'}"
+                    f", but {other!r} occurs later, so that is not certain. Nothing is written; {_WRITE_DOWN}"
+                )
