@@ -6,6 +6,8 @@ import argparse
 import sys
 from importlib.util import find_spec
 
+from airflow_provider_openesg.sandbox.shapes.table import SHAPES, ShapeError, shape_of
+
 NEEDED = ("django", "oauth2_provider", "ninja", "waitress")
 
 
@@ -14,6 +16,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_openesg.sandbox",
         description="Serve a small openESG platform with generated ESG reports on this machine until it is stopped.",
+        epilog="shapes:\n" + "\n".join(f"  {name:26}{each.description}" for name, each in SHAPES.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--port", type=_integer(0, 65535), default=8085, help="port on 127.0.0.1; 0 selects a free port (default: 8085)"
@@ -29,6 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--tls-cert", help="PEM file with the certificate; enables https")
     parser.add_argument("--tls-key", help="PEM file with the private key of the certificate")
+    parser.add_argument(
+        "--shape", type=_shape, default=(), metavar="NAME[,NAME]", help="serve the data in another form; see shapes"
+    )
     parser.add_argument("--parent-pid", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if bool(given.tls_cert) != bool(given.tls_key):
@@ -42,6 +49,15 @@ def main(arguments: list[str] | None = None) -> None:
     from airflow_provider_openesg.sandbox.server import ServerConfig, serve
 
     serve(ServerConfig(**vars(given)))
+
+
+def _shape(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    try:
+        shape_of(names)
+    except ShapeError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return names
 
 
 def _integer(low: int, high: int) -> type[int]:

@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from airflow_provider_openesg.sandbox import oauth
 from airflow_provider_openesg.sandbox.faults import Fault, Faults
 from airflow_provider_openesg.sandbox.reports import iso, values_of
 from airflow_provider_openesg.sandbox.request_log import RequestLog
+from airflow_provider_openesg.sandbox.shapes.table import shape_of
 from airflow_provider_openesg.sandbox.state import PlatformState
 
 Position = Literal["start", "middle", "end"]
@@ -47,6 +48,13 @@ class OptionChange(Schema):
     unique_requests: bool = False
     updated_after: bool = False
     token_lifetime: int = Field(3600, ge=1)
+    shape: list[str] = Field(default_factory=list)
+
+    @field_validator("shape")
+    @classmethod
+    def _exists(cls, value: list[str]) -> list[str]:
+        shape_of(value)
+        return value
 
 
 class Revocation(Schema):

@@ -173,7 +173,8 @@ def reset(environ: Environ) -> None:
 def change_query(fault: Fault, query: str) -> str:
     """Return the query string, changed as the fault requires."""
     if fault.kind == "repeat_page":
-        return re.sub(r"(^|&)offset=\d+", r"\1offset=0", query)
+        query = re.sub(r"(^|&)offset=\d+", r"\1offset=0", query)
+        return re.sub(r"(^|&)page=\d+", r"\1page=1", re.sub(r"(^|&)cursor=[^&]*", r"\1", query))
     if fault.kind == "short_page":
         return re.sub(r"(^|&)limit=(\d+)", lambda m: f"{m[1]}limit={max(1, int(m[2]) - fault.rows)}", query)
     return query

@@ -15,7 +15,7 @@ import urllib.request
 from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 READY = "AIRFLOW_CONN_OPENESG_DEFAULT="
@@ -33,6 +33,7 @@ class SandboxProcess:
     :param token_lifetime: lifetime of access tokens in seconds; 3600 by default.
     :param tls_cert: PEM file with a certificate; with ``tls_key``, :attr:`base_url` uses https.
     :param tls_key: PEM file with the private key of the certificate.
+    :param shape: names of :data:`airflow_provider_openesg.sandbox.shapes.table.SHAPES`; none by default.
     :param start_timeout: seconds to wait for the ready line; 60 by default.
     :raises RuntimeError: if the sandbox does not start; the message contains its error output.
     """
@@ -54,6 +55,7 @@ class SandboxProcess:
         token_lifetime: int = 3600,
         tls_cert: str | None = None,
         tls_key: str | None = None,
+        shape: Sequence[str] = (),
         start_timeout: float = 60,
     ) -> None:
         self._command = [sys.executable, "-m", "airflow_provider_openesg.sandbox", f"--port={port}"]
@@ -61,6 +63,8 @@ class SandboxProcess:
         self._command += [f"--token-lifetime={token_lifetime}", f"--parent-pid={os.getpid()}"]
         if tls_cert and tls_key:
             self._command += [f"--tls-cert={tls_cert}", f"--tls-key={tls_key}"]
+        if shape:
+            self._command.append(f"--shape={','.join(shape)}")
         self._start_timeout = start_timeout
         self._process: subprocess.Popen[bytes] | None = None
         # The control API is on loopback, so proxies from the environment must not be used.

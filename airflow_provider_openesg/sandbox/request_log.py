@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TOKEN_PATH = "/o/token/"  # noqa: S105 - a path
 CONTROL_PATH = "/sandbox/"
 LOG_LENGTH = 100_000
+ID_IN_PATH = re.compile(r"/([0-9]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=/|$)")
 
 
 @dataclass(slots=True)
@@ -126,7 +127,7 @@ class RequestLog:
                 client_id=client,
             )
             counts.log.append(call)
-            counts.calls[f"{method} {re.sub(r'/[0-9]+(?=/|$)', '/{id}', path)}"] += 1
+            counts.calls[f"{method} {ID_IN_PATH.sub('/{id}', path)}"] += 1
             if path == TOKEN_PATH:
                 counts.token_requests[client or ""] += 1
             counts.in_flight += 1
@@ -154,7 +155,7 @@ class RequestLog:
                 environ["HTTP_HOST"] = last.host
             environ["QUERY_STRING"] = change_query(last, environ.get("QUERY_STRING", ""))
         response = self._django(environ)
-        if environ["PATH_INFO"] == TOKEN_PATH and response[0].startswith("200"):
+        if environ["PATH_INFO"] == TOKEN_PATH and response[0].startswith("2"):
             with self._lock:
                 counts.tokens_issued += 1
         for trigger in due:

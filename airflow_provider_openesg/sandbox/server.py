@@ -35,6 +35,7 @@ class ServerConfig:
     tls_cert: str | None = None
     tls_key: str | None = None
     parent_pid: int | None = None
+    shape: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -74,7 +75,7 @@ def configure(token_lifetime: int) -> None:
 
 
 def build(config: ServerConfig) -> Any:
-    """Return the WSGI application: Django wrapped in the request log."""
+    """Return the WSGI application: Django, wrapped in the shape and in the request log."""
     configure(config.token_lifetime)
 
     # These modules import ninja and models, which require configured settings.
@@ -87,12 +88,13 @@ def build(config: ServerConfig) -> Any:
     from airflow_provider_openesg.sandbox.control_api import build_control
     from airflow_provider_openesg.sandbox.faults import Faults
     from airflow_provider_openesg.sandbox.request_log import RequestLog
+    from airflow_provider_openesg.sandbox.shapes.middleware import ShapedApplication
     from airflow_provider_openesg.sandbox.state import PlatformState
 
-    platform = PlatformState(config.reports, config.seed, config.token_lifetime)
+    platform = PlatformState(config.reports, config.seed, config.token_lifetime, config.shape)
     clients = oauth.Clients(config.clients, config.seed)
     faults = Faults(config.seed)
-    request_log = RequestLog(WSGIHandler(), faults)
+    request_log = RequestLog(ShapedApplication(WSGIHandler(), platform), faults)
     settings.ROOT_URLCONF = _Urls(
         [
             path("o/token/", oauth.token_view),

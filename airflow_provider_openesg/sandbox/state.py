@@ -21,7 +21,7 @@ from airflow_provider_openesg.sandbox.reports import (
 from airflow_provider_openesg.sandbox.templates import TEMPLATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_openesg.sandbox.organizations import Organization
 
@@ -44,6 +44,7 @@ class Options:
     ``unique_requests``: a second request with the same template, ``customer_identifier`` and reason is rejected (409).
     ``updated_after``: lists of reports and requests have this filter.
     ``token_lifetime``: lifetime of new tokens in seconds.
+    ``shape``: names of :data:`airflow_provider_openesg.sandbox.shapes.table.SHAPES`.
     """
 
     list_field_values: bool = True
@@ -55,6 +56,7 @@ class Options:
     unique_requests: bool = False
     updated_after: bool = False
     token_lifetime: int = 3600
+    shape: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -109,18 +111,19 @@ class PlatformState:
     :param reports: number of reports at the start.
     :param seed: seed of all data.
     :param token_lifetime: initial value of the option ``token_lifetime`` in seconds; 3600 by default.
+    :param shape: initial value of the option ``shape``; none by default.
     """
 
-    def __init__(self, reports: int, seed: int, token_lifetime: int = 3600) -> None:
+    def __init__(self, reports: int, seed: int, token_lifetime: int = 3600, shape: Sequence[str] = ()) -> None:
         self.lock = threading.RLock()
-        self._count, self._seed, self._token_lifetime = reports, seed, token_lifetime
+        self._count, self._seed, self._token_lifetime, self._shape = reports, seed, token_lifetime, shape
         self.reset()
 
     def reset(self) -> None:
         """Restore the initial state."""
         with self.lock:
             self.now = 0
-            self.options = Options(token_lifetime=self._token_lifetime)
+            self.options = Options(token_lifetime=self._token_lifetime, shape=self._shape)
             self._emails: list[tuple[int, dict[str, Any]]] = []
             self.files: dict[int, bytes] = {}
             self.contacts = Contacts(make_organizations(ORGANIZATIONS, self._seed))
