@@ -205,8 +205,8 @@ class Values:
     point: Point = _entry(  # noqa: RUF009
         "auto",
         "assumed",
-        "Meaning of the point in a number such as `2.263`: `decimal`, or `group` (2263). `auto`: decimal; but if "
-        "numbers of the pull have a comma, such a number is ambiguous and not read.",
+        "Meaning of the point in a number such as `2.263`: `decimal` (less than 3), `group` (2263) or "
+        "`unread` (no number). `auto`: by the other numbers of the pull; ambiguous numbers are not read.",
     )
 
 

@@ -184,7 +184,7 @@ class OpenESGClient:
         given = {} if filters is None else filters
         query = self._query(resource, given)
         wanted = None if is_path or decode or start else RowFilter(resource, given, self.differences)
-        begin = start or partial(partial, decode or self._page_decoder(resource))
+        begin = start or partial(partial, decode or self.page_decoder(resource))
         if not is_path and ID in query:
             pages = self._pages_of_ids(resource, query[ID], begin)
             return pages if wanted is None else wanted.pages(pages)
@@ -262,6 +262,14 @@ class OpenESGClient:
                 "Check API path and Base URL of the Connection, and whether this client may read single records."
             )
 
+    def first_page(self, resource: str, rows: int) -> Page[dict[str, Any]]:
+        """Return the first page of a list, with as few rows as the platform allows.
+
+        :param rows: number of rows to request.
+        """
+        query = page_query({}, self.api.paging, rows)
+        return self.get(resource_path(self.api, resource), self.page_decoder(resource), params=query)
+
     def get_record(self, resource: str, record_id: str | int) -> dict[str, Any]:
         """Return one record.
 
@@ -273,12 +281,9 @@ class OpenESGClient:
         self.differences.log()
         return record
 
-    def translate(self, resource: str, record: Any) -> dict[str, Any]:
-        """Return a record of a response with the fields and words of this package.
-
-        :raises ValueError: if it is not an object.
-        """
-        return self._translators[resource].record(record)
+    def translator(self, resource: str) -> Translator:
+        """Return the translator of a resource's records."""
+        return self._translators[resource]
 
     def _list_url(self, path: str) -> str:
         return f"{self.settings.api_url}/{path.lstrip('/')}"
@@ -295,7 +300,8 @@ class OpenESGClient:
             filters = {**filters, "status": theirs if len(theirs) != 1 else theirs[0]}
         return list_query(self.api, resource, filters)
 
-    def _page_decoder(self, resource: str) -> Callable[[bytes], Page[dict[str, Any]]]:
+    def page_decoder(self, resource: str) -> Callable[[bytes], Page[dict[str, Any]]]:
+        """Return the function that decodes and translates a page of a list; of a path, rows stay as they are."""
         translator = self._translators.get(resource)
         if translator is None:
             return partial(decode_page, api=self.api, translator=Translator(LINK), as_sent=True)
@@ -391,7 +397,7 @@ class OpenESGClient:
         if found:
             return
         rows = RowFilter(resource, filters, self.differences)
-        sample = self._listing(resource_path(self.api, resource), {}, resource, partial(partial, self._page_decoder(resource)))
+        sample = self._listing(resource_path(self.api, resource), {}, resource, partial(partial, self.page_decoder(resource)))
         with closing(sample.pages()) as first:
             if not any(map(rows.is_wanted, next(first, []))):
                 return

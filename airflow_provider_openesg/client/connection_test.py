@@ -6,10 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_openesg import clock
-from airflow_provider_openesg.api import LIMIT, OFFSET, RESOURCES
 from airflow_provider_openesg.auth.cache import open_cache
 from airflow_provider_openesg.client.client import OpenESGClient
-from airflow_provider_openesg.client.pagination import decode_records
 from airflow_provider_openesg.exceptions import OpenESGError, OpenESGNotFoundError
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ def check_connection(settings: OpenESGSettings, on_token: Callable[[str], None] 
     )
     with OpenESGClient(quick, cache=open_cache("off"), on_token=on_token) as client:
         try:
-            page = client.get(RESOURCES["report-templates"].path, decode_records, params={LIMIT: "1", OFFSET: "0"})
+            page = client.first_page("report-templates", 1)
         except OpenESGNotFoundError as error:
             return (
                 False,

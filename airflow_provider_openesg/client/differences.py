@@ -17,6 +17,8 @@ class Differences:
     :param strict: whether a difference that is not recognized is an error.
     :param quiet: whether nothing is logged, because another process does it.
     :param recognized: differences that were recognized and need no action, by list or record.
+    :param fields: by record, the names without a field of each kind that was met, with the fields that it has.
+    :param datatypes: whether each data type that was met is known.
     :param texts: differences that were not recognized: data may be missing or wrong.
     """
 
@@ -24,6 +26,8 @@ class Differences:
     quiet: bool = False
     recognized: dict[str, dict[str, None]] = field(default_factory=dict)
     texts: dict[str, None] = field(default_factory=dict)
+    fields: dict[str, dict[tuple[str, ...], frozenset[str]]] = field(default_factory=dict)
+    datatypes: dict[str, bool] = field(default_factory=dict)
     _logged: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
     def recognize(self, topic: str, text: str) -> None:
@@ -62,5 +66,8 @@ class Differences:
         for topic, texts in other.recognized.items():
             for text in texts:
                 self.recognize(topic, text)
+        self.datatypes |= other.datatypes
+        for name, plans in other.fields.items():
+            self.fields.setdefault(name, {}).update(plans)
         for text in other.texts:
             self.add(text)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from airflow_provider_openesg.client.envelope import Place, snake_case
-from airflow_provider_openesg.records import Many, RecordType, Ref
+from airflow_provider_openesg.records import RecordType, Ref
 
 IDS = ("id", "uuid", "pk", "guid", "url", "href", "self")
 """Names of the id of a record, the best first. Of a URL, the last part is the id."""
@@ -49,11 +49,11 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )  # fmt: skip
 """Field to other names that mean the same, in snake case."""
 
-_PERIODS = ("period", "reporting_period")
+PERIODS = ("period", "reporting_period")
 NESTED: Mapping[str, tuple[Place, ...]] = MappingProxyType(
     {
-        "period_start": tuple((period, name) for period in _PERIODS for name in ("from", "start", "start_date", "begin")),
-        "period_end": tuple((period, name) for period in _PERIODS for name in ("to", "end", "end_date", "until")),
+        "period_start": tuple((period, name) for period in PERIODS for name in ("from", "start", "start_date", "begin")),
+        "period_end": tuple((period, name) for period in PERIODS for name in ("to", "end", "end_date", "until")),
     }
 )
 """Field to its places in an object of the record."""
@@ -130,5 +130,3 @@ def _ranked(type_: RecordType, name: str) -> tuple[int, str] | None:
                 return 50 + _SUFFIXES.index(suffix), field
     return None
 
-
-__all__ = ["IDS", "Many", "NESTED", "is_id", "nested", "plain_name", "resolve"]

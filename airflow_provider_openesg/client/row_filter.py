@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_openesg.api import ID, UPDATED_AFTER, Api
+from airflow_provider_openesg.api import UPDATED_AFTER, Api
 from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.filters import filter_texts
 
@@ -76,5 +76,3 @@ def checked_query(api: Api, resource: str, query: Query) -> Query | None:
     formats = {names[name] for name in _FORMATS if name in names}
     return {name: value for name, value in query.items() if name not in formats} if formats & query.keys() else None
 
-
-__all__ = ["ID", "RowFilter", "TEMPLATE_FIELDS", "as_filter_text", "checked_query", "field_of"]

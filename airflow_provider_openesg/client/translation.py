@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_openesg.api import ASSUMED, DATATYPES, REPORT_STATUSES, REQUEST_STATUSES, Api
 from airflow_provider_openesg.client.differences import Differences
 from airflow_provider_openesg.client.envelope import Place, at
-from airflow_provider_openesg.client.names import nested, plain_name, resolve
+from airflow_provider_openesg.client.names import PERIODS, nested, plain_name, resolve
 from airflow_provider_openesg.records import (
     DATE,
     FIELD_TYPE,
@@ -45,6 +45,9 @@ _LABELS = ("key", "code", "value", "slug", "id", "name")
 
 _AMOUNTS = ("amount", "value", "number", "quantity")
 _STARTS, _ENDS = ("start", "from", "start_date", "begin"), ("end", "to", "end_date", "until")
+MOST_PLANS = 1000
+"""Maximum number of sets of names that are remembered of one type."""
+
 _GERMAN_DATE = re.compile(r"([0-3]?[0-9])\.([01]?[0-9])\.([0-9]{4})")
 _MIDNIGHT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]00:00(:00(\.0+)?)?(Z|[+-][0-9:]+)?")
 
@@ -64,9 +67,8 @@ class Translator:
         self.differences = Differences(quiet=True) if differences is None else differences
         self._given = api.names.get(next((name for name, each in RECORDS.items() if each is type_), ""), {})
         self._plans: dict[tuple[str, ...], tuple[dict[str, str], dict[str, Place]]] = {}
-        self._nested: set[str] = set()
-        self._consumed: set[str] = set()
         self._words_met: dict[str, str] = {}
+        self._sent: dict[str, str] = {}
         self._parts: dict[str, Translator] = {}
         self._is_request = type_ is REPORT_REQUEST
 
@@ -76,14 +78,6 @@ class Translator:
             self._parts[field] = Translator(self.type.fields[field].type, self._api, self.differences)
         return self._parts[field]
 
-    def absent(self) -> tuple[set[str], set[str]]:
-        """Return the fields that no record has, and the names without a field that every record has."""
-        if not self._plans:
-            return set(), set()
-        met = {field for names, places in self._plans.values() for field in (*names.values(), *places)} | self._nested
-        unknown = [{*sent} - {*names} for sent, (names, _) in self._plans.items()]
-        return {*self.type.fields} - met, set[str].intersection(*unknown) - self._consumed
-
     @property
     def needed(self) -> bool:
         """Whether a record met so far needs more than other names of its fields."""
@@ -92,6 +86,22 @@ class Translator:
     def names(self, sent: Mapping[str, Any]) -> dict[str, str]:
         """Return the field of each name of a record; names that are no field are left out."""
         return self._plan(sent)[0]
+
+    def their_name(self, field: str) -> str:
+        """Return the platform's name for a field, to send it: as it was received, or in the same spelling."""
+        given = self._given.get(field, "")
+        if given and "." not in given:
+            return given
+        sent = self._sent.get(field)
+        if sent is not None and (plain_name(sent) == field or field == "id"):
+            return sent
+        names = [name for name in self._sent.values() if name != plain_name(name)]
+        if any("organisation" in name.lower() for name in names):
+            field = field.replace("organization", "organisation")
+        if any(character.isupper() for name in names for character in name):
+            first, *rest = field.split("_")
+            return first + "".join(part.capitalize() for part in rest)
+        return field
 
     def their_word(self, field: str, word: Any) -> Any:
         """Return the platform's word for a status or a data type, if it is known."""
@@ -122,8 +132,6 @@ class Translator:
         for field, place in places.items():
             if record.get(field) is None and (value := at(sent, place)) is not None:
                 record[field] = self._value(field, value)
-                self._nested.add(field)
-                self._consumed.add(place[0])
                 self._convert(f"{field!r} under {'.'.join(place)!r}")
         for place in {place[0] for place in places.values()}:
             left = {
@@ -148,27 +156,30 @@ class Translator:
             translated.append(record)
             if self.type is SECTION and isinstance(children := record.get("children"), list):
                 del record["children"]
-                self._consumed.add("children")
                 self._convert("a tree of 'children'")
                 below = [{**child, "parent_id": child.get("parent_id", record.get("id"))} for child in self.records(children)]
                 translated += below
         return translated
 
     def _plan(self, sent: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Place]]:
-        key = tuple(sent)
+        """Return the field of each name, and the places of fields in objects of the record."""
+        periods = [name for name in sent if isinstance(sent[name], Mapping) and plain_name(name) in PERIODS]
+        key = (*sent, *(f"{name}: {sorted(sent[name])}" for name in periods))
         if key not in self._plans:
+            if len(self._plans) >= MOST_PLANS:  # records may use names as data
+                self._plans.clear()
             names = resolve(self.type, sent, self._given)
+            places = nested(self.type, sent, self._given)
             for name, field in names.items():
+                self._sent.setdefault(field, name)
                 if name != field:
                     self.differences.recognize(self.type.name, f"{field!r} under {name!r}")
-            self._plans[key] = names, nested(self.type, sent, self._given)
-            if len(self._plans) > 1000:  # records may use names as data
-                self._plans.clear()
-                self._plans[key] = names, nested(self.type, sent, self._given)
-        names, places = self._plans[key]
-        if not places and any(isinstance(sent.get(each), Mapping) for each in sent if plain_name(each).endswith("period")):
-            places = nested(self.type, sent, self._given)
-        return names, places
+            self._plans[key] = names, places
+            met = self.differences.fields.setdefault(self.type.name, {})
+            if len(met) < MOST_PLANS:
+                unknown = tuple(sorted({*sent} - {*names} - {place[0] for place in places.values()}))
+                met[unknown] = met.get(unknown, frozenset()) | {*names.values(), *places}
+        return self._plans[key]
 
     def _convert(self, what: str) -> None:
         if not self.converts or what:
@@ -224,6 +235,8 @@ class Translator:
     def _word(self, field: str, word: str) -> str:
         """Return a status or a data type in the words of this package; an unknown word as it is, with a difference."""
         words, known = self._known(field)
+        if field == "datatype" and word in known:
+            self.differences.datatypes[word] = True
         if word in known:
             return word
         plain = plain_name(word)
@@ -234,6 +247,8 @@ class Translator:
             self._unknown(field, word)
             return word
         self._words_met[ours] = word
+        if field == "datatype":
+            self.differences.datatypes[ours] = True
         self._convert(f"{field} {word!r} is {ours!r}")
         return ours
 
@@ -249,14 +264,15 @@ class Translator:
         return {word.casefold(): ours for word, ours in self._table(field).items()}, known
 
     def _unknown(self, field: str, word: str) -> None:
-        if self.type not in (REPORT, FIELD_TYPE, METRIC_TYPE):
+        if field == "datatype":  # newer ones are text; column_check compares all of them
+            self.differences.datatypes.setdefault(word, False)
             return
-        table = "status" if field == "status" else "datatype"
-        meaning = "it counts as none of the known ones" if field == "status" else "its values stay text"
+        if self.type is not REPORT:
+            return
         self.differences.add(
-            f"{self.type.name}: the {field} {word!r:.60} is not known: {meaning}. If it means one of "
+            f"{self.type.name}: the status {word!r:.60} is not known. If it means one of "
             f"{', '.join(self._known(field)[1])}, write down which, in the profile of the platform (api): "
-            f'[words.{table}] "{word:.60}" = "..."'
+            f'[words.status] "{word:.60}" = "..."'
         )
 
     def _special(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -266,7 +282,6 @@ class Translator:
         elif self.type is FIELD_TYPE:
             if record.get("units") is None and record.get("unit") not in (None, ""):
                 record["units"] = [record.pop("unit")]
-                self._consumed.add("unit")
                 self._convert("'units' under 'unit'")
         elif self.type is REPORT and record.get("field_values") is None and isinstance(record.get("sections"), list):
             sections = record["sections"]
@@ -279,8 +294,6 @@ class Translator:
                 ]
                 record["field_values"] = self.part("field_values").records(values)
                 del record["sections"]
-                self._nested.add("field_values")
-                self._consumed.add("sections")
                 self._convert("'field_values' in 'sections'")
         return record
 

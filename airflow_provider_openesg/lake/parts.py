@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.filters import filter_texts
+from airflow_provider_openesg.filters import filter_texts, filters_of
 from airflow_provider_openesg.lake.manifest import Manifest, ManifestTable
 from airflow_provider_openesg.runs import OVERLAP, UPDATED_AFTER, Run
 
@@ -76,10 +75,10 @@ def _are_disjoint(table: str, one: Mapping[str, Any], other: Mapping[str, Any]) 
             return True
     if table in _OF_TEMPLATES:
         return False
-    # A filter that the list does not support does not remove rows.
-    known = RESOURCES["report-requests" if table == "report_requests" else "reports"].filters
+    # A filter that is not one of the list may not remove rows.
+    known = {*filters_of("report-requests" if table == "report_requests" else "reports")}
     filters = [{k: {*filter_texts(k, value)} for k, value in (side["filters"] or {}).items()} for side in (one, other)]
-    both = filters[0].keys() & filters[1].keys() & known.keys()
+    both = filters[0].keys() & filters[1].keys() & known
     return any(filters[0][name].isdisjoint(filters[1][name]) for name in both)
 
 

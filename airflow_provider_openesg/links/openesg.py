@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
-from airflow_provider_openesg.api import PAGES
-
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    from airflow_provider_openesg.settings import OpenESGSettings
 
 PAGE_KEY = "openesg_page"
 """Key of the XCom with the URL of the page."""
@@ -26,13 +26,17 @@ class OpenESGReportLink(BaseOperatorLink):
         return XCom.get_value(key=PAGE_KEY, ti_key=ti_key) or ""
 
 
-def keep_link(context: Context, base_url: str, resource: str, record_id: str | int | None = None) -> None:
+def keep_link(
+    context: Context, settings: OpenESGSettings, resource: str, record_id: str | int | None = None
+) -> None:
     """Store the URL of the page that the task's button opens.
 
+    :param settings: settings of the Connection.
     :param resource: ``reports`` or ``report-requests``.
     :param record_id: id of the record; ``None`` for the list.
     """
     task = context.get("ti")
     if task is not None:  # there is no task instance if the operator is called directly
+        page = getattr(settings.api.pages, resource.replace("-", "_"))
         record = "" if record_id is None else f"/{quote(str(record_id).strip(), safe='')}"
-        task.xcom_push(key=PAGE_KEY, value=f"{base_url}{PAGES[resource]}{record}")
+        task.xcom_push(key=PAGE_KEY, value=f"{settings.base_url}{page}{record}")

@@ -101,9 +101,9 @@ class OpenESGRequestReportsOperator(BaseOperator):
         rows = self._rows()
         task = context.get("ti")
         with OpenESGHook(self.openesg_conn_id) as hook:
-            base_url = hook.settings.base_url
+            settings = hook.settings
             # Set before the requests, so that a task that fails has a link too.
-            keep_link(context, base_url, "report-requests")
+            keep_link(context, settings, "report-requests")
             try:
                 results = hook.request_reports(
                     rows,
@@ -118,7 +118,7 @@ class OpenESGRequestReportsOperator(BaseOperator):
                 raise AirflowFailException(str(error)) from error
         ids = [result.report_request_id for result in results if result.report_request_id is not None]
         if len(ids) == 1:
-            keep_link(context, base_url, "report-requests", ids[0])
+            keep_link(context, settings, "report-requests", ids[0])
         return self._summary(results)
 
     def _summary(self, results: Sequence[Result]) -> dict[str, Any]:

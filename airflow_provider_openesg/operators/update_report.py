@@ -77,7 +77,7 @@ class OpenESGUpdateReportOperator(BaseOperator):
         check_field_values(self.field_values)
         report_id = check_record_id("report_id", self.report_id)
         with OpenESGHook(self.openesg_conn_id) as hook:
-            keep_link(context, hook.settings.base_url, "reports", report_id)
+            keep_link(context, hook.settings, "reports", report_id)
             update = hook.update_report(
                 report_id,
                 self.field_values,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_openesg.api import ENDED_STATUSES, RESOURCES, reference
+from airflow_provider_openesg.api import ENDED_STATUSES, REPORT_STATUSES
 from airflow_provider_openesg.client.source import with_template_id
+from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
-from airflow_provider_openesg.filters import check_filters
+from airflow_provider_openesg.filters import check_filters, filters_of
 from airflow_provider_openesg.parameters import check_id, check_list, check_record_id, require_one
 
 if TYPE_CHECKING:
@@ -42,11 +44,15 @@ class AwaitedReport:
 
 @dataclass(slots=True)
 class ReportCounts:
-    """The awaited reports after one poll: with an awaited status, missing, and ended without one."""
+    """The awaited reports after one poll: with an awaited status, missing, and ended without one.
+
+    :param unknown: number of the missing reports by a status that is not known.
+    """
 
     reached: list[AwaitedReport] = field(default_factory=list)
     missing: list[AwaitedReport] = field(default_factory=list)
     ended: list[AwaitedReport] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
@@ -59,6 +65,12 @@ class ReportCounts:
         parts = [f"{len(self.reached)} of {self.total} reports have the status"]
         parts += [f"missing: {_listed(self.missing)}"] if self.missing else []
         parts += [f"ended without it: {_listed(self.ended)}"] if self.ended else []
+        if self.unknown:
+            words = ", ".join(f"{word!r:.60} ({count})" for word, count in self.unknown.most_common(SHOWN))
+            parts.append(
+                f"statuses that are not known: {words}. They count as missing. Write down what they mean, in the profile of "
+                f'the platform (api): [words.status] "{next(iter(self.unknown)):.60}" = "submitted"'
+            )
         return "; ".join(parts) + "."
 
 
@@ -159,6 +171,9 @@ def decide(counts: ReportCounts, expected: Expected, given: str | int) -> Decisi
     }
     if expected.is_met(counts):
         return Decision("done", result=result)
+    reports = [each for each in (*counts.missing, *counts.ended) if each.report_id is not None]
+    if counts.unknown and counts.unknown.total() == len(reports) and not counts.reached:
+        return Decision("unreachable", f"No status of the awaited reports is known, so none can be reached. {counts}", result)
     if expected.is_unreachable(counts):
         return Decision("unreachable", f"expected={given!r} cannot be reached: {counts}", result)
     return Decision("waiting", result=result)
@@ -216,7 +231,10 @@ class ReportSelector:
         :raises OpenESGNotFoundError: if the single awaited report or request does not exist.
         """
         counts = ReportCounts()
+        known = {*REPORT_STATUSES, *self.statuses, DELETED}
         for each in self._awaited(source):
+            if each.report_id is not None and each.status not in known:
+                counts.unknown[each.status] += 1
             # The status of a request does not show whether its report exists, so only reports count.
             if each.report_id is not None and each.status in self.statuses:
                 counts.reached.append(each)
@@ -266,7 +284,7 @@ class ReportSelector:
     def _requests_without_report(self, source: Source, filters: Mapping[str, Any]) -> Iterator[AwaitedReport]:
         """Yield requests without a report: without them, ``all`` would ignore companies that have not started."""
         # ``status`` is a filter of reports. Requests cannot be selected by filters that they do not have.
-        usable = filters.keys() <= RESOURCES["report-requests"].filters.keys() - {"status"}
+        usable = filters.keys() <= {*filters_of("report-requests")} - {"status"}
         for page in source.iter_pages("report-requests", filters=filters) if usable else ():
             yield from (_request(row) for row in page if reference(row, "report") is None)
 
@@ -279,8 +297,8 @@ def _rows(source: Source, resource: str) -> Iterator[tuple[str, Mapping[str, Any
 def _report(record: Mapping[str, Any]) -> AwaitedReport:
     if not isinstance(record.get("status"), str):
         raise OpenESGContractError(
-            f"report {record.get('id')}: the response has no status; expected: a text. Compare the "
-            "response with the assumptions in airflow_provider_openesg/api.py."
+            f"report {record.get('id')}: the response has no status; expected: a text. If it has another name, write it "
+            'down in the profile of the platform (api): [names] report.status = "..."'
         )
     return AwaitedReport(f"report {record['id']}", record["id"], record["status"])
 

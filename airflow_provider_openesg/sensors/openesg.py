@@ -181,4 +181,4 @@ class OpenESGReportSensor(BaseSensorOperator):
         if record_id is None and self.report_request_id is not None:
             resource = "report-requests"
             record_id = self.report_request_id if isinstance(self.report_request_id, str | int) else None
-        keep_link(context, hook.settings.base_url, resource, record_id)
+        keep_link(context, hook.settings, resource, record_id)

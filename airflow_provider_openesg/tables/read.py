@@ -14,9 +14,11 @@ from airflow_provider_openesg.exceptions import OpenESGNotFoundError
 from airflow_provider_openesg.filters import check_filters
 from airflow_provider_openesg.parameters import check_choice, check_names, check_templates, read_updated_after
 from airflow_provider_openesg.tables import TABLES, builders, filtered_lists
+from airflow_provider_openesg.tables.column_check import check_columns
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
 from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, ids_of_templates, started_worker
 from airflow_provider_openesg.records import ORGANIZATION, TEMPLATE
+from airflow_provider_openesg.tables.number_forms import NumberForms
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.tables.template_lookup import Templates
@@ -75,6 +77,7 @@ class _Reading:
         self._client = client
         self._pull = pull
         self._selected = selected
+        self._numbers = NumberForms(pull.api.values.point, pull.summary.differences)
 
     def batches(self) -> Batches:
         """Yield all batches; an empty batch of each table without rows comes last."""
@@ -86,7 +89,7 @@ class _Reading:
                 yield table, self._typed(batch) if table == "field_values" else batch
         for table in empty:
             yield table, pa.RecordBatch.from_pylist([], SCHEMAS[table])
-        check_columns(self._pull.summary, self._translators)
+        check_columns(self._pull.summary, self._pull.api)
         self._pull.summary.differences.log()
         self._pull.summary.log()
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_openesg.api import ALIASES, RESOURCES, reference
+from airflow_provider_openesg.client.row_filter import TEMPLATE_FIELDS, field_of
+from airflow_provider_openesg.client.translation import reference
+from airflow_provider_openesg.filters import filters_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from airflow_provider_openesg.client.client import OpenESGClient
-    from airflow_provider_openesg.client.pagination import Page
+    from airflow_provider_openesg.client.envelope import Page
 
 Row = dict[str, Any]
 
 # Field values may be megabytes, and sensors do not need them.
-_KEPT = {"id", "key", "status", "report", *RESOURCES["reports"].filters, *RESOURCES["report-requests"].filters}
-_KEPT |= {alias for name in _KEPT for alias in ALIASES.get(name, ())}
+_KEPT = {"key", "report", *TEMPLATE_FIELDS.values(), *filters_of("reports"), *filters_of("report-requests")}
 
 
 class ListSnapshot:
@@ -50,19 +51,20 @@ class ListSnapshot:
             yield rows
             return
         plain = all(isinstance(value, str | int) and not isinstance(value, bool) for value in filters.values())
-        if not plain or not all(any(key in row for key in _names(name)) for name in filters for row in rows[:1]):
+        names = {field_of(resource, name): value for name, value in filters.items()}
+        if not plain or not all(name in row for name in names for row in rows[:1]):
             yield from self._client.iter_pages(resource, filters=filters)
             return
-        (first, value), *others = filters.items()
+        (first, value), *others = names.items()
         matching = self._index(resource, first).get(str(value), [])
         yield [row for row in matching if all(str(reference(row, name)) == str(wanted) for name, wanted in others)]
 
     def _read(self, resource: str) -> list[Row]:
-        from airflow_provider_openesg.client.pagination import decode_records
+        decode_page = self._client.page_decoder(resource)
 
         def decode(body: bytes) -> Page[Row]:
             self.requests += 1
-            page = decode_records(body)
+            page = decode_page(body)
             page.rows = [{key: row[key] for key in _KEPT & row.keys()} for row in page.rows]
             return page
 
@@ -75,6 +77,3 @@ class ListSnapshot:
                 index[str(reference(row, name))].append(row)
         return self._indexes[resource, name]
 
-
-def _names(name: str) -> tuple[str, ...]:
-    return (name, *ALIASES.get(name, ()))

@@ -7,13 +7,13 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_openesg.api import ALIASES, reference
 from airflow_provider_openesg.client.parallel import ordered
+from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGUntraceableError
 from airflow_provider_openesg.reports.requests.rows import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from airflow_provider_openesg.client.client import OpenESGClient
 
@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 MAX_SINGLE_LOOKUPS = 20
 """Number of identifiers up to which each is looked up separately. For more, reading the whole list is cheaper."""
+
+
+CHECKED = 20
+"""Requests of the platform that are compared with what keys need, before any request is sent."""
 
 
 class ExistingRequest(NamedTuple):
@@ -36,70 +40,97 @@ class ExistingRequest(NamedTuple):
         return cls(str(record["id"]), None if report_id is None else str(report_id))
 
 
-def find_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key, ExistingRequest]:
-    """Return the oldest request on the platform for each key that has one, with any status.
+class Requests:
+    """The report requests of the platform, by their keys.
 
-    :raises OpenESGUntraceableError: if the platform's requests do not have the parts of a key.
+    :param templates: ids of the templates that a text selects (:func:`~.source.read_template_ids`): a request may name
+        its template by id or by key.
     """
-    return {key: requests[0] for key, requests in find_all_requests(client, keys).items()}
 
+    def __init__(self, client: OpenESGClient, templates: Mapping[str, Sequence[Any]]) -> None:
+        self._client = client
+        self._templates = templates
 
-def find_all_requests(client: OpenESGClient, keys: Collection[Key]) -> dict[Key, list[ExistingRequest]]:
-    """Return all requests on the platform for each key that has some, the oldest first.
+    def find(self, keys: Collection[Key]) -> dict[Key, ExistingRequest]:
+        """Return the oldest request on the platform for each key that has one, with any status.
 
-    :raises OpenESGUntraceableError: if the platform's requests do not have the parts of a key.
-    """
-    records: dict[Key, list[Mapping[str, Any]]] = {}
-    for record in _records(client, sorted({key.customer_identifier for key in keys})):
-        if (key := key_of(record)) in keys:
-            records.setdefault(key, []).append(record)
-    existing = {
-        key: list(dict.fromkeys(map(ExistingRequest.of, sorted(same_key, key=_age))))
-        for key, same_key in records.items()
-    }
-    for key, requests in existing.items():
-        if len(requests) > 1:
-            log.warning(
-                "The platform has several requests for %s: %s", key, ", ".join(r.report_request_id for r in requests)
+        :raises OpenESGUntraceableError: if the platform's requests do not have the parts of a key.
+        """
+        return {key: requests[0] for key, requests in self.find_all(keys).items()}
+
+    def find_all(self, keys: Collection[Key]) -> dict[Key, list[ExistingRequest]]:
+        """Return all requests on the platform for each key that has some, the oldest first.
+
+        :raises OpenESGUntraceableError: if the platform's requests do not have the parts of a key.
+        """
+        records: dict[Key, list[Mapping[str, Any]]] = {}
+        for record in self._records(sorted({key.customer_identifier for key in keys})):
+            if (key := self.key_of(record)) in keys:
+                records.setdefault(key, []).append(record)
+        existing = {
+            key: list(dict.fromkeys(map(ExistingRequest.of, sorted(same_key, key=_age))))
+            for key, same_key in records.items()
+        }
+        for key, requests in existing.items():
+            if len(requests) > 1:
+                ids = ", ".join(each.report_request_id for each in requests)
+                log.warning("The platform has several requests for %s: %s", key, ids)
+        return existing
+
+    def check(self) -> None:
+        """Check on the first requests of the platform that requests can be found by their keys, before any is sent.
+
+        :raises OpenESGUntraceableError: if they cannot.
+        """
+        rows = self._client.first_page("report-requests", CHECKED).rows
+        found = [(self.key_of(row), str(row["id"])) for row in rows]
+        key, number = next(((key, number) for key, number in found if key.customer_identifier), (None, ""))
+        if key is not None and number not in {each.report_request_id for each in self.find_all({key}).get(key, ())}:
+            raise OpenESGUntraceableError(
+                f"Report request {number} is not found by its customer_identifier, so requests of this run could not be "
+                "found either. Nothing was sent. If the filter has another name, write it down in the profile of the "
+                'platform (api): [filters] report_requests.customer_identifier = "..."'
             )
-    return existing
+
+    def key_of(self, record: Mapping[str, Any]) -> Key:
+        """Return the key of a report request on the platform.
+
+        :raises OpenESGUntraceableError: if the record does not have a part of the key.
+        """
+        for name in ("customer_identifier", "report_template", "reason"):
+            if name not in record:
+                raise OpenESGUntraceableError(
+                    f"Report request {record.get('id')} has no {name!r}, so earlier requests cannot be recognized and "
+                    "nothing is sent. If it has another name, write it down in the profile of the platform (api): "
+                    f'[names] report_request.{name} = "..."'
+                )
+        template = str(reference(record, "report_template"))
+        ids = self._templates.get(template, [template])
+        if len(ids) > 1:
+            raise OpenESGUntraceableError(
+                f"Report request {record.get('id')} names its template by the key {template!r}, which several templates "
+                "have, so earlier requests cannot be recognized and nothing is sent."
+            )
+        return Key(
+            str(ids[0]), str(record["customer_identifier"] or "").strip(), str(record["reason"] or "").strip()
+        )
+
+    def _records(self, identifiers: list[str]) -> Iterator[Mapping[str, Any]]:
+        if len(identifiers) > MAX_SINGLE_LOOKUPS:
+            # No filters: if the platform reads a filter in another way, earlier requests would be hidden.
+            for page in self._client.iter_pages("report-requests"):
+                yield from page
+            return
+
+        def records_of(identifier: str) -> list[dict[str, Any]]:
+            filters = {"customer_identifier": identifier}
+            return [row for page in self._client.iter_pages("report-requests", filters=filters) for row in page]
+
+        width = self._client.settings.parallel_requests
+        with closing(ordered((partial(records_of, each) for each in identifiers), width)) as pages:
+            for rows in pages:
+                yield from rows
 
 
 def _age(record: Mapping[str, Any]) -> tuple[str, bool, Any]:
     return str(record.get("created_at") or ""), isinstance(record["id"], str), record["id"]
-
-
-def key_of(record: Mapping[str, Any]) -> Key:
-    """Return the key of a report request on the platform.
-
-    :raises OpenESGUntraceableError: if the record does not have a part of the key.
-    """
-    for name in ("customer_identifier", "report_template", "reason"):
-        if not {name, *ALIASES.get(name, ())} & record.keys():
-            raise OpenESGUntraceableError(
-                f"Report request {record.get('id')} has no {name!r}, so earlier requests cannot be recognized and "
-                "nothing is sent. Compare the record with the assumptions in airflow_provider_openesg/api.py."
-            )
-    return Key(
-        str(reference(record, "report_template")),
-        str(record["customer_identifier"] or "").strip(),
-        str(record["reason"] or "").strip(),
-    )
-
-
-def _records(client: OpenESGClient, identifiers: list[str]) -> Iterator[Mapping[str, Any]]:
-    if len(identifiers) > MAX_SINGLE_LOOKUPS:
-        # No filters: if the platform reads a filter in another way, earlier requests would be hidden.
-        for page in client.iter_pages("report-requests"):
-            yield from page
-        return
-
-    def records_of(identifier: str) -> list[dict[str, Any]]:
-        filters = {"customer_identifier": identifier}
-        return [row for page in client.iter_pages("report-requests", filters=filters) for row in page]
-
-    with closing(
-        ordered((partial(records_of, each) for each in identifiers), client.settings.parallel_requests)
-    ) as pages:
-        for rows in pages:
-            yield from rows

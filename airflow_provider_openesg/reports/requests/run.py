@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_openesg.client.source import read_template_ids
-from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGUntraceableError
 from airflow_provider_openesg.parameters import (
     check_choice,
     check_id,
@@ -18,7 +18,7 @@ from airflow_provider_openesg.parameters import (
     check_request_rows,
     is_empty,
 )
-from airflow_provider_openesg.reports.requests.lookup import ExistingRequest, find_requests
+from airflow_provider_openesg.reports.requests.lookup import ExistingRequest, Requests
 from airflow_provider_openesg.reports.requests.rows import CheckedRows, Key, RequestRow, RowError, check_rows
 from airflow_provider_openesg.reports.requests.send import Sender, SendResult
 from airflow_provider_openesg.reports.requests.worker_lock import WorkerLock, worker_lock
@@ -108,12 +108,16 @@ def request_reports(
     keys = {row.key for row in checked.valid}
     # A dry run needs no lock: it changes nothing.
     with nullcontext() if dry_run else worker_lock(client.settings.api_url, directory) as lock:
-        existing = find_requests(client, keys)
+        if lock is not None:
+            lock.check_traceable()
+        requests = Requests(client, templates)
+        existing = requests.find(keys)
         missing = [row for row in checked.valid if row.key not in existing]
         log.info("%d valid rows: %d already requested, %d to send", len(checked.valid), len(existing), len(missing))
         sent = SendResult()
         if lock is not None and missing:
-            sent = _send(client, lock, missing, retried=retried)
+            requests.check()
+            sent = _send(client, requests, lock, missing, retried=retried)
     results = [_result(row, existing | sent.existing, sent) for row in checked.valid]
     results += [
         Result(number, "skipped", message="; ".join(map(str, errors))) for number, errors in checked.errors.items()
@@ -128,8 +132,10 @@ def request_reports(
     return results
 
 
-def _send(client: OpenESGClient, lock: WorkerLock, missing: list[RequestRow], *, retried: bool) -> SendResult:
-    sender = Sender(client)
+def _send(
+    client: OpenESGClient, requests: Requests, lock: WorkerLock, missing: list[RequestRow], *, retried: bool
+) -> SendResult:
+    sender = Sender(client, requests)
     if retried or lock.interrupted:
         log.info(
             "An earlier try may have been interrupted, or may still be sending on another machine. Looking up its "
@@ -138,7 +144,11 @@ def _send(client: OpenESGClient, lock: WorkerLock, missing: list[RequestRow], *,
         )
         sender.wait_for_other_senders(missing)
     lock.start_sending()
-    sent = sender.send(missing)
+    try:
+        sent = sender.send(missing)
+    except OpenESGUntraceableError as error:
+        lock.stop_later_runs(str(error))
+        raise
     lock.finish_sending()
     return sent
 

@@ -6,10 +6,11 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg import clock
-from airflow_provider_openesg.api import RESOURCES
+from airflow_provider_openesg.client.envelope import single_record
+from airflow_provider_openesg.client.names import is_id, plain_name
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.exceptions import (
     OpenESGApiError,
@@ -17,17 +18,13 @@ from airflow_provider_openesg.exceptions import (
     OpenESGError,
     OpenESGUntraceableError,
 )
-from airflow_provider_openesg.reports.requests.lookup import (
-    ExistingRequest,
-    find_all_requests,
-    find_requests,
-    key_of,
-)
+from airflow_provider_openesg.reports.requests.lookup import ExistingRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.reports.requests.lookup import Requests
     from airflow_provider_openesg.reports.requests.rows import Key, RequestRow
 
 log = logging.getLogger(__name__)
@@ -82,10 +79,13 @@ class Sender:
     """Send rows, several at the same time, until the outcome of each row is known.
 
     A row whose response is lost is looked up after the Connection's ``settle_time``, before it is sent again.
+
+    :param requests: looks up requests.
     """
 
-    def __init__(self, client: OpenESGClient) -> None:
+    def __init__(self, client: OpenESGClient, requests: Requests) -> None:
         self._client = client
+        self._requests = requests
         self._settle_seconds = client.settings.settle_time
         self.sent = SendResult()
 
@@ -145,26 +145,28 @@ class Sender:
     def _post(self, row: RequestRow) -> OpenESGError | None:
         """Send a row, and return the error if its response is lost."""
         try:
-            response = self._client.request("POST", RESOURCES["report-requests"].path, json=row.body)
+            response = self._client.request("POST", self._client.api.path("report-requests"), json=self._body(row))
         except OpenESGApiError as error:
             if error.may_have_been_processed:
                 return error
             if error.status not in _ROW_STATUSES:
                 raise
-            if error.status == 409 and row.key in (existing := find_requests(self._client, {row.key})):
+            if error.status == 409 and row.key in (existing := self._requests.find({row.key})):
                 self.sent.existing[row.key] = existing[row.key]
             else:
                 self.sent.rejected[row.key] = f"HTTP {error.status}: {error.message}"
             return None
         try:
-            record = response.json()["report_request"]
+            record = self._created(response.json())
             created = ExistingRequest.of(record)
         except (ValueError, LookupError, TypeError):
             return OpenESGContractError("POST report-requests: the response has no id of the request that was created.")
         # The API of 2023 returns only ids. If the response has the key that was stored, compare it with the row's.
-        if record.keys() >= {"customer_identifier", "report_template", "reason"} and key_of(record) != row.key:
+        if record.keys() >= {"customer_identifier", "report_template", "reason"} and (
+            stored := self._requests.key_of(record)
+        ) != row.key:
             raise OpenESGUntraceableError(
-                f"Report request {created.report_request_id} was sent as {row.key} and stored as {key_of(record)}. A "
+                f"Report request {created.report_request_id} was sent as {row.key} and stored as {stored}. A "
                 "retry would not find it, so nothing more is sent. Correct the row so that the platform stores it "
                 "unchanged."
             )
@@ -180,14 +182,14 @@ class Sender:
             lost,
         )
         clock.sleep(self._settle_seconds)
-        self.sent.created |= find_requests(self._client, keys)
+        self.sent.created |= self._requests.find(keys)
 
     def wait_for_other_senders(self, rows: Sequence[RequestRow]) -> None:
         """Wait until no other sender (an earlier try, or a task on another machine) adds requests for these rows."""
         keys = {row.key for row in self._without_outcome(rows)}
         while keys:
             clock.sleep(self._settle_seconds)
-            added = find_requests(self._client, keys)
+            added = self._requests.find(keys)
             if not added:
                 return
             self.sent.existing |= added
@@ -207,13 +209,33 @@ class Sender:
         keys = {first} | {row.key for row in self._without_outcome(rows)}
         for pause in (0, self._settle_seconds):
             clock.sleep(pause)
-            existing = find_all_requests(self._client, keys)
+            existing = self._requests.find_all(keys)
             if first in existing:
                 oldest = existing.pop(first)[0]
                 self.sent.existing |= {key: requests[0] for key, requests in existing.items()}
                 return not existing and oldest.report_request_id == self.sent.created[first].report_request_id
         raise OpenESGUntraceableError(
             f"Report request {self.sent.created[first].report_request_id} was sent, but the platform's list does not "
-            f"show it by its {first}. A retry would send it again, so nothing more is sent. Compare the list with the "
-            "assumptions in airflow_provider_openesg/api.py."
+            f"show it by its {first}. A retry would send it again, so nothing more is sent. Find out under which name or "
+            "filter the list shows it, and write it down in the profile of the platform (api)."
         )
+
+    def _body(self, row: RequestRow) -> dict[str, Any]:
+        """Return the body of the request, with the names of the platform."""
+        given, translator = self._client.api.write.request, self._client.translator("report-requests")
+        return {
+            given.get("template" if name == "report_template" else name) or translator.their_name(name): value
+            for name, value in row.body.items()
+        }
+
+    def _created(self, content: Any) -> dict[str, Any]:
+        """Return the record of the request in a response: inside of an object, or the response itself.
+
+        :raises ValueError: if there is none.
+        """
+        if not isinstance(content, dict):
+            raise ValueError("no object")
+        inside = next((part for name, part in content.items() if plain_name(name) == "report_request"), content)
+        if isinstance(inside, int | str):
+            inside = {"id": inside}
+        return self._client.translator("report-requests").record(single_record(inside, lambda each: any(map(is_id, each))))

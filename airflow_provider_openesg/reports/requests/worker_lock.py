@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import filelock
 
 from airflow_provider_openesg.auth.private_files import cache_directory, private_directory
-from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGUntraceableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,7 @@ class WorkerLock:
 
     def __init__(self, marker: Path) -> None:
         self._marker = marker
+        self._untraceable = marker.with_suffix(".untraceable")
 
     @property
     def interrupted(self) -> bool:
@@ -36,6 +37,24 @@ class WorkerLock:
     def start_sending(self) -> None:
         """Create the marker. Call it before the first request is sent."""
         self._marker.touch(mode=0o600)
+
+    def check_traceable(self) -> None:
+        """Check that no earlier run sent a request that the platform does not show.
+
+        :raises OpenESGUntraceableError: with the reason, and the file to remove.
+        """
+        with suppress(FileNotFoundError):
+            reason = self._untraceable.read_text("utf-8")
+            raise OpenESGUntraceableError(
+                f"Nothing is sent, because an earlier run sent a request that cannot be found again: {reason} If that is "
+                f"settled, remove the file {self._untraceable} on this worker."
+            )
+
+    def stop_later_runs(self, reason: str) -> None:
+        """Let later runs fail before they send anything, until a person has removed the file with the reason."""
+        self._untraceable.touch(mode=0o600)
+        self._untraceable.write_text(reason, "utf-8")
+        self.finish_sending()
 
     def finish_sending(self) -> None:
         """Remove the marker. Call it when the outcome of every request is known."""

@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin
 
 from airflow_provider_openesg import clock
-from airflow_provider_openesg.api import (
-    ATTACHMENT_FILE,
-    ATTACHMENT_PATH,
-    FIELD_VALUES,
-    RESOURCES,
-    SUBMIT_PATH,
-    SUBMITTED_STATUSES,
-    reference,
-)
-from airflow_provider_openesg.client.reading import quoted
+from airflow_provider_openesg.api import SUBMITTED_STATUSES
+from airflow_provider_openesg.client.reading import quoted, record_path
+from airflow_provider_openesg.client.source import read_template_ids
+from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
 from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_record_id
-from airflow_provider_openesg.reports.updates.entries import Entry, check_entries
-from airflow_provider_openesg.tables.template import decode_sections, parse_template
-from airflow_provider_openesg.tables.value_format import same
+from airflow_provider_openesg.reports.updates.entries import SHOWN, Entry, check_entries
+from airflow_provider_openesg.tables.template import parse_template
+from airflow_provider_openesg.tables.lists import Sections
+from airflow_provider_openesg.tables.template_lookup import Templates
+from airflow_provider_openesg.tables.value_format import UNIT, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,10 +30,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SENT = ("id", "field_type", "instance_id", "value", "measurement", "comment")
+"""Parts of a field value that are sent."""
+
 MAX_ATTEMPTS = 3
 """Maximum number of attempts for one request whose responses are lost."""
 
-_COMPARE = "Compare the report with the assumptions in airflow_provider_openesg/api.py."
+_WRITE_DOWN = "If it has another name, write it down in the profile of the platform (api): [names] report"
+FIELD_VALUES = "field_values"
 
 
 class File(Protocol):
@@ -95,11 +95,13 @@ class _Run:
     def __init__(self, client: OpenESGClient, report_id: str) -> None:
         self._client = client
         self._report_id = report_id
+        self._ids: dict[str, str] = {}
         self._read()
 
     def run(self, field_values: Any, *, submit: bool, open_file: Callable[[Any], File]) -> Update:
         """Carry out the update."""
         entries = check_entries(field_values, self._fields())
+        self._values = {self._place(value): value for value in self._report[FIELD_VALUES]}
         files = {entry.name: _content(entry, open_file) for entry in entries if entry.attachment is not None}
         done = Update(self._report_id)
         done.written = self._write(entries)
@@ -125,12 +127,11 @@ class _Run:
         template = reference(self._report, "template")
         if template is None:
             raise OpenESGContractError(
-                f"Report {self._report_id} has no template, so its values cannot be checked. {_COMPARE}"
+                f"Report {self._report_id} has no template, so its values cannot be checked. {_WRITE_DOWN}.template"
             )
-        try:
-            sections = decode_sections(self._client.with_details("report-templates", {"id": template})["sections"])
-        except ValueError as error:
-            raise OpenESGContractError(f"Template {template}: {error}.") from error
+        if not str(template).isdecimal():
+            template = read_template_ids(self._client).get(str(template), [template])[0]
+        ((_, sections),) = Sections(self._client, Templates()).complete([(str(template), None)])
         fields: dict[str, TemplateField] = {}
         for field_ in parse_template(sections):
             if field_.key and fields.setdefault(field_.key, field_) is not field_:
@@ -138,16 +139,19 @@ class _Run:
                     f"Template {template} has several field types with the key {field_.key!r}, so a value by this key "
                     "cannot be assigned to one of them. Ask the owner of the template to make the key unique."
                 )
+        self._ids = {field_.key: str(field_.id) for field_ in fields.values()}
         return fields
 
     def _read(self) -> None:
-        self._report = self._client.get_record("reports", self._report_id)
-        values = self._report.get(FIELD_VALUES)
-        if not isinstance(values, list):
-            raise OpenESGContractError(
-                f"Report {self._report_id} has no {FIELD_VALUES!r}, so the values cannot be compared. {_COMPARE}"
-            )
-        self._values = {_place(value): value for value in values}
+        self._report = self._client.with_details("reports", {"id": self._report_id})
+        if "status" not in self._report:  # only the values were read, at a path of their own
+            self._report = self._client.get_record("reports", self._report_id) | self._report
+        self._values = {self._place(value): value for value in self._report[FIELD_VALUES]}
+
+    def _place(self, value: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Return field type and instance of a value, which may name its field type by id or by key."""
+        instance, field_type = value.get("instance_id"), str(reference(value, "field_type"))
+        return self._ids.get(field_type, field_type), None if instance is None else str(instance)
 
     @property
     def _status(self) -> str | None:
@@ -161,20 +165,50 @@ class _Run:
 
         def patch() -> None:
             differing = self._changes(entries)
-            path = f"{RESOURCES['reports'].path}/{quoted(self._report_id)}"
+            path = record_path(self._client.api, "reports", self._report_id)
             try:
-                self._client.request("PATCH", path, json={FIELD_VALUES: list(differing.values())})
+                self._client.request("PATCH", path, json=self._body(list(differing.values())))
             except OpenESGApiError as error:
                 raise _named(error, list(differing)) from error
 
+        before = dict(self._values)
         self._carry_out(patch, lambda: not self._changes(entries))
+        self._check_others(before, {entry.place for entry in entries})
         left = self._changes(entries)
         if left:
             raise OpenESGContractError(
                 f"Report {self._report_id}: the platform accepted the values, but returns other values for "
-                f"{', '.join(left)}. See airflow_provider_openesg/api.py for the assumptions about the API."
+                f"{', '.join(left)}."
             )
         return list(changes)
+
+    def _body(self, values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the body of a PATCH, with the names of the platform."""
+        given, report = self._client.api.write.update, self._client.translator("reports")
+        names = {name: given.get(name) or report.part(FIELD_VALUES).their_name(name) for name in _SENT}
+        sent = [{names[name]: part for name, part in value.items()} for value in values]
+        return {given.get(FIELD_VALUES) or report.their_name(FIELD_VALUES): sent}
+
+    def _check_others(self, before: Mapping[Any, Mapping[str, Any]], sent: set[tuple[str, str | None]]) -> None:
+        """Check that values which were not sent are still there.
+
+        :raises OpenESGContractError: if the platform has replaced all values by those that were sent.
+        """
+        cleared = [
+            place
+            for place, value in before.items()
+            if place not in sent
+            and value.get("value") not in (None, "")
+            and self._values.get(place, {}).get("value") in (None, "")
+        ]
+        if cleared:
+            keys = {id_: key for key, id_ in self._ids.items()}
+            names = ", ".join(keys.get(place[0], place[0]) for place in cleared[:SHOWN])
+            raise OpenESGContractError(
+                f"Report {self._report_id}: {len(cleared)} values that were not sent are empty after the update: {names}"
+                f"{' …' if len(cleared) > SHOWN else ''}. The platform replaces all values of a report by those of one "
+                "request. Nothing more is sent. Restore them, and give all values of a report in one update."
+            )
 
     def _changes(self, entries: Iterable[Entry]) -> dict[str, dict[str, Any]]:
         """Return the values that differ, by name."""
@@ -192,11 +226,11 @@ class _Run:
     def _attach(self, entry: Entry, file: tuple[str, bytes]) -> bool:
         if self._holds(entry, file):
             return False
-        path = ATTACHMENT_PATH.format(
-            report_id=quoted(self._report_id), value_id=quoted(self._values[entry.place]["id"])
+        path = self._client.api.paths.attachment.format(
+            id=quoted(self._report_id), value_id=quoted(self._values[entry.place]["id"])
         )
         self._carry_out(
-            lambda: self._client.request("POST", path, files={ATTACHMENT_FILE: file}),
+            lambda: self._client.request("POST", path, files={"file": file}),
             lambda: self._holds(entry, file),
         )
         return True
@@ -217,7 +251,7 @@ class _Run:
             return False
 
     def _submit(self) -> bool:
-        path = SUBMIT_PATH.format(report_id=quoted(self._report_id))
+        path = self._client.api.paths.submit.format(id=quoted(self._report_id))
         self._carry_out(lambda: self._client.request("POST", path), lambda: self._status in SUBMITTED_STATUSES)
         return True
 
@@ -251,16 +285,14 @@ def _named(error: OpenESGApiError, names: Sequence[str]) -> OpenESGApiError:
     return type(error)(message, method=error.method, url=error.url, status=error.status, request_id=error.request_id)
 
 
-def _place(value: Mapping[str, Any]) -> tuple[str, str | None]:
-    instance = value.get("instance_id")
-    return str(reference(value, "field_type")), None if instance is None else str(instance)
-
-
 def _differs(entry: Entry, name: str, part: Any, known: Mapping[str, Any]) -> bool:
     if name == "measurement":
         return str(part) != str(reference(known, name))
     shown = "" if known.get(name) is None else str(known[name]).strip()
     if name == "value" and part and shown:
+        unit = UNIT.fullmatch(shown)
+        if unit and unit[2].casefold() in {each.casefold() for each in entry.field_type.units}:
+            shown = unit[1].strip()
         return not same(entry.field_type.datatype, part, shown)
     return (part or "") != shown
 

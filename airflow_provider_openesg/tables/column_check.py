@@ -1,0 +1,101 @@
+"""Find columns that are empty because the platform has other names for their fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_openesg.exceptions import OpenESGContractError
+from airflow_provider_openesg.records import RECORDS
+from airflow_provider_openesg.tables.builders import FIELDS
+
+if TYPE_CHECKING:
+    from airflow_provider_openesg.api import Api
+    from airflow_provider_openesg.tables.summary import Summary
+
+_TABLES = {
+    "organizations": "organization",
+    "report_templates": "template",
+    "sections": "section",
+    "field_types": "field_type",
+    "report_requests": "report_request",
+    "reports": "report",
+    "field_values": "field_value",
+}
+"""Table to the record of its rows."""
+
+_KEYS = {
+    "template": {"key"},
+    "field_type": {"key", "datatype"},
+    "report_request": {"report_template", "organization", "report", "status", "customer_identifier"},
+    "report": {"template", "organization", "status", "customer_identifier"},
+    "field_value": {"field_type", "value"},
+}
+"""Fields that joins, types and filters depend on."""
+
+_OPTIONAL = {
+    "template": {"sections"},
+    "section": {"field_types"},
+    "field_type": {"section", "datatype", "units", "label"},
+    "report": {"field_values"},
+    "field_value": {"unit"},
+}
+"""Fields that the assumed API has elsewhere, or not at all."""
+
+
+def check_columns(summary: Summary, api: Api) -> None:
+    """Compare the columns that are null in every row with the fields that every record has without a column.
+
+    :raises OpenESGContractError: if joins, types or filters depend on such a column.
+    """
+    _check_datatypes(summary)
+    for table, record in _TABLES.items():
+        plans = summary.differences.fields.get(RECORDS[record].name)
+        if not plans or not summary.rows[table]:
+            continue
+        met = frozenset[str]().union(*plans.values())
+        unknown = sorted(set.intersection(*map(set, plans)))
+        columns = {field: column for column, field in FIELDS[table].items()}
+        none = {field for field, name in api.names.get(record, {}).items() if not name}
+        missing = {*RECORDS[record].fields} - met - none
+        if record == "field_type" and "datatype" in summary.filled.get(table, ()):
+            missing.discard("datatype")
+        empty = sorted(
+            field
+            for field in missing - (_OPTIONAL.get(record, set()) - _KEYS.get(record, set()))
+            if columns.get(field, field) not in summary.filled.get(table, ())
+        )
+        _report(summary, record, empty, unknown)
+
+
+def _check_datatypes(summary: Summary) -> None:
+    """Report data types that are not known: values of newer types are text, but if none is known, words differ."""
+    met = summary.differences.datatypes
+    unknown = sorted(word for word, known in met.items() if not known)
+    if not unknown:
+        return
+    text = (
+        f"the values of the data types {', '.join(map(repr, unknown))} stay text. If one means a known type, write down "
+        f'which, in the profile of the platform (api): [words.datatype] "{unknown[0]}" = "decimal"'
+    )
+    if any(met.values()):
+        summary.differences.recognize("field type", text)
+    else:
+        summary.differences.add(f"field type: no data type is known, so all typed columns are null: {text}")
+
+
+def _report(summary: Summary, record: str, empty: list[str], unknown: list[str]) -> None:
+    keys = [field for field in empty if field in _KEYS.get(record, ())]
+    if not empty or not (unknown or keys):
+        return
+    name = RECORDS[record].name
+    fields = ", ".join(map(repr, empty if unknown else keys))
+    others = f", while each has {', '.join(map(repr, unknown))}" if unknown else ""
+    example = (keys or empty)[0]
+    text = (
+        f"{name}: no record has {fields}{others}, so these columns are null in every row. If one means the other, write "
+        f'it down in the profile of the platform (api): [names] {record}.{example} = "{(unknown or ["..."])[0]}"; if the '
+        f'platform has none, write {record}.{example} = ""'
+    )
+    if keys and unknown:
+        raise OpenESGContractError(f"{text}. Nothing is written, because joins and types depend on {', '.join(keys)}.")
+    summary.differences.add(text)
