@@ -122,7 +122,11 @@ def read_token_response(response: Response, identity: Identity) -> Token:
 
 def _read_token(response: Response, identity: Identity) -> Token | None:
     content = _json_object(response)
-    if response.status_code != 200 or content is None or str(content.get("token_type", "Bearer")).lower() != "bearer":
+    if (
+        response.status_code not in (200, 201)
+        or content is None
+        or str(content.get("token_type", "Bearer")).lower() != "bearer"
+    ):
         return None
     try:
         # A new client, because it stores the token. Without scope, because a narrower scope is no error.
@@ -178,7 +182,7 @@ def _refusal(response: Response, identity: Identity) -> str:
             f"{where} responded with HTTP {status} and a body that is not JSON ({kind}): not openESG at this URL, or a "
             f"proxy or login page in between. {check_url}"
         )
-    if status == 200 and "error" not in content:
+    if status in (200, 201) and "error" not in content:
         return f"{where} responded without a usable bearer token. {check_url}"
     reason = " ".join(str(content[name]) for name in ("error", "error_description", "detail") if content.get(name))
     hint = "Check Client ID and Client secret." if status in (401, 403) else check_url

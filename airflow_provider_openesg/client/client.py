@@ -28,8 +28,8 @@ from airflow_provider_openesg.client.reading import (
     resource_path,
     single_queries,
 )
-from airflow_provider_openesg.client.row_filter import RowFilter, checked_query
 from airflow_provider_openesg.client.responses import raise_for_error
+from airflow_provider_openesg.client.row_filter import RowFilter, checked_query
 from airflow_provider_openesg.client.session import OpenESGSession
 from airflow_provider_openesg.client.source import with_template_id
 from airflow_provider_openesg.client.translation import Translator
@@ -46,7 +46,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TYPES = {"organizations": ORGANIZATION, "report-templates": TEMPLATE, "report-requests": REPORT_REQUEST, "reports": REPORT}
+_TYPES = {
+    "organizations": ORGANIZATION,
+    "report-templates": TEMPLATE,
+    "report-requests": REPORT_REQUEST,
+    "reports": REPORT,
+}
 _PART_TYPES = {"report-templates": SECTION, "reports": FIELD_VALUE}
 
 LIGHT_PAGES = 5
@@ -115,7 +120,9 @@ class OpenESGClient:
         """
         with self._slots:
             response = self.session.request(method, path, params=params, json=json, files=files)
-        raise_for_error(response)
+        raise_for_error(response, self.settings.scope)
+        if self.session.trailing_slash:
+            self.differences.recognize("paths", "they end with a slash")
         return response
 
     def get(self, path: str, decode: Callable[[bytes], T], *, params: Query | None = None) -> T:
@@ -212,7 +219,7 @@ class OpenESGClient:
         """Return a row of a list with its details."""
         name = DETAILS[resource]
         translator = self._translators[resource].part(name)
-        decoders = Decoders[dict[str, Any], dict[str, Any]](
+        decoders: Decoders[Any, dict[str, Any]] = Decoders(
             partial(decode_record, translator=self._translators[resource]),
             partial(decode_page, api=self.api, translator=translator),
             lambda record: record.get(name),
@@ -296,7 +303,10 @@ class OpenESGClient:
         translator = self._translators.get(resource)
         if translator is not None and "status" in filters:
             status = filters["status"]
-            theirs = [translator.their_word("status", each) for each in (status if isinstance(status, list | tuple | set) else [status])]
+            theirs = [
+                translator.their_word("status", each)
+                for each in (status if isinstance(status, list | tuple | set) else [status])
+            ]
             filters = {**filters, "status": theirs if len(theirs) != 1 else theirs[0]}
         return list_query(self.api, resource, filters)
 
@@ -335,7 +345,9 @@ class OpenESGClient:
         """Return a page for each id, read from the path of the record."""
 
         def as_page(body: bytes) -> Page[Row]:
-            content = single_record(msgspec.json.decode(body, type=dict[str, msgspec.Raw]), lambda each: any(map(is_id, each)))
+            content = single_record(
+                msgspec.json.decode(body, type=dict[str, msgspec.Raw]), lambda each: any(map(is_id, each))
+            )
             return start(msgspec.json.encode([content]))()
 
         return (
@@ -397,7 +409,9 @@ class OpenESGClient:
         if found:
             return
         rows = RowFilter(resource, filters, self.differences)
-        sample = self._listing(resource_path(self.api, resource), {}, resource, partial(partial, self.page_decoder(resource)))
+        sample = self._listing(
+            resource_path(self.api, resource), {}, resource, partial(partial, self.page_decoder(resource))
+        )
         with closing(sample.pages()) as first:
             if not any(map(rows.is_wanted, next(first, []))):
                 return

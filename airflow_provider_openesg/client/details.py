@@ -113,5 +113,6 @@ class RowParts:
         if parts and self.trusted is None:
             self.trusted = False
             self._client.differences.recognize(
-                self._resource, f"the lists of {DETAILS[self._resource]} in the rows are empty, those of single records are not"
+                self._resource,
+                f"the lists of {DETAILS[self._resource]} in the rows are empty, those of single records are not",
             )

@@ -182,7 +182,9 @@ def snake_case(name: str) -> str:
     parts: list[str] = []
     for position, character in enumerate(name):
         before, after = name[position - 1 : position], name[position + 1 : position + 2]
-        starts = character.isupper() and (before.islower() or before.isdigit() or (before.isupper() and after.islower()))
+        starts = character.isupper() and (
+            before.islower() or before.isdigit() or (before.isupper() and after.islower())
+        )
         parts.append("_" + character if starts and position else character)
     return "".join(parts).lower().replace("-", "_").replace(" ", "_").replace("__", "_")
 
@@ -193,7 +195,11 @@ def _place(dotted: str) -> Place:
 
 def _rows(content: Mapping[str, Any], given: Envelope) -> Place:
     lists = list(_lists(content))
-    full = [place for place, items in lists if items and all(isinstance(item, dict) and not _is_link(item) for item in items)]
+    full = [
+        place
+        for place, items in lists
+        if items and all(isinstance(item, dict) and not _is_link(item) for item in items)
+    ]
     if len(full) > 1:
         usual = [place for place in full if place[-1] in ASSUMED_ROWS]
         others = [place for place in full if place not in usual and snake_case(place[-1]) in ROWS]

@@ -52,7 +52,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 PERIODS = ("period", "reporting_period")
 NESTED: Mapping[str, tuple[Place, ...]] = MappingProxyType(
     {
-        "period_start": tuple((period, name) for period in PERIODS for name in ("from", "start", "start_date", "begin")),
+        "period_start": tuple(
+            (period, name) for period in PERIODS for name in ("from", "start", "start_date", "begin")
+        ),
         "period_end": tuple((period, name) for period in PERIODS for name in ("to", "end", "end_date", "until")),
     }
 )
@@ -125,8 +127,11 @@ def _ranked(type_: RecordType, name: str) -> tuple[int, str] | None:
     for suffix in _SUFFIXES:
         base = plain.removesuffix(suffix)
         if base != plain:
-            field = base if base in fields else next((each for each, others in SYNONYMS.items() if each in fields and base in others), "")
+            field = (
+                base
+                if base in fields
+                else next((each for each, others in SYNONYMS.items() if each in fields and base in others), "")
+            )
             if field and isinstance(fields[field], Ref):
                 return 50 + _SUFFIXES.index(suffix), field
     return None
-

@@ -387,7 +387,9 @@ class Listing(Generic[Row]):
             followed.add(page.next)
             previous, page = page, self._checked(self._follow(page.next)()())
             if page.ids == previous.ids != []:
-                self._fail(f"the page {'after' if kind == 'cursor' else self._followable(previous.next or '')} repeats the one before")
+                self._fail(
+                    f"the page {'after' if kind == 'cursor' else self._followable(previous.next or '')} repeats the one before"
+                )
             self._moved |= page.count != previous.count
             rows += len(page.rows)
             yield page

@@ -24,9 +24,10 @@ _ERRORS: dict[int, type[OpenESGApiError]] = {
 }
 
 
-def raise_for_error(response: Response) -> None:
+def raise_for_error(response: Response, scope: str | None = None) -> None:
     """Raise an error if the status of ``response`` is not 2xx.
 
+    :param scope: scope of the Connection, for the message of a 403.
     :raises OpenESGNotFoundError: if the status is 404 or 410.
     :raises OpenESGRateLimitError: if the status is 429.
     :raises OpenESGApiError: if the status is any other that is not 2xx.
@@ -40,6 +41,9 @@ def raise_for_error(response: Response) -> None:
             f" (it asks to wait {response.headers['Retry-After']!r} (Retry-After), longer than the Retry budget "
             "(max_retry_time) of the Connection allows)"
         )
+    if status == 403:
+        given = f"{scope!r}" if scope else "empty: the platform's own"
+        message += f" (if the token lacks a scope, set Scope (scope) in the Connection, which is {given})"
     raise _ERRORS.get(status, OpenESGApiError)(
         message,
         method=response.request.method or "",

@@ -75,4 +75,3 @@ def checked_query(api: Api, resource: str, query: Query) -> Query | None:
     names = api.filter_names(resource)
     formats = {names[name] for name in _FORMATS if name in names}
     return {name: value for name, value in query.items() if name not in formats} if formats & query.keys() else None
-

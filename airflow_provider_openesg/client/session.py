@@ -72,6 +72,7 @@ class OpenESGSession(OAuth2Session):
         self._cache = open_cache() if cache is None else cache
         self._on_token = on_token
         self._current: Token | None = None
+        self.trailing_slash: bool | None = None
         self.headers["User-Agent"] = f"airflow-provider-openesg/{__version__} python-requests/{requests.__version__}"
         self.headers["Accept"] = "application/json"
         self._fresh_connections()
@@ -182,8 +183,17 @@ class OpenESGSession(OAuth2Session):
     def _send_and_redirect(
         self, method: str, url: str, auth: AuthBase, budget: Budget, kwargs: dict[str, Any]
     ) -> Result:
-        """Send a request. Follow redirects of GET and HEAD on the same origin."""
+        """Send a request. Follow redirects of GET and HEAD on the same origin.
+
+        Frameworks differ in whether a path ends with a slash. A redirect to the same path with a slash is followed for
+        all methods, because nothing was carried out, and remembered.
+        """
+        if self.trailing_slash:
+            url = self._with_slash(url)
         result = self._send(method, url, auth, budget, kwargs)
+        url, result = self._try_with_slash(
+            method, url, result, lambda other: self._send(method, other, auth, budget, kwargs)
+        )
         for hop in range(MAX_REDIRECTS + 1):
             location = None if isinstance(result, NoResponse) else self.get_redirect_target(result)
             if isinstance(result, NoResponse) or location is None or not kwargs.get("allow_redirects", True):
@@ -197,6 +207,31 @@ class OpenESGSession(OAuth2Session):
                 _refuse_redirect(result, target, f"the limit is {MAX_REDIRECTS} redirects")
             result = self._send(method, target, auth, budget, kwargs | {"params": None})
         return result
+
+    def _with_slash(self, url: str) -> str:
+        """Return a URL of the API with a slash at the end of its path."""
+        path, mark, query = url.partition("?")
+        return url if path.endswith("/") or not path.startswith(self.settings.api_url) else f"{path}/{mark}{query}"
+
+    def _try_with_slash(
+        self, method: str, url: str, result: Result, send: Callable[[str], Result]
+    ) -> tuple[str, Result]:
+        """Repeat a request with a slash if the response asks for it, or does not know the path, and remember it."""
+        other = self._with_slash(url)
+        if isinstance(result, NoResponse) or other == url:
+            return url, result
+        location = self.get_redirect_target(result)
+        if location is not None and urljoin(result.url, location).partition("?")[0] == other.partition("?")[0]:
+            self.trailing_slash = True
+            return other, send(other)
+        if result.status_code == 404 and method == "GET" and self.trailing_slash is not False:
+            with_slash = send(other)
+            if not isinstance(with_slash, NoResponse) and with_slash.status_code != 404:
+                self.trailing_slash = True
+                return other, with_slash
+        elif result.ok:
+            self.trailing_slash = False
+        return url, result
 
     def _send(self, method: str, url: str, auth: AuthBase, budget: Budget, kwargs: dict[str, Any]) -> Result:
         budget.extend(RATE_LIMIT.wait(self.settings))

@@ -20,7 +20,7 @@ from airflow_provider_openesg.records import (
     DATE,
     FIELD_TYPE,
     FIELD_VALUE,
-    METRIC_TYPE,
+    MEASUREMENT,
     RECORDS,
     REPORT,
     REPORT_REQUEST,
@@ -133,16 +133,11 @@ class Translator:
             if record.get(field) is None and (value := at(sent, place)) is not None:
                 record[field] = self._value(field, value)
                 self._convert(f"{field!r} under {'.'.join(place)!r}")
-        for place in {place[0] for place in places.values()}:
-            left = {
-                name: value
-                for name, value in record.get(place, {}).items()
-                if (place, name) not in places.values()
-            } if isinstance(record.get(place), Mapping) else None
-            if left is not None:
-                record.pop(place)
-                if left:
-                    record[place] = left
+        for outer in {place[0] for place in places.values()}:
+            left = {name: part for name, part in sent[outer].items() if (outer, name) not in places.values()}
+            record.pop(outer, None)
+            if left:
+                record[outer] = left
         return self._special(record)
 
     def records(self, sent: Any) -> list[dict[str, Any]]:
@@ -157,9 +152,23 @@ class Translator:
             if self.type is SECTION and isinstance(children := record.get("children"), list):
                 del record["children"]
                 self._convert("a tree of 'children'")
-                below = [{**child, "parent_id": child.get("parent_id", record.get("id"))} for child in self.records(children)]
+                below = [
+                    {**child, "parent_id": child.get("parent_id", record.get("id"))} for child in self.records(children)
+                ]
                 translated += below
+        if self.type is SECTION:
+            self._parents_by_key(translated)
         return translated
+
+    def _parents_by_key(self, sections: list[dict[str, Any]]) -> None:
+        """Replace the key of a section's parent by its id."""
+        ids = {str(each.get("id")) for each in sections}
+        keys = {each["key"]: each.get("id") for each in sections if isinstance(each.get("key"), str)}
+        for section in sections:
+            parent = reference(section, "parent_id")
+            if isinstance(parent, str) and parent not in ids and parent in keys:
+                section["parent_id"] = keys[parent]
+                self._convert("'parent_id' by key")
 
     def _plan(self, sent: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Place]]:
         """Return the field of each name, and the places of fields in objects of the record."""
@@ -196,6 +205,12 @@ class Translator:
             return self.part(field).records(value) if isinstance(value, list) else value
         if field == "id":
             return self._id(value)
+        if field in ("units", "measurements") and isinstance(value, list):
+            part = self._parts.setdefault(field, Translator(MEASUREMENT, self._api, self.differences))
+            named = [part.record(each) if isinstance(each, Mapping) else each for each in value]
+            if named != value:
+                self._convert(f"{field!r} with other names")
+            return named
         if expected is TEXT and isinstance(value, Mapping) and field != "attachment":
             word = next((value[name] for name in _LABELS if isinstance(value.get(name), str | int)), None)
             if field == "value" or word is None:
@@ -258,7 +273,7 @@ class Translator:
         return words.datatype if field == "datatype" else words.request_status if self._is_request else words.status
 
     def _known(self, field: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
-        known = DATATYPES if field == "datatype" else REPORT_STATUSES
+        known: tuple[str, ...] = DATATYPES if field == "datatype" else REPORT_STATUSES
         if field == "status" and self._is_request:
             known = (*REQUEST_STATUSES, *REPORT_STATUSES)
         return {word.casefold(): ours for word, ours in self._table(field).items()}, known
@@ -286,7 +301,7 @@ class Translator:
         elif self.type is REPORT and record.get("field_values") is None and isinstance(record.get("sections"), list):
             sections = record["sections"]
             inside = [list_of_values(section) for section in sections if isinstance(section, Mapping)]
-            if any(each is not None for each in inside):
+            if not sections or any(each is not None for each in inside):
                 values = [
                     {"section": section.get("id", section.get("uuid", section.get("key"))), **value}
                     for section, of_section in zip(sections, inside, strict=True)
@@ -304,7 +319,8 @@ class Translator:
             text, unit = text_of_object(record["value_complex"])
         elif isinstance(value, Mapping):
             text, unit = text_of_object(value)
-            if text is not None and record.get("value_complex") is None:
+            others = {*map(plain_name, value)} - {*_AMOUNTS, *_STARTS, *_ENDS, "unit", "code", "name", "label"}
+            if text is not None and others and record.get("value_complex") is None:
                 record["value_complex"] = dict(value)
         else:
             return
@@ -365,7 +381,10 @@ def reference(record: Mapping[str, Any], name: str) -> Any:
 
 def _from_json_api(sent: Mapping[str, Any]) -> dict[str, Any]:
     """Return a resource object of JSON:API as a flat record."""
-    record = {**sent["attributes"], **{name: value for name, value in sent.items() if name not in ("attributes", "relationships", "links", "type")}}
+    record = {
+        **sent["attributes"],
+        **{name: value for name, value in sent.items() if name not in ("attributes", "relationships", "links", "type")},
+    }
     relationships = sent.get("relationships")
     for name, relation in relationships.items() if isinstance(relationships, Mapping) else ():
         data = relation.get("data") if isinstance(relation, Mapping) else None

@@ -26,9 +26,7 @@ class OpenESGReportLink(BaseOperatorLink):
         return XCom.get_value(key=PAGE_KEY, ti_key=ti_key) or ""
 
 
-def keep_link(
-    context: Context, settings: OpenESGSettings, resource: str, record_id: str | int | None = None
-) -> None:
+def keep_link(context: Context, settings: OpenESGSettings, resource: str, record_id: str | int | None = None) -> None:
     """Store the URL of the page that the task's button opens.
 
     :param settings: settings of the Connection.

@@ -173,7 +173,9 @@ def decide(counts: ReportCounts, expected: Expected, given: str | int) -> Decisi
         return Decision("done", result=result)
     reports = [each for each in (*counts.missing, *counts.ended) if each.report_id is not None]
     if counts.unknown and counts.unknown.total() == len(reports) and not counts.reached:
-        return Decision("unreachable", f"No status of the awaited reports is known, so none can be reached. {counts}", result)
+        return Decision(
+            "unreachable", f"No status of the awaited reports is known, so none can be reached. {counts}", result
+        )
     if expected.is_unreachable(counts):
         return Decision("unreachable", f"expected={given!r} cannot be reached: {counts}", result)
     return Decision("waiting", result=result)

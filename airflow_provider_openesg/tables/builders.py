@@ -103,7 +103,9 @@ def _with_template_ids(batch: pa.RecordBatch, templates: Templates) -> pa.Record
     ids = [templates.id_of(each) for each in sent]
     if ids == sent:
         return batch
-    return batch.set_column(batch.schema.get_field_index("template_id"), batch.schema.field("template_id"), pa.array(ids, TEXT))
+    return batch.set_column(
+        batch.schema.get_field_index("template_id"), batch.schema.field("template_id"), pa.array(ids, TEXT)
+    )
 
 
 def sections(template: str, records: Sequence[Any], summary: Summary) -> Iterator[pa.RecordBatch]:

@@ -34,21 +34,28 @@ OnUnfit = Callable[[str, str], None]
 class Columns:
     """Decoded records of one class, by column.
 
-    :param rows: at least one record, all of the same class.
+    :param rows: at least one record, all of one decoder.
     :param on_unfit: called for values that go to ``extra`` because they do not fit their column.
     """
 
     def __init__(self, rows: Sequence[Any], on_unfit: OnUnfit) -> None:
-        self._layout: Layout = rows[0].layout
         self._on_unfit = on_unfit
         self._length = len(rows)
         self._rest: dict[int, dict[str, Any]] = {}
-        names = rows[0].__struct_fields__
+        classes = {*map(type, rows)}
+        # A decoder adds fields to its class: the last class has those of all before it, at the end.
+        names = max((each.__struct_fields__ for each in classes), key=len)
+        self._layout = max((each.layout for each in classes), key=lambda each: len(each.unknown) + len(each.renamed))
+        self._one_class = len(classes) == 1
         columns: list[list[Any]] = [[] for _ in names]
         for start in range(0, len(rows), CHUNK):
-            chunk = zip(*map(msgspec.structs.astuple, rows[start : start + CHUNK]), strict=True)
-            for column, values in zip(columns, chunk, strict=True):
-                column.extend(values)
+            chunk = rows[start : start + CHUNK]
+            if self._one_class:
+                for column, values in zip(columns, zip(*map(msgspec.structs.astuple, chunk), strict=True), strict=True):
+                    column.extend(values)
+            else:
+                for name, column in zip(names, columns, strict=True):
+                    column.extend(getattr(row, name, None) for row in chunk)
         self._columns = dict(zip(names, columns, strict=True))
         for attribute, (name, sent) in self._layout.renamed.items():
             self._merge(name, sent, self._columns[attribute])
@@ -81,7 +88,7 @@ class Columns:
         values = self._columns[name]
         for row, value in enumerate(values):
             if isinstance(value, Struct):
-                if not value.layout.has_unknown:  # type: ignore[attr-defined]
+                if self._one_class and not value.layout.has_unknown:  # type: ignore[attr-defined]
                     break  # all objects of a column are of one class
                 self.add_unknown(row, name, value)
         return [value.id if isinstance(value, Struct) else value for value in values]  # type: ignore[attr-defined]

@@ -163,9 +163,7 @@ class RecordDecoder:
         self._records: msgspec.json.Decoder[Any] = msgspec.json.Decoder(record)
         self._lists: msgspec.json.Decoder[Any] = msgspec.json.Decoder(rows)
         envelope = _envelope_type(self._envelope or {}, self._found, rows) if self._envelope is not None else None
-        self._pages: msgspec.json.Decoder[Any] = (
-            self._lists if envelope is None else msgspec.json.Decoder(envelope)
-        )
+        self._pages: msgspec.json.Decoder[Any] = self._lists if envelope is None else msgspec.json.Decoder(envelope)
 
     def _decode_new_fields(self, body: bytes) -> Page[Any]:
         """Decode a page with new fields. Most often it is one field, which one record is enough to learn."""

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Struct
 
 from airflow_provider_openesg.api import ID, UPDATED_AFTER, Api
 from airflow_provider_openesg.client.details import Decoders, RowParts, read_parts
@@ -20,10 +20,10 @@ from airflow_provider_openesg.client.parallel import interleaved
 from airflow_provider_openesg.client.source import template_ids
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 from airflow_provider_openesg.filters import filter_texts, filters_of
+from airflow_provider_openesg.records import FIELD_TYPE, FIELD_VALUE, REPORT_REQUEST, SECTION, TEMPLATE
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.cpus import usable_cpus
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
-from airflow_provider_openesg.records import FIELD_TYPE, FIELD_VALUE, REPORT_REQUEST, SECTION, TEMPLATE
 from airflow_provider_openesg.tables.remote_page import RemoteRow
 from airflow_provider_openesg.tables.report_builder import ReportBuilder, Selection, template_of
 from airflow_provider_openesg.tables.worker import Worker
@@ -190,7 +190,7 @@ class Sections:
         return [(template, sections or ()) for template, sections in complete]
 
     def _fetch(self, template: str) -> Sequence[Any]:
-        decoders = Decoders[Any, Any](
+        decoders: Decoders[Any, Any] = Decoders(
             self._templates_decoder.record,
             self._decoder.page,
             lambda record: None if record.sections is UNSET else record.sections,
@@ -321,7 +321,7 @@ class Lists:
 
     def _fetch_report(self, row: Any) -> Any:
         decoder, parts_of = self._builder.decoder, self._builder.parts_of
-        decoders = Decoders[Any, Any](decoder.record, self._values.page, parts_of)
+        decoders: Decoders[Any, Any] = Decoders(decoder.record, self._values.page, parts_of)
         report, values = read_parts(self._client, "reports", row.id, decoders)
         if parts_of(row) is not None:
             self._parts.confirm(values)

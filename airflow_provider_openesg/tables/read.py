@@ -13,11 +13,11 @@ from airflow_provider_openesg.client.source import template_ids, with_template_i
 from airflow_provider_openesg.exceptions import OpenESGNotFoundError
 from airflow_provider_openesg.filters import check_filters
 from airflow_provider_openesg.parameters import check_choice, check_names, check_templates, read_updated_after
+from airflow_provider_openesg.records import ORGANIZATION, TEMPLATE
 from airflow_provider_openesg.tables import TABLES, builders, filtered_lists
 from airflow_provider_openesg.tables.column_check import check_columns
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
 from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, ids_of_templates, started_worker
-from airflow_provider_openesg.records import ORGANIZATION, TEMPLATE
 from airflow_provider_openesg.tables.number_forms import NumberForms
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 from airflow_provider_openesg.tables.summary import Summary

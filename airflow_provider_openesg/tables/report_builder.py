@@ -14,10 +14,10 @@ from airflow_provider_openesg.api import ASSUMED, Api
 from airflow_provider_openesg.client.differences import Differences
 from airflow_provider_openesg.client.row_filter import TEMPLATE_FIELDS
 from airflow_provider_openesg.client.row_filter import field_of as filter_field
+from airflow_provider_openesg.records import REPORT
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.columns import as_moment
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
-from airflow_provider_openesg.records import REPORT
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.tables.template_lookup import Templates
 

@@ -11,7 +11,7 @@ from airflow_provider_openesg.tables.schemas import DECIMAL, INTEGER, TEXT
 from airflow_provider_openesg.tables.value_format import UNIT, number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
     from airflow_provider_openesg.tables.template_lookup import Templates
@@ -56,6 +56,6 @@ def with_units(
     return batch, read, [place for place in malformed if place not in numbers]
 
 
-def _replaced(column: pa.Array, values: dict[int, object], type_: pa.DataType) -> pa.Array:
+def _replaced(column: pa.Array, values: Mapping[int, object], type_: pa.DataType) -> pa.Array:
     mask = pa.array([place in values for place in range(len(column))])
     return pc.replace_with_mask(column, mask, pa.array([values[place] for place in sorted(values)], type_))

@@ -76,4 +76,3 @@ class ListSnapshot:
             for row in self._rows[resource]:
                 index[str(reference(row, name))].append(row)
         return self._indexes[resource, name]
-

@@ -111,9 +111,7 @@ class Requests:
                 f"Report request {record.get('id')} names its template by the key {template!r}, which several templates "
                 "have, so earlier requests cannot be recognized and nothing is sent."
             )
-        return Key(
-            str(ids[0]), str(record["customer_identifier"] or "").strip(), str(record["reason"] or "").strip()
-        )
+        return Key(str(ids[0]), str(record["customer_identifier"] or "").strip(), str(record["reason"] or "").strip())
 
     def _records(self, identifiers: list[str]) -> Iterator[Mapping[str, Any]]:
         if len(identifiers) > MAX_SINGLE_LOOKUPS:

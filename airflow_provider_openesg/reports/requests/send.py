@@ -162,9 +162,10 @@ class Sender:
         except (ValueError, LookupError, TypeError):
             return OpenESGContractError("POST report-requests: the response has no id of the request that was created.")
         # The API of 2023 returns only ids. If the response has the key that was stored, compare it with the row's.
-        if record.keys() >= {"customer_identifier", "report_template", "reason"} and (
-            stored := self._requests.key_of(record)
-        ) != row.key:
+        if (
+            record.keys() >= {"customer_identifier", "report_template", "reason"}
+            and (stored := self._requests.key_of(record)) != row.key
+        ):
             raise OpenESGUntraceableError(
                 f"Report request {created.report_request_id} was sent as {row.key} and stored as {stored}. A "
                 "retry would not find it, so nothing more is sent. Correct the row so that the platform stores it "
@@ -238,4 +239,6 @@ class Sender:
         inside = next((part for name, part in content.items() if plain_name(name) == "report_request"), content)
         if isinstance(inside, int | str):
             inside = {"id": inside}
-        return self._client.translator("report-requests").record(single_record(inside, lambda each: any(map(is_id, each))))
+        return self._client.translator("report-requests").record(
+            single_record(inside, lambda each: any(map(is_id, each)))
+        )

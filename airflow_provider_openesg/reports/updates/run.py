@@ -17,8 +17,8 @@ from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
 from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_record_id
 from airflow_provider_openesg.reports.updates.entries import SHOWN, Entry, check_entries
-from airflow_provider_openesg.tables.template import parse_template
 from airflow_provider_openesg.tables.lists import Sections
+from airflow_provider_openesg.tables.template import parse_template
 from airflow_provider_openesg.tables.template_lookup import Templates
 from airflow_provider_openesg.tables.value_format import UNIT, same
 
