@@ -239,6 +239,8 @@ def _read_text(given: Any, place: _Place, assumed: Any = None) -> Any:
     if not given.strip():
         if section == "filters":
             return None
+        if section == "names":
+            return ""  # the platform has no such field
         place.refuse(given, "text that is not empty")
     if section == "paths":
         return _read_path(given, place, assumed)
@@ -342,7 +344,7 @@ def _entry_schema(kind: Any, entry: Field[Any], keys: tuple[str, ...]) -> dict[s
 def _mapping_schema(kind: Any, entry: Field[Any], text: dict[str, Any]) -> dict[str, Any]:
     if kind is not str:
         records = _names_of_records()
-        return _closed({name: _closed(dict.fromkeys(names, text)) for name, names in records.items()})
+        return _closed({name: _closed({each: {"type": "string"} for each in names}) for name, names in records.items()})
     if "keys" in entry.metadata:
         return _closed(dict.fromkeys(entry.metadata["keys"], text))
     return {"type": "object", "additionalProperties": {"enum": [*entry.metadata["values"]]}}

@@ -67,6 +67,8 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
             }
         ],
+        # Commands of Airflow 3.2 and later; earlier versions ignore the entry.
+        "cli": ["airflow_provider_openesg.cli.get_commands"],
         "config": {
             "openesg": {
                 "description": "The openESG provider: cache of access tokens, differences of the platform.",

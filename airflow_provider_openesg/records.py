@@ -207,3 +207,25 @@ RECORDS: Mapping[str, RecordType] = MappingProxyType(
     }
 )
 """Record types by the name that users type in ``names`` of an :class:`~airflow_provider_openesg.api.Api`."""
+
+KEY_FIELDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "template": frozenset({"key"}),
+        "field_type": frozenset({"key", "datatype"}),
+        "report_request": frozenset({"report_template", "organization", "report", "status", "customer_identifier"}),
+        "report": frozenset({"template", "organization", "status", "customer_identifier"}),
+        "field_value": frozenset({"field_type", "value"}),
+    }
+)
+"""Fields that joins, types and filters depend on, by record."""
+
+OPTIONAL_FIELDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "template": frozenset({"sections"}),
+        "section": frozenset({"field_types"}),
+        "field_type": frozenset({"section", "datatype", "units", "label"}),
+        "report": frozenset({"field_values"}),
+        "field_value": frozenset({"unit"}),
+    }
+)
+"""Fields that the assumed API has elsewhere, or not at all, by record."""

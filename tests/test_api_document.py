@@ -142,7 +142,6 @@ def test_what_is_not_given_is_as_assumed(nothing):
         # empty text and names with points
         ("[paging]\noffset = ''", "paging.offset: '' given; allowed: text that is not empty."),
         ("[envelope]\nrows = ' '", "envelope.rows: ' ' given; allowed: text that is not empty."),
-        ("[names.report]\nid = ''", "names.report.id: '' given; allowed: text that is not empty."),
         *((f"[names.report]\nid = '{name}'", "names with a point between them.") for name in (".", "a.", ".a", "a..b")),
         ("[envelope]\nrows = 'data.'", "envelope.rows: 'data.' given; allowed: a name"),
         # syntax

@@ -292,6 +292,10 @@ class OpenESGClient:
         """Return the translator of a resource's records."""
         return self._translators[resource]
 
+    def style(self, resource: str) -> Style:
+        """Return what is known of the pages of a list."""
+        return self._styles.setdefault(resource, Style())
+
     def _list_url(self, path: str) -> str:
         return f"{self.settings.api_url}/{path.lstrip('/')}"
 
@@ -336,7 +340,7 @@ class OpenESGClient:
             parallel=self.settings.parallel_requests,
             same_origin=self.session.same_origin,
             paging=self.api.paging,
-            style=self._styles.setdefault(resource, Style()) if resource in RESOURCES else Style(),
+            style=self.style(resource) if resource in RESOURCES else Style(),
         )
 
     def _pages_of_ids(

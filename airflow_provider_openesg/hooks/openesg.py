@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from requests_oauthlib import OAuth2Session
 
     from airflow_provider_openesg.auth.cache import CredentialCache
+    from airflow_provider_openesg.check import CheckResult
     from airflow_provider_openesg.client.client import OpenESGClient
     from airflow_provider_openesg.parameters import Method, OnDuplicate, OnInvalid, Shape
     from airflow_provider_openesg.reports.requests.run import Result
@@ -261,10 +262,24 @@ class OpenESGHook(BaseHook):
 
         return update_report(self.client, report_id, field_values, submit=submit, open_file=open_file)
 
-    def test_connection(self) -> tuple[bool, str]:
-        """Fetch a token and send one request with it.
+    def check(self, schema: Mapping[str, Any] | None = None) -> CheckResult:
+        """Compare the platform with what is assumed of it, or written down. It only reads, with a new token.
 
-        :return: whether both succeeded, and a message for the user.
+        :param schema: the platform's OpenAPI schema; by default, the platform is asked for it.
+        :return: a line for each entry of the profile, what to write, and whether the platform can be used.
+        :raises OpenESGConfigError: if a field of the Connection cannot be used.
+        """
+        from airflow_provider_openesg.auth.cache import open_cache
+        from airflow_provider_openesg.check import run_check
+        from airflow_provider_openesg.client.samples import sampling_client
+
+        with sampling_client(self._masked_settings(), cache=open_cache("off"), on_token=mask_secret) as client:
+            return run_check(client, schema)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Fetch a token, and read one row of each list and one report.
+
+        :return: whether they were understood, and a message for the user.
         """
         from airflow_provider_openesg.client.connection_test import check_connection
 

@@ -1,4 +1,4 @@
-"""Operators: send one request of the API, request reports, and update a report."""
+"""Operators: send one request of the API, request reports, update a report, and check the platform."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.filters import check_query
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
+from airflow_provider_openesg.operators.check import OpenESGCheckOperator
 from airflow_provider_openesg.operators.request_reports import OpenESGRequestReportsOperator
 from airflow_provider_openesg.operators.update_report import OpenESGUpdateReportOperator
 from airflow_provider_openesg.parameters import METHODS, check_api_path, check_boolean, check_choice, is_template
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_openesg.parameters import Method
 
-__all__ = ["OpenESGOperator", "OpenESGRequestReportsOperator", "OpenESGUpdateReportOperator"]
+__all__ = ["OpenESGCheckOperator", "OpenESGOperator", "OpenESGRequestReportsOperator", "OpenESGUpdateReportOperator"]
 
 MAX_RESULT_BYTES = 1024 * 1024
 """Maximum size of the result in bytes of JSON, because XComs are stored in Airflow's metadata database."""

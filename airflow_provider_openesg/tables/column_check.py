@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
-from airflow_provider_openesg.records import RECORDS
+from airflow_provider_openesg.records import KEY_FIELDS, OPTIONAL_FIELDS, RECORDS
 from airflow_provider_openesg.tables.builders import FIELDS
 
 if TYPE_CHECKING:
@@ -22,24 +22,6 @@ _TABLES = {
     "field_values": "field_value",
 }
 """Table to the record of its rows."""
-
-_KEYS = {
-    "template": {"key"},
-    "field_type": {"key", "datatype"},
-    "report_request": {"report_template", "organization", "report", "status", "customer_identifier"},
-    "report": {"template", "organization", "status", "customer_identifier"},
-    "field_value": {"field_type", "value"},
-}
-"""Fields that joins, types and filters depend on."""
-
-_OPTIONAL = {
-    "template": {"sections"},
-    "section": {"field_types"},
-    "field_type": {"section", "datatype", "units", "label"},
-    "report": {"field_values"},
-    "field_value": {"unit"},
-}
-"""Fields that the assumed API has elsewhere, or not at all."""
 
 
 def check_columns(summary: Summary, api: Api) -> None:
@@ -61,7 +43,7 @@ def check_columns(summary: Summary, api: Api) -> None:
             missing.discard("datatype")
         empty = sorted(
             field
-            for field in missing - (_OPTIONAL.get(record, set()) - _KEYS.get(record, set()))
+            for field in missing - (OPTIONAL_FIELDS.get(record, set()) - KEY_FIELDS.get(record, set()))
             if columns.get(field, field) not in summary.filled.get(table, ())
         )
         _report(summary, record, empty, unknown)
@@ -84,7 +66,7 @@ def _check_datatypes(summary: Summary) -> None:
 
 
 def _report(summary: Summary, record: str, empty: list[str], unknown: list[str]) -> None:
-    keys = [field for field in empty if field in _KEYS.get(record, ())]
+    keys = [field for field in empty if field in KEY_FIELDS.get(record, ())]
     if not empty or not (unknown or keys):
         return
     name = RECORDS[record].name

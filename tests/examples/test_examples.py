@@ -93,6 +93,19 @@ def test_nightly_extract(examples: Examples, sandbox: SandboxProcess) -> None:
     assert examples.rows_in_database() == rows
 
 
+def test_checked_extract(examples: Examples, sandbox: SandboxProcess) -> None:
+    finish(examples.start("openesg_checked_extract.py"))
+    assert examples.rows_in_database()["reports"] == 200
+
+    sandbox.options(shape=["status-german"])
+    examples.database.unlink()
+    process = examples.start("openesg_checked_extract.py")
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode != 0
+    assert "eingereicht" in output
+    assert not examples.database.exists()
+
+
 def test_scaled_extract(examples: Examples, sandbox: SandboxProcess) -> None:
     from airflow_provider_openesg.lake.manifest import read_manifest
 
