@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 PAGES = 2
 """Pages of two rows that are read of each list, to recognize how it is paged."""
 
-MORE_ROWS = {"reports": 50, "report-requests": 200}
-"""Rows of the lists with a status that are read at once, for its words. Rows of reports may have all their values."""
+MORE_ROWS = {"reports": (50,), "report-requests": (200, 50)}
+"""Rows of the lists with a status that are read at once, for its words; fewer, if the platform refuses so many. Rows of
+reports may have all their values."""
 
 MAX_CLOCK_SECONDS = 60
 
@@ -118,9 +119,10 @@ def _rows(client: OpenESGClient, resource: str, found: dict[str, lists.ListRead]
     with closing(client.iter_pages(resource)) as pages:
         read = list(islice(pages, PAGES))
     rows = [row for page in read for row in page]
-    if resource in MORE_ROWS:
+    for number in MORE_ROWS.get(resource, ()):
         with suppress(OpenESGError):  # the platform may allow smaller pages only
-            rows += client.first_page(resource, MORE_ROWS[resource]).rows
+            rows += client.first_page(resource, number).rows
+            break
     style = str(client.style(resource))
     recognized = tuple(each for each in client.differences.recognized.get(resource, ()) if each != style)
     found[resource] = lists.ListRead(tuple(map(len, read)), recognized)

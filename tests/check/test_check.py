@@ -169,7 +169,7 @@ def test_a_list_that_is_not_understood(run: Callable[..., CheckResult], sandbox:
     line = next(line for line in result.lines if line.key == "envelope.reports")
     assert line.state == "differs: write this"
     rows = '[envelope] rows = "..."'
-    written = {"two lists": rows, "no list": rows, "no id": '[names.report] id = "..."'}
+    written = {"two lists": rows, "no list": rows, "not objects": rows, "no id": '[names.report] id = "..."'}
     assert list(map(str, line.proposals)) == ([written[name]] if name in written else [])
     assert "Geheim" not in output(result)
 
