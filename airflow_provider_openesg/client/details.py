@@ -19,6 +19,7 @@ Record = TypeVar("Record")
 Part = TypeVar("Part")
 
 _PATHS = {"report-templates": "sections", "reports": "field_values"}
+_LABELS = {"report-templates": "Template", "reports": "Report"}
 _FIRST = {"report-templates": "path", "reports": "record"}
 """Place that is asked first: that of 2023."""
 
@@ -75,7 +76,7 @@ def read_parts(
     if known == "path" and missing is not None:
         client.get(record_path(client.api, resource, record_id), decoders.record)  # raises if the record was deleted
     raise OpenESGContractError(
-        f"{resource} {record_id}: neither its row in the list nor its own record has {DETAILS[resource]!r}, and "
+        f"{_LABELS[resource]} {record_id}: neither its row in the list nor its own record has {DETAILS[resource]!r}, and "
         f"{path} does not exist. Write down where they are, in the profile of the platform (api): "
         f'[paths] {_PATHS[resource]} = "{getattr(client.api.paths, _PATHS[resource])}", or their name in [names].'
     ) from None

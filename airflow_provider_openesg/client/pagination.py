@@ -195,7 +195,7 @@ class Listing(Generic[Row]):
             return self._page_number(1)
         if self.style.style == "none":
             return self._fetch(self._url, self._query)()()
-        if self.style.style in ("link", "cursor"):
+        if self._paging.style in ("link", "cursor"):
             return self._fetch(self._url, {**self._query, self._paging.limit: size})()()
         return self._at(0)
 
@@ -405,7 +405,7 @@ class Listing(Generic[Row]):
             return "page"
         if not any(character in link for character in "/?"):
             return "cursor"
-        query = dict(parse_qsl(urlsplit(link).query))
+        query = dict(parse_qsl(link.partition("?")[2]))
         if first.count is not None and query.get(paging.page) == "2":
             return "page"
         if first.count is not None and len(first.rows) > 1 and query.get(paging.offset) == str(len(first.rows)):

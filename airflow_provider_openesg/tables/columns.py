@@ -134,10 +134,13 @@ class Columns:
             return None
 
     def _merge(self, name: str, sent: str, others: list[Any]) -> None:
-        """Merge a field sent under an alternative name; if a record has both, this one goes to ``extra``."""
+        """Merge a field sent under two names; if a record has both, the alternative one goes to ``extra``."""
         column = self._columns[name]
         for row, other in enumerate(others):
-            if other is not None and column[row] is not None:
+            if other is not None and column[row] is not None and sent == name:
+                self._add_extra(row, self._layout.sent_as[name], column[row])
+                column[row] = other
+            elif other is not None and column[row] is not None:
                 self._add_extra(row, sent, other)
             elif other is not None:
                 column[row] = other

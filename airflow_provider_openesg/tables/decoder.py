@@ -23,6 +23,7 @@ from airflow_provider_openesg.client.differences import Differences
 from airflow_provider_openesg.client.envelope import Found, Page, Place, at, find, link_of, single_record, total_of
 from airflow_provider_openesg.client.names import is_id
 from airflow_provider_openesg.client.translation import Translator
+from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.records import ID, Many, RecordType, Ref
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Layout:
     :param name: name of the record in error messages.
     :param references: fields that may be objects.
     :param unknown: attribute to field name, of fields that the record type does not know; Raw, or None where absent.
+    :param sent_as: field to the name under which it is sent, where they differ.
     :param renamed: attribute to (expected name, name as sent), of fields that came under two names.
     :param has_unknown: whether a record, or one that it refers to, may have fields that its type does not know.
     """
@@ -52,6 +54,7 @@ class Layout:
     name: str
     references: tuple[str, ...]
     unknown: Mapping[str, str]
+    sent_as: Mapping[str, str]
     renamed: Mapping[str, tuple[str, str]]
     has_unknown: bool
 
@@ -249,7 +252,9 @@ class _LearnedType:
             rename={**self._sent_as, **{attribute: sent for attribute, (_, sent) in renamed.items()}, **unknown},
             forbid_unknown_fields=True,
             gc=False,  # records hold no cycles, and there are very many of them
-            namespace={"layout": Layout(self._type.name, references, unknown, renamed, has_unknown)},
+            namespace={
+                "layout": Layout(self._type.name, references, unknown, dict(self._sent_as), renamed, has_unknown)
+            },
         )
 
     def known(self) -> int:
@@ -340,8 +345,21 @@ class _LearnedType:
         return self._type.name if number is None else f"{self._type.name} {bytes(number).decode()}"
 
 
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
-"""Decode JSON; numbers keep all their digits."""
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def _decode(body: bytes) -> Any:
+    """Return decoded JSON; numbers keep all their digits.
+
+    :raises OpenESGContractError: if it is not UTF-8.
+    """
+    try:
+        return _decoder.decode(body)
+    except UnicodeDecodeError as error:
+        raise OpenESGContractError(
+            f"The platform sent JSON that is not UTF-8: {error}. Report it to the platform's vendor."
+        ) from None
+
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -386,9 +404,10 @@ def _raw_rows(body: bytes, found: Found) -> list[Raw]:
 def field_of(record: Any, name: str) -> Any:
     """Return a field of a decoded record, also if it was sent under an alternative name."""
     value = getattr(record, name)
-    for attribute, (expected, _) in record.layout.renamed.items():
-        if value is None and expected == name:
-            value = getattr(record, attribute)
+    for attribute, (expected, sent) in record.layout.renamed.items():
+        other = getattr(record, attribute) if expected == name else None
+        if other is not None and (value is None or sent == name):
+            value = other
     return value
 
 

@@ -111,9 +111,11 @@ def client_for(settings_for: Callable[..., Any]) -> Iterator[Callable[..., OpenE
 def read(client_for: Callable[..., OpenESGClient]) -> Callable[..., dict[str, list[dict[str, Any]]]]:
     """Read tables of a sandbox: rows by table."""
 
-    def read(sandbox: Any, *args: Any, page_size: int = 50, **kwargs: Any) -> dict[str, list[dict[str, Any]]]:
+    def read(
+        sandbox: Any, *args: Any, page_size: int = 50, api: Any = None, **kwargs: Any
+    ) -> dict[str, list[dict[str, Any]]]:
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for table, batch in iter_tables(client_for(sandbox, page_size=page_size), *args, **kwargs):
+        for table, batch in iter_tables(client_for(sandbox, page_size=page_size, api=api), *args, **kwargs):
             batch.validate(full=True)
             rows[table] += batch.to_pylist()
         return dict(rows)

@@ -61,7 +61,7 @@ def test_invalid_structure_is_an_error(body: bytes, message: str) -> None:
 
 
 def test_negative_count_is_an_error() -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError, match="expected the total to be a number of rows, not -1"):
         RecordDecoder(REPORT).page(b'{"items": [], "count": -1}')
 
 
