@@ -9,14 +9,11 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-import msgspec
-
 from airflow_provider_openesg.api import DETAILS, ID, RESOURCES
 from airflow_provider_openesg.client.details import Decoders, RowParts, read_parts
 from airflow_provider_openesg.client.differences import Differences
-from airflow_provider_openesg.client.envelope import Decode, Page, decode_page, single_record
+from airflow_provider_openesg.client.envelope import Decode, Page, decode_page, single_body
 from airflow_provider_openesg.client.field_types import with_field_types
-from airflow_provider_openesg.client.names import is_id
 from airflow_provider_openesg.client.pagination import Listing, Query, Style, page_query
 from airflow_provider_openesg.client.parallel import ordered
 from airflow_provider_openesg.client.progress import Progress
@@ -32,7 +29,7 @@ from airflow_provider_openesg.client.responses import raise_for_error
 from airflow_provider_openesg.client.row_filter import RowFilter, checked_query
 from airflow_provider_openesg.client.session import OpenESGSession
 from airflow_provider_openesg.client.source import with_template_id
-from airflow_provider_openesg.client.translation import Translator
+from airflow_provider_openesg.client.translation import Translator, last_part
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGNotFoundError
 from airflow_provider_openesg.records import FIELD_VALUE, LINK, ORGANIZATION, REPORT, REPORT_REQUEST, SECTION, TEMPLATE
 
@@ -42,6 +39,7 @@ if TYPE_CHECKING:
     from requests import Response
 
     from airflow_provider_openesg.auth.cache import CredentialCache
+    from airflow_provider_openesg.parameters import OnForbidden
     from airflow_provider_openesg.settings import OpenESGSettings
 
 log = logging.getLogger(__name__)
@@ -68,7 +66,9 @@ class OpenESGClient:
     :param cache: token cache; by default the cache on disk, which processes share.
     :param on_token: function called with each token before its first use, to mask it in logs.
 
-    Threads may share it. At most ``settings.parallel_requests`` requests are sent at the same time.
+    ``differences`` has what the platform does differently from what is assumed, ``forbidden`` the ids of single records
+    that this client may not read (403). Threads may share it. At most ``settings.parallel_requests`` requests are sent
+    at the same time.
     """
 
     def __init__(
@@ -86,6 +86,8 @@ class OpenESGClient:
         self.api = settings.api
         self.differences = Differences(strict=settings.strict)
         self.places: dict[str, str] = {}
+        self._template_keys: dict[str, Any] | None = None
+        self.on_forbidden: OnForbidden = "keep"
         self.forbidden: list[str] = []
         self._styles: dict[str, Style] = {}
         self._translators = {name: Translator(type_, self.api, self.differences) for name, type_ in _TYPES.items()}
@@ -190,7 +192,7 @@ class OpenESGClient:
         path = resource if is_path else resource_path(self.api, resource)
         given = {} if filters is None else filters
         query = self._query(resource, given)
-        wanted = None if is_path or decode or start else RowFilter(resource, given, self.differences)
+        wanted = None if is_path or decode or start else RowFilter(resource, given, self)
         begin = start or partial(partial, decode or self.page_decoder(resource))
         if not is_path and ID in query:
             pages = self._pages_of_ids(resource, query[ID], begin)
@@ -236,7 +238,8 @@ class OpenESGClient:
         """Yield ``rows`` in their order. Rows without details are fetched, several at the same time.
 
         :param fetch: function that returns the complete row. If it raises a 404 error, the record was deleted after
-            its list was read, and the row is skipped. If it raises a 403 error, the row is returned as it is.
+            its list was read, and the row is skipped. If it raises a 403 error, the row is returned as it is, unless
+            ``on_forbidden`` of the client is ``fail``.
         :raises OpenESGContractError: if no row of a page can be fetched: then the path is wrong.
         """
         if all(map(is_complete, rows)):
@@ -247,7 +250,8 @@ class OpenESGClient:
             try:
                 return row if is_complete(row) else fetch(row), None
             except OpenESGApiError as error:
-                if not isinstance(error, OpenESGNotFoundError) and error.status != 403:
+                may_be_kept = error.status == 403 and self.on_forbidden == "keep"
+                if not isinstance(error, OpenESGNotFoundError) and not may_be_kept:
                     raise
                 return row, error
 
@@ -259,7 +263,7 @@ class OpenESGClient:
                 if error is None:
                     yield row
                 elif error.status == 403:
-                    self.forbidden.append(error.url)
+                    self.forbidden.append(last_part(error.url))
                     yield row
                 else:
                     log.warning("Skipped: the record was in the list, but was deleted before it was read: %s", error)
@@ -268,6 +272,14 @@ class OpenESGClient:
                 f"The list has {len(rows)} records on one page and none of them has details: {failed[0]}. "
                 "Check API path and Base URL of the Connection, and whether this client may read single records."
             )
+
+    def template_texts(self, template_id: str) -> set[str]:
+        """Return the texts by which a record may name a template: its id and its key. The list is read once."""
+        if self._template_keys is None:
+            rows = [row for page in self.iter_pages("report-templates") for row in page]
+            self._template_keys = {str(row["id"]): row.get("key") for row in rows}
+        key = self._template_keys.get(template_id)
+        return {template_id, key} if isinstance(key, str) else {template_id}
 
     def first_page(self, resource: str, rows: int) -> Page[dict[str, Any]]:
         """Return the first page of a list, with as few rows as the platform allows.
@@ -345,10 +357,7 @@ class OpenESGClient:
         """Return a page for each id, read from the path of the record."""
 
         def as_page(body: bytes) -> Page[Row]:
-            content = single_record(
-                msgspec.json.decode(body, type=dict[str, msgspec.Raw]), lambda each: any(map(is_id, each))
-            )
-            return start(msgspec.json.encode([content]))()
+            return start(b"[%s]" % single_body(body))()
 
         return (
             self.get(record_path(self.api, resource, each), as_page).rows
@@ -408,7 +417,7 @@ class OpenESGClient:
                 yield page
         if found:
             return
-        rows = RowFilter(resource, filters, self.differences)
+        rows = RowFilter(resource, filters, self)
         sample = self._listing(
             resource_path(self.api, resource), {}, resource, partial(partial, self.page_decoder(resource))
         )

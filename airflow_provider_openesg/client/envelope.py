@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from airflow_provider_openesg.api import Api, Envelope
-
 if TYPE_CHECKING:
+    from airflow_provider_openesg.api import Api, Envelope
     from airflow_provider_openesg.client.translation import Translator
 
 Row = TypeVar("Row")
 Place = tuple[str, ...]
 """Names on the way from the top of a response to a part of it."""
+
+IDS = ("id", "uuid", "pk", "guid", "url", "href", "self")
+"""Names of the id of a record, the best first. Of a URL, the last part is the id."""
 
 ROWS = ("items", "results", "data", "records", "rows", "content", "value", "objects", "entries", "list", "elements")
 """Usual names of the rows. Only an empty list needs them; a list of objects is found under any name."""
@@ -35,6 +37,7 @@ _AROUND = ("meta", "_meta", "metadata", "pagination", "paging", "page", "page_in
 """Objects that hold the total or the link."""
 
 ASSUMED_ROWS = ("items", "results")
+"""Names of the rows that are assumed; they win against a list under an unusual name."""
 
 
 @dataclass(slots=True)
@@ -177,6 +180,32 @@ def single_record(content: Any, is_record: Callable[[Mapping[str, Any]], bool]) 
     return content
 
 
+def single_body(body: bytes) -> bytes:
+    """Return the JSON of the record in a response, as :func:`single_record` does, without decoding its values.
+
+    :raises ValueError: if the body is not a JSON object.
+    """
+    content = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    if is_record(content):
+        return body
+    inside = [
+        bytes(each)
+        for each in content.values()
+        if bytes(each)[:1] == b"{" and is_record(msgspec.json.decode(each, type=dict[str, msgspec.Raw]))
+    ]
+    return inside[0] if len(inside) == 1 else body
+
+
+def is_record(content: Mapping[str, Any]) -> bool:
+    """Return whether an object has an id."""
+    return any(map(is_id, content))
+
+
+def is_id(name: str) -> bool:
+    """Return whether a field of this name identifies a record."""
+    return snake_case(name) in IDS
+
+
 def snake_case(name: str) -> str:
     """Return a name in lower case with underscores: ``totalCount`` and ``Total-Count`` are ``total_count``."""
     parts: list[str] = []
@@ -185,7 +214,7 @@ def snake_case(name: str) -> str:
         starts = character.isupper() and (
             before.islower() or before.isdigit() or (before.isupper() and after.islower())
         )
-        parts.append("_" + character if starts and position else character)
+        parts.append("_" + character if character.isupper() and starts else character)
     return "".join(parts).lower().replace("-", "_").replace(" ", "_").replace("__", "_")
 
 
@@ -195,11 +224,7 @@ def _place(dotted: str) -> Place:
 
 def _rows(content: Mapping[str, Any], given: Envelope) -> Place:
     lists = list(_lists(content))
-    full = [
-        place
-        for place, items in lists
-        if items and all(isinstance(item, dict) and not _is_link(item) for item in items)
-    ]
+    full = [place for place, items in lists if items and all(map(_is_row, items))]
     if len(full) > 1:
         usual = [place for place in full if place[-1] in ASSUMED_ROWS]
         others = [place for place in full if place not in usual and snake_case(place[-1]) in ROWS]
@@ -227,8 +252,9 @@ def _lists(content: Mapping[str, Any], above: Place = ()) -> Iterator[tuple[Plac
             yield from _lists(value, (name,))
 
 
-def _is_link(item: Mapping[str, Any]) -> bool:
-    return "href" in item and "rel" in item
+def _is_row(item: Any) -> bool:
+    """Return whether an item is an object, and no link."""
+    return isinstance(item, Mapping) and not ("href" in item and "rel" in item)
 
 
 def _around(content: Mapping[str, Any], rows: Place) -> Iterator[tuple[Place, Mapping[str, Any]]]:

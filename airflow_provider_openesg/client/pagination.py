@@ -163,19 +163,7 @@ class Listing(Generic[Row]):
 
     def _first(self) -> Page[Row]:
         """Read the first page, and learn from it the page size that the platform allows."""
-        refused: OpenESGApiError | None = None
-        while True:
-            try:
-                first = self._start()
-            except OpenESGApiError as error:
-                refused = refused or error
-                if (smaller := self._smaller(error)) is None:
-                    raise refused from None
-                self._size = smaller
-                continue
-            if refused is not None and self._size < self._page_size:
-                self.style.size = self._size
-            break
+        first = self._largest()
         if first.count is None or self._paging.style == "none" or first.next is not None:
             return first
         if len(first.rows) > self._size:  # the server ignores the limit
@@ -188,6 +176,22 @@ class Listing(Generic[Row]):
                 if self._size < self._page_size:
                     self.style.size = self._size
         return first
+
+    def _largest(self) -> Page[Row]:
+        """Read the first page with as many rows as the platform accepts to be asked for."""
+        refused: OpenESGApiError | None = None
+        while True:
+            try:
+                first = self._start()
+            except OpenESGApiError as error:
+                refused = refused or error
+                if (smaller := self._smaller(error)) is None:
+                    raise refused from None
+                self._size = smaller
+            else:
+                if refused is not None and self._size < self._page_size:
+                    self.style.size = self._size
+                return first
 
     def _start(self) -> Page[Row]:
         size = str(self._size)

@@ -42,7 +42,7 @@ class Columns:
         self._on_unfit = on_unfit
         self._length = len(rows)
         self._rest: dict[int, dict[str, Any]] = {}
-        classes = {*map(type, rows)}
+        classes: set[Any] = {*map(type, rows)}
         # A decoder adds fields to its class: the last class has those of all before it, at the end.
         names = max((each.__struct_fields__ for each in classes), key=len)
         self._layout = max((each.layout for each in classes), key=lambda each: len(each.unknown) + len(each.renamed))

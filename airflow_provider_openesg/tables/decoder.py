@@ -20,8 +20,17 @@ from msgspec import UNSET, Raw, Struct, ValidationError
 
 from airflow_provider_openesg.api import ASSUMED, Api
 from airflow_provider_openesg.client.differences import Differences
-from airflow_provider_openesg.client.envelope import Found, Page, Place, at, find, link_of, single_record, total_of
-from airflow_provider_openesg.client.names import is_id
+from airflow_provider_openesg.client.envelope import (
+    Found,
+    Page,
+    Place,
+    at,
+    find,
+    is_record,
+    link_of,
+    single_record,
+    total_of,
+)
 from airflow_provider_openesg.client.translation import Translator
 from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.records import ID, Many, RecordType, Ref
@@ -108,7 +117,7 @@ class RecordDecoder:
             with contextlib.suppress(ValidationError):
                 return self._records.decode(body)
         content = _decode(body)
-        record = self.translator.record(single_record(content, lambda each: any(map(is_id, each))))
+        record = self.translator.record(single_record(content, is_record))
         with self._lock:
             self._build()
             return self._normalized([record])[0]
@@ -152,13 +161,15 @@ class RecordDecoder:
     def _normalized(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Return translated records as objects, with the fields that no record had before."""
         encoded = _encode(records)
+        rows: list[Any]
         try:
-            return self._lists.decode(encoded)
+            rows = self._lists.decode(encoded)
         except ValidationError:
             raws = msgspec.json.decode(encoded, type=list[Raw])
             encoded = msgspec.json.encode([self._learned.normalize(raw) for raw in raws])
             self._build()
-            return self._lists.decode(encoded)
+            rows = self._lists.decode(encoded)
+        return rows
 
     def _build(self) -> None:
         record = self._learned.struct()

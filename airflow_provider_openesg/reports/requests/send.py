@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg import clock
-from airflow_provider_openesg.client.envelope import single_record
-from airflow_provider_openesg.client.names import is_id, plain_name
+from airflow_provider_openesg.client.envelope import is_record, single_record
+from airflow_provider_openesg.client.names import plain_name
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.exceptions import (
     OpenESGApiError,
@@ -239,6 +239,4 @@ class Sender:
         inside = next((part for name, part in content.items() if plain_name(name) == "report_request"), content)
         if isinstance(inside, int | str):
             inside = {"id": inside}
-        return self._client.translator("report-requests").record(
-            single_record(inside, lambda each: any(map(is_id, each)))
-        )
+        return self._client.translator("report-requests").record(single_record(inside, is_record))
