@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from airflow_provider_openesg.hints import in_profile
+
 if TYPE_CHECKING:
     from airflow_provider_openesg.api import Api, Envelope
     from airflow_provider_openesg.client.translation import Translator
@@ -164,7 +166,7 @@ def decode_page(
         if not isinstance(identity, str | int) or isinstance(identity, bool):
             raise ValueError(
                 f"expected rows with an 'id' (text or integer); row {number} of the page has none. If it has another "
-                'name, write it down in the profile of the platform (api): [names], such as report.id = "number"'
+                "name, " + in_profile('[names], such as report.id = "number"')
             )
         ids.append(identity)
     total = total_of(at(content, found.total))
@@ -231,8 +233,8 @@ def _rows(content: Mapping[str, Any], given: Envelope) -> Place:
         if len(usual) != 1 or others:
             names = " and ".join(repr(".".join(place)) for place in full)
             raise ValueError(
-                f"the response has several lists of objects: {names}. Write down which one has the rows, in the "
-                f'profile of the platform (api): envelope = {{rows = "{".".join(full[0])}"}}'
+                f"the response has several lists of objects: {names}. If you know which has the rows, "
+                + in_profile(f'envelope = {{rows = "{".".join(full[0])}"}}')
             )
         full = usual
     if full:
@@ -299,7 +301,6 @@ def _next(content: Mapping[str, Any], rows: Place) -> Place | None:
 def _no_list(content: Any, given: Envelope) -> str:
     where = f"under {given.rows!r}" if given.rows else "such as {'items': [...], 'count': n} or [...]"
     names = ", ".join(map(repr, list(content)[:10])) if isinstance(content, Mapping) else type(content).__name__
-    return (
-        f"expected a list {where}, not {names}. If the rows have another place, write it down in the profile of the "
-        'platform (api): envelope = {rows = "..."}'
+    return f"expected a list {where}, not {names}. If the rows have another place, " + in_profile(
+        'envelope = {rows = "..."}'
     )

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_openesg.api import UPDATED_AFTER, Api
 from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.filters import filter_texts
+from airflow_provider_openesg.hints import in_profile
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from airflow_provider_openesg.client.client import OpenESGClient
     from airflow_provider_openesg.client.pagination import Query
+
+RECORD_NAMES = {
+    "organizations": "organization",
+    "report-templates": "template",
+    "report-requests": "report_request",
+    "reports": "report",
+}
+"""Record of the rows of a list, as in the profile of a platform."""
 
 TEMPLATE_FIELDS = {"reports": "template", "report-requests": "report_template"}
 """Field of a row that names its template, by list."""
@@ -54,7 +63,7 @@ class RowFilter:
             if name not in row:
                 self._client.differences.add(
                     f"{self._resource}: the rows have no {name!r}, so the filter cannot be checked. If it has another "
-                    "name, write it down in the profile of the platform (api): [names]"
+                    "name, " + in_profile(f'[names] {RECORD_NAMES[self._resource]}.{name} = "..."')
                 )
             elif as_filter_text(reference(row, name)) not in (
                 self._template_texts(row, texts) if name == self._template else texts

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from msgspec import Raw, Struct, ValidationError
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
-from airflow_provider_openesg.tables.decoder import REST, Layout, as_text, scalar_text
+from airflow_provider_openesg.tables.decoder import as_text, scalar_text
+from airflow_provider_openesg.tables.learned_type import REST, Layout
 from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, EXTRA, TEXT, TIMESTAMP, is_json
 from airflow_provider_openesg.tables.value_format import fitting
 

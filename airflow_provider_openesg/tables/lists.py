@@ -347,8 +347,8 @@ class Lists:
         counts, after = selection.counts, self._pull.after
         if counts["rows"] and not counts["selected"] and after is None:
             self._pull.summary.differences.add(
-                f"{selection.resource}: the list has {counts['rows']} rows, but none matches templates and filters. Check "
-                "them, and how the rows name their template (check of the Connection)."
+                f"{selection.resource}: the list has {counts['rows']} rows, but none matches templates and filters. "
+                "Check them, and how the rows name their template (check of the Connection)."
             )
         if after is None:
             return

@@ -106,9 +106,9 @@ class OpenESGTransferOperator(BaseOperator):
         """Read and write one run. It is committed completely or not at all.
 
         :return: ``run``, ``tables`` (rows of each), ``malformed_values`` (number of values that do not fit their data
-            type), ``differences`` (texts about what the platform does differently and is not recognized), ``forbidden``
-            (ids of records that this client may not read), both at most 1,000, ``high_water_mark`` (``updated_after`` of
-            the next run), and the location of the result.
+            type), ``differences`` (texts about what the platform does differently and is not recognized),
+            ``forbidden`` (ids of records that this client may not read), both at most 1,000, ``high_water_mark``
+            (``updated_after`` of the next run), and the location of the result.
         """
         # Here and below, imports are in the methods that run in the task, so that a DAG file is parsed fast.
         from airflow_provider_openesg.client.parallel import read_ahead

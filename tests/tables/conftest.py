@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_openesg import records as shapes
 from airflow_provider_openesg.auth.cache import open_cache
 from airflow_provider_openesg.client.client import OpenESGClient
 from airflow_provider_openesg.tables import builders
-from airflow_provider_openesg import records as shapes
 from airflow_provider_openesg.tables.decoder import RecordDecoder
 from airflow_provider_openesg.tables.read import iter_tables
 from airflow_provider_openesg.tables.summary import Summary

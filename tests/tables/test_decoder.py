@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from msgspec import Raw, ValidationError
+from msgspec import Raw
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
+from airflow_provider_openesg.records import REPORT, SECTION
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
-from airflow_provider_openesg.records import REPORT, SECTION
 
 
 @pytest.mark.parametrize(

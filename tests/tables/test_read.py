@@ -7,17 +7,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.records import TEMPLATE
 from airflow_provider_openesg.reports.requests.run import request_reports
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.decoder import RecordDecoder
 from airflow_provider_openesg.tables.read import _chosen, iter_tables
-from airflow_provider_openesg.records import TEMPLATE
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS
 from airflow_provider_openesg.tables.summary import MOST_LINES, Summary
 from airflow_provider_openesg.tables.wide import Wide

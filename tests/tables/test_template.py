@@ -11,8 +11,8 @@ import pytest
 
 import airflow_provider_openesg
 from airflow_provider_openesg.exceptions import OpenESGConfigError
-from airflow_provider_openesg.reports.updates.entries import check_entries
 from airflow_provider_openesg.records import SECTION
+from airflow_provider_openesg.reports.updates.entries import check_entries
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.decoder import RecordDecoder
 from airflow_provider_openesg.tables.summary import Summary

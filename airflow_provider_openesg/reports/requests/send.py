@@ -18,6 +18,7 @@ from airflow_provider_openesg.exceptions import (
     OpenESGError,
     OpenESGUntraceableError,
 )
+from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.reports.requests.lookup import ExistingRequest
 
 if TYPE_CHECKING:
@@ -217,8 +218,8 @@ class Sender:
                 return not existing and oldest.report_request_id == self.sent.created[first].report_request_id
         raise OpenESGUntraceableError(
             f"Report request {self.sent.created[first].report_request_id} was sent, but the platform's list does not "
-            f"show it by its {first}. A retry would send it again, so nothing more is sent. Find out under which name or "
-            "filter the list shows it, and write it down in the profile of the platform (api)."
+            f"show it by its {first}. A retry would send it again, so nothing more is sent. Find out under which name "
+            "or filter the list shows it, and " + in_profile("[names] or [filters]")
         )
 
     def _body(self, row: RequestRow) -> dict[str, Any]:
