@@ -176,6 +176,14 @@ class OpenESGClient:
         """
         return self._lists.prefetch(resource, {} if filters is None else filters)
 
+    def check_filter(self, resource: str, name: str) -> None:
+        """Check that the platform knows a filter, for rows that do not have its field.
+
+        :param name: field of the rows.
+        :raises OpenESGContractError: if the platform ignores it.
+        """
+        self._lists.check_filter(resource, name)
+
     def first_page(self, resource: str, rows: int) -> Page[dict[str, Any]]:
         """Return the first page of a list.
 

@@ -7,7 +7,7 @@ that need no translation, or only other names, without it, because that is many 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +43,9 @@ DATATYPE_WORDS: Mapping[str, str] = MappingProxyType(
 
 _LABELS = ("key", "code", "value", "slug", "id", "name")
 """Names in an object sent for a word, such as ``{"key": "submitted", "label": "Eingereicht"}``."""
+
+_CHILDREN = ("children", "subsections", "sub_sections", "sections")
+"""Names of the sections inside a section."""
 
 _AMOUNTS = ("amount", "value", "number", "quantity")
 _STARTS, _ENDS = ("start", "from", "start_date", "begin"), ("end", "to", "end_date", "until")
@@ -80,6 +83,11 @@ class Translator:
         return self._parts[field]
 
     @property
+    def met(self) -> set[str]:
+        """The fields that a record had so far."""
+        return {*self._sent}
+
+    @property
     def needed(self) -> bool:
         """Whether a record met so far needs more than other names of its fields."""
         return self.converts or any(part.needed for part in self._parts.values())
@@ -89,20 +97,11 @@ class Translator:
         return self._plan(sent)[0]
 
     def their_name(self, field: str) -> str:
-        """Return the platform's name for a field, to send it: as it was received, or in the same spelling."""
+        """Return the platform's name for a field, to send it: as it was received, or in the spelling of others."""
         given = self._given.get(field, "")
         if given and "." not in given:
             return given
-        sent = self._sent.get(field)
-        if sent is not None and (plain_name(sent) == field or field == "id"):
-            return sent
-        names = [name for name in self._sent.values() if name != plain_name(name)]
-        if any("organisation" in name.lower() for name in names):
-            field = field.replace("organization", "organisation")
-        if any(character.isupper() for name in names for character in name):
-            first, *rest = field.split("_")
-            return first + "".join(part.capitalize() for part in rest)
-        return field
+        return self._sent.get(field) or spelled(field, [*self.differences.spellings], self.type)
 
     def their_word(self, field: str, word: Any) -> Any:
         """Return the platform's word for a status or a data type, if it is known."""
@@ -150,9 +149,10 @@ class Translator:
         for item in sent:
             record = self.record(item)
             translated.append(record)
-            if self.type is SECTION and isinstance(children := record.get("children"), list):
-                del record["children"]
-                self._convert("a tree of 'children'")
+            below_names = [name for name in record if plain_name(name) in _CHILDREN] if self.type is SECTION else []
+            if below_names and isinstance(children := record[below_names[0]], list):
+                del record[below_names[0]]
+                self._convert(f"a tree of {below_names[0]!r}")
                 below = [
                     {**child, "parent_id": child.get("parent_id", record.get("id"))} for child in self.records(children)
                 ]
@@ -182,6 +182,8 @@ class Translator:
             places = nested(self.type, sent, self._given)
             for name, field in names.items():
                 self._sent.setdefault(field, name)
+                if name != field and plain_name(name) in (field, f"{field}_id"):
+                    self.differences.spellings.setdefault(name)
                 if name != field:
                     self.differences.recognize(self.type.name, f"{field!r} under {name!r}")
             self._plans[key] = names, places
@@ -218,6 +220,9 @@ class Translator:
                 return value
             self._convert(f"{field!r} as an object")
             value = str(word)
+        if field in ("status", "datatype") and isinstance(value, int) and not isinstance(value, bool):
+            self._convert(f"{field!r} as a number")
+            value = str(value)
         if field in ("status", "datatype") and isinstance(value, str):
             return self._word(field, value)
         if expected is DATE and isinstance(value, str):
@@ -330,6 +335,23 @@ class Translator:
         if unit is not None and record.get("unit") is None:
             record["unit"] = unit
         self._convert("values as objects")
+
+
+def spelled(field: str, examples: Sequence[str], type_: RecordType) -> str:
+    """Return the name of a field in the spelling of other names: camelCase, British, ``_id`` for references."""
+    if isinstance(type_.fields.get(field), Ref) and any(plain_name(name).endswith("_id") for name in examples):
+        field = field if field.endswith("_id") else f"{field}_id"
+    if any("organisation" in name.lower() for name in examples):
+        field = field.replace("organization", "organisation")
+    if any(character.isupper() for name in examples for character in name):
+        first, *rest = field.split("_")
+        return first + "".join(part.capitalize() for part in rest)
+    return field
+
+
+def our_status(api: Api, word: str) -> str:
+    """Return a status of a report in the words of this package, if the user wrote down what the word means."""
+    return {theirs.casefold(): ours for theirs, ours in api.words.status.items()}.get(word.casefold(), word)
 
 
 def list_of_values(section: Mapping[str, Any]) -> list[Any] | None:

@@ -31,6 +31,7 @@ class ListSnapshot:
 
     def __init__(self, client: OpenESGClient, *, with_requests: bool) -> None:
         self.requests = 0
+        self.api = client.api
         self._client = client
         self._indexes: dict[tuple[str, str], dict[str, list[Row]]] = {}
         # Requests first: a request that gets its report in between then counts twice, as missing and as its report.
