@@ -11,9 +11,9 @@ from urllib.parse import urljoin
 
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.api import SUBMITTED_STATUSES
+from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.reading import quoted, record_path
 from airflow_provider_openesg.client.source import read_template_ids
-from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
 from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_record_id
@@ -319,7 +319,7 @@ def _differs(entry: Entry, name: str, part: Any, known: Mapping[str, Any], *, gr
     if name == "unit":
         sent = known.get("unit")
         text = sent.get("key", sent.get("name", sent.get("id"))) if isinstance(sent, dict) else sent
-        return entry.field_type.units.get(str(text).casefold(), text) != part
+        return bool(entry.field_type.units.get(str(text).casefold(), text) != part)
     if name == "measurement":
         return str(part) != str(reference(known, name))
     shown = "" if known.get(name) is None else str(known[name]).strip()
