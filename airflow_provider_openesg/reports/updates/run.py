@@ -18,9 +18,8 @@ from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigEr
 from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_record_id
 from airflow_provider_openesg.reports.updates.entries import SHOWN, Entry, check_entries
-from airflow_provider_openesg.tables.lists import Sections
+from airflow_provider_openesg.tables.sections import Sections
 from airflow_provider_openesg.tables.template import parse_template
-from airflow_provider_openesg.tables.template_lookup import Templates
 from airflow_provider_openesg.tables.value_format import UNIT, same
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ class _Run:
             )
         if not str(template).isdecimal():
             template = read_template_ids(self._client).get(str(template), [template])[0]
-        ((_, sections),) = Sections(self._client, Templates()).complete([(str(template), None)])
+        ((_, sections),) = Sections(self._client).complete([(str(template), None)])
         fields: dict[str, TemplateField] = {}
         for field_ in parse_template(sections):
             if field_.key and fields.setdefault(field_.key, field_) is not field_:
