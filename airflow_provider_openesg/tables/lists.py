@@ -24,6 +24,7 @@ from airflow_provider_openesg.tables.cpus import usable_cpus
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
 from airflow_provider_openesg.tables.remote_page import RemoteRow
 from airflow_provider_openesg.tables.report_builder import ReportBuilder, Selection, template_of
+from airflow_provider_openesg.tables.sections import Sections
 from airflow_provider_openesg.tables.worker import Worker
 
 if TYPE_CHECKING:
