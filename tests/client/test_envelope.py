@@ -66,7 +66,7 @@ def test_places_that_the_user_wrote_down():
     content = {"a": {"b": [ROW]}, "items": [ROW], "n": {"all": 5}, "more": {"at": "?p=2"}, "count": 1}
     found = find(content, Envelope("a.b", "n.all", "more.at"))
     assert [at(content, place) for place in (found.rows, found.total, found.next)] == [[ROW], 5, "?p=2"]
-    with pytest.raises(ValueError, match="expected a list under 'a.c'"):
+    with pytest.raises(ValueError, match=r"expected a list under 'a\.c'"):
         find(content, Envelope("a.c"))
 
 

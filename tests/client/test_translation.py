@@ -24,7 +24,10 @@ def translated(type_, record, api=None):
         ({"pk": 1, "template": "https://x.example/t/vsme/?v=1"}, {"id": 1, "template": "vsme"}),
         ({"id": 1, "template": {"key": "vsme"}}, {"id": 1, "template": {"key": "vsme", "id": "vsme"}}),
         ({"id": 1, "organisation": {"uuid": "7", "name": "A"}}, {"id": 1, "organization": {"id": "7", "name": "A"}}),
-        ({"id": 1, "organization": {"id": 7}, "organization_id": 7}, {"id": 1, "organization": {"id": 7}, "organization_id": 7}),
+        (
+            {"id": 1, "organization": {"id": 7}, "organization_id": 7},
+            {"id": 1, "organization": {"id": 7}, "organization_id": 7},
+        ),
         ({"id": 1, "created": "x", "lastModified": "y"}, {"id": 1, "created_at": "x", "updated_at": "y"}),
         (
             {"id": 1, "period": {"from": "2025-01-01", "to": "31.12.2025", "label": "FY"}},
@@ -139,4 +142,4 @@ def test_differences_are_logged_once_each(caplog):
         translator.record({"uuid": str(number), "created": None, "status": "neu"})
         differences.log()
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-    assert caplog.messages[1] == "report: 'created_at' under 'created'; 'id' under 'uuid'"
+    assert caplog.messages[1] == "report: 'id' under 'uuid'; 'created_at' under 'created'"

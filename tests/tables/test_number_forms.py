@@ -49,9 +49,10 @@ def test_numbers_of_an_earlier_batch_decide_too(differences: Differences) -> Non
 @pytest.mark.parametrize("texts", [["2.263", "1,5"], ["1,5", "2.263", "12.5"]])
 def test_contradiction_of_a_later_batch_is_an_error(differences: Differences, texts: list[str]) -> None:
     forms = NumberForms("auto", differences)
+    for text in texts[:-1]:
+        read(forms, text)
     with pytest.raises(OpenESGContractError, match=r"Numbers such as '2.263' .* occurs later.*values = {point"):
-        for text in texts:
-            read(forms, text)
+        read(forms, texts[-1])
 
 
 @pytest.mark.parametrize(
