@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_provider_openesg.api import Api
     from airflow_provider_openesg.check.openapi import OpenApi
-    from airflow_provider_openesg.client.client import OpenESGClient
-    from airflow_provider_openesg.client.samples import Samples
+    from airflow_provider_openesg.client.samples import Samples, SamplingClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class Read:
     :param schema: the schema; ``None`` if there is none.
     """
 
-    client: OpenESGClient
+    client: SamplingClient
     samples: Samples
     schema: OpenApi | None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_openesg.api import ASSUMED, RESOURCES, UPDATED_AFTER
 from airflow_provider_openesg.check.result import AS_ASSUMED, RECOGNIZED, UNKNOWN, WRITE, Line, Proposal
 from airflow_provider_openesg.client.names import plain_name
-from airflow_provider_openesg.client.pagination import page_query
+from airflow_provider_openesg.client.page_style import page_query
 from airflow_provider_openesg.client.row_filter import RowFilter, as_filter_text, checked_query, field_of
 from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGError
@@ -99,10 +99,11 @@ class _Probe:
             return "refused" if error.status in _REFUSED else "unknown"
         except OpenESGError:
             return "unknown"
-        if not page.rows:
-            return "nothing"
-        wanted = RowFilter(self.resource, {self.name: self._value}, client.differences)
-        return "works" if all(wanted.is_wanted(self._with_names(row)) for row in page.rows) else "ignored"
+        rows = list(map(self._with_names, page.rows))
+        if not rows or not all(self._field in row for row in rows):
+            return "unknown" if rows else "nothing"
+        wanted = RowFilter(self.resource, {self.name: self._value}, client)
+        return "works" if all(map(wanted.is_wanted, rows)) else "ignored"
 
     def is_compared(self, parameter: str) -> bool:
         """Return whether all rows are read and compared if the platform finds nothing."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_openesg.api import DETAILS, RESOURCES
 from airflow_provider_openesg.check.result import AS_ASSUMED, FILL_IN, RECOGNIZED, UNKNOWN, WRITE, Line, Proposal
-from airflow_provider_openesg.client.samples import RECORD_OF, ROWS, reason, without_values
+from airflow_provider_openesg.client.row_filter import RECORD_NAMES
+from airflow_provider_openesg.client.samples import ROWS, reason, without_values
 from airflow_provider_openesg.exceptions import OpenESGContractError, OpenESGNotFoundError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _place(resource: str, why: str) -> tuple[Proposal, ...]:
     """Return the entry that an error names."""
     keys = {
         "envelope =": ("envelope", "rows"),
-        "[names]": ("names", RECORD_OF[resource], "id"),
+        "[names]": ("names", RECORD_NAMES[resource], "id"),
         "paging =": ("paging", "style"),
     }
     return tuple(Proposal(entry) for text, entry in keys.items() if text in why)[:1]

@@ -19,7 +19,7 @@ from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.client.samples import SamplingClient
 
 PAGES = 2
 """Pages of two rows that are read of each list, to recognize how it is paged."""
@@ -31,7 +31,7 @@ reports may have all their values."""
 MAX_CLOCK_SECONDS = 60
 
 
-def run_check(client: OpenESGClient, schema: Mapping[str, Any] | None = None) -> CheckResult:
+def run_check(client: SamplingClient, schema: Mapping[str, Any] | None = None) -> CheckResult:
     """Check a platform.
 
     :param client: client of :func:`~airflow_provider_openesg.client.samples.sampling_client` that has read nothing.
@@ -79,7 +79,7 @@ def _is_temporary(error: OpenESGError) -> bool:
     return isinstance(error, OpenESGApiError) and error.is_temporary
 
 
-def _connection(client: OpenESGClient) -> Iterator[Line]:
+def _connection(client: SamplingClient) -> Iterator[Line]:
     """Yield the lines of token, TLS, clock and scope."""
     settings = client.settings
     client.session.fetch_token()
@@ -114,7 +114,7 @@ def _clock(date: str | None) -> Line:
     return Line("clock", RECOGNIZED, text)
 
 
-def _rows(client: OpenESGClient, resource: str, found: dict[str, lists.ListRead]) -> list[dict[str, Any]]:
+def _rows(client: SamplingClient, resource: str, found: dict[str, lists.ListRead]) -> list[dict[str, Any]]:
     """Return the rows of the first pages of a list, and more of a list with a status."""
     with closing(client.iter_pages(resource)) as pages:
         read = list(islice(pages, PAGES))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from requests.auth import AuthBase
 
-    from airflow_provider_openesg.client.client import OpenESGClient
+    from airflow_provider_openesg.client.samples import SamplingClient
 
 MAX_BYTES = 32 * 1024 * 1024
 _PATHS = ("openapi.json", "schema/", "schema")
@@ -39,7 +39,7 @@ def read_schema_file(path: Path) -> Any:
     return content
 
 
-def fetch_schema(client: OpenESGClient) -> tuple[OpenApi, str] | None:
+def fetch_schema(client: SamplingClient) -> tuple[OpenApi, str] | None:
     """Return the schema that the platform shows, and where: with the token, or without it."""
     settings = client.settings
     urls = [*(f"{settings.api_url}/{path}" for path in _PATHS), f"{settings.base_url}/openapi.json"]
@@ -55,7 +55,7 @@ def fetch_schema(client: OpenESGClient) -> tuple[OpenApi, str] | None:
     return None
 
 
-def api_path(client: OpenESGClient) -> str:
+def api_path(client: SamplingClient) -> str:
     """Return the path of the API."""
     return urlsplit(client.settings.api_url).path
 
@@ -65,7 +65,7 @@ def _without(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _fetch(client: OpenESGClient, url: str, auth: AuthBase | Any, hops: int = 1) -> Any:
+def _fetch(client: SamplingClient, url: str, auth: AuthBase | Any, hops: int = 1) -> Any:
     """Return the parsed body of a response; ``None`` if there is none. Only the Base URL's origin is requested.
 
     Not by the session's own method, which remembers whether paths end with a slash, and retries.

@@ -21,10 +21,7 @@ SIMILAR = 0.7
 def lines(read: Read) -> Iterator[Line]:
     """Yield a line for the names in a request and one for those in an update."""
     requests, reports = read.client.translator("report-requests"), read.client.translator("reports")
-    names = {
-        name: read.api.write.request.get(name) or requests.their_name("report_template" if name == "template" else name)
-        for name in REQUEST_FIELDS
-    }
+    names = {name: read.api.write.request.get(name) or requests.their_name(_assumed(name)) for name in REQUEST_FIELDS}
     yield _line(read, "request", "post", read.api.path("report-requests"), names)
     values = reports.part("field_values")
     names = {
@@ -42,8 +39,10 @@ def _line(read: Read, table: str, method: str, path: str, names: Mapping[str, st
         why = "the platform shows no schema" if schema is None else f"the schema has no {method.upper()} {path}"
         return Line(key, UNKNOWN, f"{why}; a check sends nothing.")
     required = _required(schema, schema.body(operation))
-    sent = {plain_name(name): name for name in names.values()}
-    spelled = [each for each in required if plain_name(each) in sent and each not in sent.values()]
+    sent = {plain_name(name) for name in names.values()}
+    # What is sent under the name of the samples, or under one that is written down, has the assumed name in the schema.
+    sent |= {_assumed(field) for field, name in names.items() if plain_name(name) != _assumed(field)}
+    spelled = [each for each in required if plain_name(each) in sent and each not in names.values()]
     missing = [each for each in required if plain_name(each) not in sent]
     found = {each: field for each in missing if (field := _field(each, names))}
     note = f" The schema writes {', '.join(spelled)}; samples decide." if spelled else ""
@@ -54,6 +53,10 @@ def _line(read: Read, table: str, method: str, path: str, names: Mapping[str, st
     if missing:
         return Line(key, UNKNOWN, f"the schema requires {', '.join(missing)}, which are not sent.{note}")
     return Line(key, AS_ASSUMED, f"what the schema requires is sent: {', '.join(required) or 'nothing'}.{note}")
+
+
+def _assumed(field: str) -> str:
+    return "report_template" if field == "template" else field
 
 
 def _required(schema: OpenApi, body: Object) -> list[str]:

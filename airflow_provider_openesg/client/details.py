@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from airflow_provider_openesg.api import DETAILS, SUBMITTED_STATUSES
 from airflow_provider_openesg.client.reading import quoted, record_path
 from airflow_provider_openesg.exceptions import OpenESGContractError, OpenESGNotFoundError
+from airflow_provider_openesg.hints import in_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,11 +20,12 @@ Record = TypeVar("Record")
 Part = TypeVar("Part")
 
 _PATHS = {"report-templates": "sections", "reports": "field_values"}
+_LABELS = {"report-templates": "Template", "reports": "Report"}
 _FIRST = {"report-templates": "path", "reports": "record"}
 """Place that is asked first: that of 2023."""
 
 MOST_CONFIRMED = 3
-"""Reports without any progress whose empty list is confirmed by the single record, before the list is believed."""
+"""Empty lists that are confirmed by the single record, before other empty lists are believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,15 @@ def read_parts(
     if known == "path" and missing is not None:
         client.get(record_path(client.api, resource, record_id), decoders.record)  # raises if the record was deleted
     raise OpenESGContractError(
-        f"{resource} {record_id}: neither its row in the list nor its own record has {DETAILS[resource]!r}, and "
-        f"{path} does not exist. Write down where they are, in the profile of the platform (api): "
-        f'[paths] {_PATHS[resource]} = "{getattr(client.api.paths, _PATHS[resource])}", or their name in [names].'
+        f"{_LABELS[resource]} {record_id}: neither its row in the list nor its own record has {DETAILS[resource]!r}, "
+        f"and {path} does not exist. If they have another path or name, "
+        + in_profile(f'[paths] {_PATHS[resource]} = "{getattr(client.api.paths, _PATHS[resource])}", or [names]')
     ) from None
+
+
+def contradicts(status: Any, progress: Any) -> bool:
+    """Return whether a report without values is unlikely to have this status and progress."""
+    return progress not in (0, None) or status is None or status in ("in_progress", *SUBMITTED_STATUSES)
 
 
 class RowParts:
@@ -102,15 +109,19 @@ class RowParts:
         if parts:
             self.trusted = self.trusted is not False
             return True
-        if self.trusted is not None:
-            return self.trusted
-        idle = progress in (0, None) and status is not None and status not in ("in_progress", *SUBMITTED_STATUSES)
-        return idle and self._confirmed >= MOST_CONFIRMED
+        if self.trusted:
+            return not contradicts(status, progress) or self.is_confirmed
+        return self.trusted is None and not contradicts(status, progress) and self.is_confirmed
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether enough empty lists were confirmed by single records."""
+        return self._confirmed >= MOST_CONFIRMED
 
     def confirm(self, parts: Sequence[Any]) -> None:
         """Compare an empty list in a row with the parts of the single record."""
         self._confirmed += 1
-        if parts and self.trusted is None:
+        if parts and self.trusted is not False:
             self.trusted = False
             self._client.differences.recognize(
                 self._resource,

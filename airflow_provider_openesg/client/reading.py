@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -9,15 +10,14 @@ from urllib.parse import quote
 import msgspec
 
 from airflow_provider_openesg.api import ID, RESOURCES, UPDATED_AFTER, Api
-from airflow_provider_openesg.client.envelope import single_record
-from airflow_provider_openesg.client.names import is_id
+from airflow_provider_openesg.client.envelope import is_record, single_record
 from airflow_provider_openesg.client.responses import platform_message, shown_url
 from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.filters import check_filters, check_query, filter_texts
 from airflow_provider_openesg.parameters import check_choice, check_record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from requests import Response
 
@@ -53,7 +53,10 @@ def list_query(api: Api, resource: str, filters: Mapping[str, Any]) -> Query:
     :raises OpenESGConfigError: if a filter is not known, or its value cannot be sent.
     """
     if resource in RESOURCES:
-        check_filters({name: value for name, value in filters.items() if name != UPDATED_AFTER}, [resource])
+        if isinstance(filters, Mapping) and UPDATED_AFTER in filters:  # only tables use it
+            check_filters({name: value for name, value in filters.items() if name != UPDATED_AFTER}, [resource])
+        else:
+            check_filters(filters, [resource])
         names = {**api.filter_names(resource), ID: ID}
     else:
         check_query("filters", filters, all_pages=True, api=api)
@@ -91,7 +94,7 @@ def decode_record(body: bytes, translator: Translator) -> dict[str, Any]:
 
     :raises ValueError: if the body is not a JSON object with an id.
     """
-    content = single_record(msgspec.json.decode(body), lambda each: any(map(is_id, each)))
+    content = single_record(msgspec.json.decode(body), is_record)
     if not isinstance(content, dict):
         raise ValueError("expected a record: a JSON object with an 'id'")
     record = translator.record(content)

@@ -11,6 +11,8 @@ from airflow_provider_openesg.api import DETAILS, RESOURCES, SUBMITTED_STATUSES
 from airflow_provider_openesg.client.client import OpenESGClient
 from airflow_provider_openesg.client.details import RowParts
 from airflow_provider_openesg.client.field_types import with_field_types
+from airflow_provider_openesg.client.list_reader import ListReader
+from airflow_provider_openesg.client.row_filter import RECORD_NAMES
 from airflow_provider_openesg.exceptions import (
     OpenESGApiError,
     OpenESGAuthError,
@@ -25,20 +27,13 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.api import Api
     from airflow_provider_openesg.auth.cache import CredentialCache
     from airflow_provider_openesg.client.differences import Differences
+    from airflow_provider_openesg.client.page_style import Style
     from airflow_provider_openesg.settings import OpenESGSettings
 
 Record = dict[str, Any]
 
 LISTS = ("report-templates", "reports", "report-requests", "organizations")
 """The lists, in the order in which they are read."""
-
-RECORD_OF = {
-    "organizations": "organization",
-    "report-templates": "template",
-    "report-requests": "report_request",
-    "reports": "report",
-}
-"""List to the record of its rows."""
 
 ROWS = 2
 """Rows that are requested in one page of a list."""
@@ -73,18 +68,28 @@ class Samples:
 
 def sampling_client(
     settings: OpenESGSettings, *, cache: CredentialCache, on_token: Callable[[str], None] | None = None
-) -> OpenESGClient:
+) -> SamplingClient:
     """Return a client that reads few rows, one page after the other, and collects differences without logging them."""
     patience = min(settings.max_retry_time, MAX_RETRY_TIME)
     calm = replace(settings, parallel_requests=1, strict=False, max_retry_time=patience)
-    client = _SamplingClient(calm, cache=cache, on_token=on_token)
+    client = SamplingClient(calm, cache=cache, on_token=on_token)
     client.differences.quiet = True
     return client
 
 
-class _SamplingClient(OpenESGClient):
+class SamplingClient(OpenESGClient):
     """A client that requests two rows of a list in one page, so that even a short list shows how it is paged."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lists: ListReader = _FewRows(self)
+
+    def style(self, resource: str) -> Style:
+        """Return what is known of the pages of a list."""
+        return self._lists.style(resource)
+
+
+class _FewRows(ListReader):
     def _most_rows(self, resource: str) -> int:
         return ROWS if resource in RESOURCES else super()._most_rows(resource)
 
@@ -109,7 +114,7 @@ def read_samples(client: OpenESGClient, read: Callable[[str], list[Record]], *, 
             continue
         if resource in DETAILS:
             _read_details(client, samples, resource, quick=quick)
-    for resource, record in RECORD_OF.items():
+    for resource, record in RECORD_NAMES.items():
         _collect(samples.records, RECORDS[record], samples.rows.get(resource, ()))
     return samples
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
+from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.records import KEY_FIELDS, OPTIONAL_FIELDS, RECORDS
 from airflow_provider_openesg.tables.builders import FIELDS
 
@@ -32,14 +33,14 @@ def check_columns(summary: Summary, api: Api) -> None:
     _check_datatypes(summary)
     for table, record in _TABLES.items():
         plans = summary.differences.fields.get(RECORDS[record].name)
-        if not plans or not summary.rows[table]:
+        if not plans:
             continue
         met = frozenset[str]().union(*plans.values())
         unknown = sorted(set.intersection(*map(set, plans)))
         columns = {field: column for column, field in FIELDS[table].items()}
         none = {field for field, name in api.names.get(record, {}).items() if not name}
         missing = {*RECORDS[record].fields} - met - none
-        if record == "field_type" and "datatype" in summary.filled.get(table, ()):
+        if record == "field_type" and summary.differences.datatypes:
             missing.discard("datatype")
         empty = sorted(
             field
@@ -56,8 +57,8 @@ def _check_datatypes(summary: Summary) -> None:
     if not unknown:
         return
     text = (
-        f"the values of the data types {', '.join(map(repr, unknown))} stay text. If one means a known type, write down "
-        f'which, in the profile of the platform (api): [words.datatype] "{unknown[0]}" = "decimal"'
+        f"the values of the data types {', '.join(map(repr, unknown))} stay text. If one means a known type, "
+        + in_profile(f'[words.datatype] "{unknown[0]}" = "decimal"')
     )
     if any(met.values()):
         summary.differences.recognize("field type", text)
@@ -74,9 +75,9 @@ def _report(summary: Summary, record: str, empty: list[str], unknown: list[str])
     others = f", while each has {', '.join(map(repr, unknown))}" if unknown else ""
     example = (keys or empty)[0]
     text = (
-        f"{name}: no record has {fields}{others}, so these columns are null in every row. If one means the other, write "
-        f'it down in the profile of the platform (api): [names] {record}.{example} = "{(unknown or ["..."])[0]}"; if the '
-        f'platform has none, write {record}.{example} = ""'
+        f"{name}: no record has {fields}{others}, so these columns are null in every row. If one means the other, "
+        + in_profile(f'[names] {record}.{example} = "{(unknown or ["..."])[0]}"')
+        + f'; if the platform has none: {record}.{example} = ""'
     )
     if keys and unknown:
         raise OpenESGContractError(f"{text}. Nothing is written, because joins and types depend on {', '.join(keys)}.")

@@ -10,22 +10,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from airflow_provider_openesg.api import ID, UPDATED_AFTER, Api
 from airflow_provider_openesg.client.details import Decoders, RowParts, read_parts
 from airflow_provider_openesg.client.envelope import at, find, total_of
-from airflow_provider_openesg.client.field_types import with_field_types
 from airflow_provider_openesg.client.parallel import interleaved
-from airflow_provider_openesg.client.source import template_ids
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
+from airflow_provider_openesg.client.source import read_template_ids, single_ids
 from airflow_provider_openesg.filters import filter_texts, filters_of
-from airflow_provider_openesg.records import FIELD_TYPE, FIELD_VALUE, REPORT_REQUEST, SECTION, TEMPLATE
+from airflow_provider_openesg.records import FIELD_VALUE, REPORT_REQUEST
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.cpus import usable_cpus
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
 from airflow_provider_openesg.tables.remote_page import RemoteRow
 from airflow_provider_openesg.tables.report_builder import ReportBuilder, Selection, template_of
+from airflow_provider_openesg.tables.sections import Sections
 from airflow_provider_openesg.tables.worker import Worker
 
 if TYPE_CHECKING:
@@ -148,11 +147,6 @@ def _close_worker(start: Future[Worker | None]) -> None:
         worker.close()
 
 
-def ids_of_templates(templates: Iterable[tuple[Any, Any]]) -> dict[str, str]:
-    """Return the id of each template by its id and by its key, unless several have the key."""
-    return {text: str(ids[0]) for text, ids in template_ids(templates).items() if len(ids) == 1}
-
-
 def _is_long(body: bytes, api: Api) -> bool:
     """Return whether a list is worth a worker process, judged by its first page."""
     with suppress(msgspec.MsgspecError, ValueError, ZeroDivisionError):
@@ -161,49 +155,6 @@ def _is_long(body: bytes, api: Api) -> bool:
         total = total_of(at(content, found.total)) or 0
         return len(body) * total // len(at(content, found.rows)) >= WORKER_BYTES
     return False
-
-
-class Sections:
-    """Read the sections of templates, which field values are joined with.
-
-    :param templates: gets the sections.
-    """
-
-    def __init__(self, client: OpenESGClient, templates: Templates) -> None:
-        self._client = client
-        self._templates = templates
-        api, differences = client.api, client.differences
-        self._templates_decoder = RecordDecoder(TEMPLATE, api, differences)
-        self._decoder = RecordDecoder(SECTION, api, differences)
-        self._field_types = RecordDecoder(FIELD_TYPE, api, differences)
-
-    def complete(self, templates: Iterable[tuple[str, Sequence[Any] | None]]) -> list[tuple[str, Sequence[Any]]]:
-        """Return each template's id and sections; fetch the sections that are ``None``."""
-        complete = list(
-            self._client.complete(
-                list(templates), lambda each: each[1] is not None, lambda each: (each[0], self._fetch(each[0]))
-            )
-        )
-        for template, sections in complete:
-            with_field_types(self._client, template, sections or (), self._field_types.page)
-            self._templates.add(template, sections or ())
-        return [(template, sections or ()) for template, sections in complete]
-
-    def _fetch(self, template: str) -> Sequence[Any]:
-        decoders: Decoders[Any, Any] = Decoders(
-            self._templates_decoder.record,
-            self._decoder.page,
-            lambda record: None if record.sections is UNSET else record.sections,
-        )
-        try:
-            return read_parts(self._client, "report-templates", template, decoders)[1]
-        except OpenESGApiError as error:
-            if error.status not in (403, 404, 410):
-                raise
-            raise OpenESGContractError(
-                f"Template {template}: its sections cannot be read, so its values have no field key and no data type: "
-                f"{error}. Request the right to read the template, or choose other templates (templates)."
-            ) from error
 
 
 class Lists:
@@ -217,7 +168,7 @@ class Lists:
     ) -> None:
         self._client = client
         self._pull = pull
-        self._sections = Sections(client, pull.templates)
+        self._sections = Sections(client)
         self._selection = selection
         self._start = worker
         self._worker: Worker | None = None
@@ -297,7 +248,9 @@ class Lists:
         """Return whether all reports of a page have their field values."""
         if page.has_values and self._parts.trusted is None:
             self._parts.trusted = True
-        return page.is_complete and (not page.has_empty or bool(self._parts.trusted))
+        parts = self._parts
+        is_believed = bool(parts.trusted) and (not page.has_doubtful or parts.is_confirmed)
+        return page.is_complete and (not page.has_empty or is_believed)
 
     def _is_complete(self, report: Any) -> bool:
         status, progress = as_text(field_of(report, "status")), field_of(report, "progress")
@@ -308,15 +261,15 @@ class Lists:
         ids = {self._pull.templates.id_of(each) or each for each in references}
         missing = [each for each in sorted(ids) if each not in self._pull.templates]
         if missing:
-            self._sections.complete([(each, None) for each in missing])
+            for template, sections in self._sections.complete([(each, None) for each in missing]):
+                self._pull.templates.add(template, sections)
             self._changed_templates = self._pull.templates
 
     def _resolve(self, references: Iterable[str | None]) -> None:
         """Read the list of templates if records name a template by its key."""
         known = self._pull.templates
         if not known.ids and any(each is not None and not each.isdecimal() for each in references):
-            rows = [row for page in self._client.iter_pages("report-templates") for row in page]
-            known.ids = ids_of_templates((row["id"], row.get("key")) for row in rows)
+            known.ids = single_ids(read_template_ids(self._client))
             self._changed_templates = known
 
     def _fetch_report(self, row: Any) -> Any:
@@ -351,6 +304,11 @@ class Lists:
 
     def _log_counts(self, selection: Selection) -> None:
         counts, after = selection.counts, self._pull.after
+        if counts["rows"] and not counts["selected"] and after is None:
+            self._pull.summary.differences.add(
+                f"{selection.resource}: the list has {counts['rows']} rows, but none matches templates and filters. "
+                "Check them, and how the rows name their template (check of the Connection)."
+            )
         if after is None:
             return
         log.info(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.row_filter import TEMPLATE_FIELDS, field_of
-from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.filters import filters_of
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class ListSnapshot:
 
     def __init__(self, client: OpenESGClient, *, with_requests: bool) -> None:
         self.requests = 0
+        self.api = client.api
         self._client = client
         self._indexes: dict[tuple[str, str], dict[str, list[Row]]] = {}
         # Requests first: a request that gets its report in between then counts twice, as missing and as its report.
@@ -55,9 +56,12 @@ class ListSnapshot:
         if not plain or not all(name in row for name in names for row in rows[:1]):
             yield from self._client.iter_pages(resource, filters=filters)
             return
-        (first, value), *others = names.items()
-        matching = self._index(resource, first).get(str(value), [])
-        yield [row for row in matching if all(str(reference(row, name)) == str(wanted) for name, wanted in others)]
+        (first, value), *others = (
+            (name, self._client.template_texts(str(value)) if name in TEMPLATE_FIELDS.values() else {str(value)})
+            for name, value in names.items()
+        )
+        matching = [row for text in value for row in self._index(resource, first).get(text, [])]
+        yield [row for row in matching if all(str(reference(row, name)) in texts for name, texts in others)]
 
     def _read(self, resource: str) -> list[Row]:
         decode_page = self._client.page_decoder(resource)
