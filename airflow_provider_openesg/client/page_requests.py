@@ -123,11 +123,8 @@ class PageRequests(Generic[Row]):
         try:
             url = urljoin(self._url, link)
             parts = urlsplit(url)
-            same = (parts.hostname, parts.path.rstrip("/"), parts.username) == (
-                ours.hostname,
-                ours.path.rstrip("/"),
-                None,
-            )
+            same_path = parts.path.rstrip("/") == ours.path.rstrip("/")
+            same = same_path and (parts.hostname, parts.username) == (ours.hostname, None)
         except ValueError:
             url, same = "", False
         if same and not self._same_origin(url):

@@ -10,9 +10,9 @@ The paging style is recognized from the responses, unless the user wrote it down
 
 Moved rows are detected by overlap: each page by ``offset`` begins with the last row of the page before. If every
 overlap matches and the last page reaches the end, no row was skipped. Pages by number have no overlap: their totals are
-compared, and without a total the list is read twice. Otherwise the list is read again, and only rows that were not read before are yielded, until nothing moves
-during one pass. One case cannot be detected: one row is added and another is deleted between the same two pages. The
-next run reads the new row.
+compared, and without a total the list is read twice. Otherwise the list is read again, and only rows that were not read
+before are yielded, until nothing moves during one pass. One case cannot be detected: one row is added and another is
+deleted between the same two pages. The next run reads the new row.
 """
 
 from __future__ import annotations
