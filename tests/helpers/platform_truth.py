@@ -63,34 +63,39 @@ class Normal:
         """Return what differs: rows that are missing, added or read twice, and cells by column."""
         found = []
         for table, rows in truth.items():
-            expected = self._rows(table, rows, is_truth=True)
-            actual = self._rows(table, got.get(table, ()), is_truth=False)
+            expected = {self._key(table, row): row for row in rows}
+            keys = [self._key(table, row) for row in got.get(table, ())]
+            actual = dict(zip(keys, got.get(table, ()), strict=True))
             if expected.keys() != actual.keys():
                 found.append(
                     f"{table}: {len(expected.keys() - actual.keys())} rows are missing, {len(actual.keys() - expected.keys())}"
                     f" are added: {sorted(expected.keys() ^ actual.keys())[:3]}"
                 )
                 continue
-            if twice := [key for key, count in Counter(self._keys(table, got.get(table, ()))).items() if count > 1]:
+            if twice := [key for key, count in Counter(keys).items() if count > 1]:
                 found.append(f"{table}: {len(twice)} rows were read twice: {twice[:3]}")
-            cells = defaultdict(list)
-            for key, row in expected.items():
-                for column, cell in row.items():
-                    if (other := actual[key].get(column, "no such column")) != cell or type(other) is not type(cell):
-                        cells[column].append(f"{cell!r:.100} is {other!r:.100} ({key})")
-            found += [f"{table}.{column}: {len(each)} cells, such as {each[0]}" for column, each in cells.items()]
+            found += self._cells(table, expected, actual)
         return found
+
+    def _cells(self, table: str, expected: Mapping[Any, Row], actual: Mapping[Any, Row]) -> list[str]:
+        cells = defaultdict(list)
+        for key, row in expected.items():
+            if row == actual[key]:
+                continue
+            normal, other = self._row(table, row, is_truth=True), self._row(table, actual[key], is_truth=False)
+            for column in normal | other:
+                one, two = normal.get(column, "no such column"), other.get(column, "no such column")
+                if one != two or type(one) is not type(two):
+                    cells[column].append(f"{one!r:.100} is {two!r:.100} ({key})")
+        return [f"{table}.{column}: {len(each)} cells, such as {each[0]}" for column, each in cells.items()]
 
     def ids(self, kind: str, ids: Iterable[Any]) -> list[str]:
         """Return ids as those without shape."""
         return [str(self._id(kind, each)) for each in ids]
 
-    def _keys(self, table: str, rows: Iterable[Row]) -> list[tuple[Any, ...]]:
-        return [tuple(row[column] for column in TABLES[table]) for row in rows]
-
-    def _rows(self, table: str, rows: Iterable[Row], *, is_truth: bool) -> dict[tuple[Any, ...], dict[str, Any]]:
-        normal = [self._row(table, row, is_truth=is_truth) for row in rows]
-        return dict(zip(self._keys(table, normal), normal, strict=True))
+    def _key(self, table: str, row: Row) -> tuple[Any, ...]:
+        kinds = {"id": _RECORDS[table], **_REFERENCES}
+        return tuple(self._id(kinds[column], row[column]) for column in TABLES[table])
 
     def _row(self, table: str, row: Row, *, is_truth: bool) -> dict[str, Any]:
         normal = dict(row)

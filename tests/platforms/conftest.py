@@ -24,8 +24,8 @@ from airflow_provider_openesg.tables.summary import Summary
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-REPORTS, SEED = 110, 3
-"""More than two pages of 50 rows, the largest of some shapes."""
+REPORTS, SEED = 56, 3
+"""More than one page of 50 rows, the largest of some shapes."""
 
 WRITTEN_DOWN: dict[str, Any] = tomllib.loads(
     (Path(__file__).parents[2] / "docs" / "platforms.toml").read_text("utf-8")
