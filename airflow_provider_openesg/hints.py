@@ -23,3 +23,11 @@ def did_you_mean(given: Any, allowed: Iterable[Any], *, cutoff: float = 0.6) -> 
     near = [name for name in names if text and name.endswith((f".{text}", f"_{text}"))][:3]
     near = near or difflib.get_close_matches(text, names, 1, cutoff)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def in_profile(entry: str) -> str:
+    """Return the advice to write down a difference of the platform.
+
+    :param entry: what to write, in TOML.
+    """
+    return f"write it down in the profile of the platform (api of the Connection): {entry}"

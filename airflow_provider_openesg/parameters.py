@@ -31,7 +31,11 @@ OnInvalid = Literal["fail", "skip"]
 OnDuplicate = Literal["fail", "first"]
 """``fail``: if two rows have the same key, nothing is sent; ``first``: the first of them is sent."""
 
+OnForbidden = Literal["keep", "fail"]
+"""What happens if the client may not read a single record (403): ``keep`` what its list has, or ``fail``."""
+
 SHAPES = get_args(Shape)
+ON_FORBIDDEN = get_args(OnForbidden)
 METHODS = get_args(Method)
 
 

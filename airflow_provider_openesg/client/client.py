@@ -4,44 +4,41 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-import msgspec
-
-from airflow_provider_openesg.api import DETAILS, ID, RESOURCES
+from airflow_provider_openesg.api import DETAILS, RESOURCES
 from airflow_provider_openesg.client.details import Decoders, RowParts, read_parts
 from airflow_provider_openesg.client.differences import Differences
-from airflow_provider_openesg.client.envelope import Decode, Page, decode_page, single_record
+from airflow_provider_openesg.client.envelope import decode_page
 from airflow_provider_openesg.client.field_types import with_field_types
-from airflow_provider_openesg.client.names import is_id
-from airflow_provider_openesg.client.pagination import Listing, Query, Style, page_query
+from airflow_provider_openesg.client.list_reader import ListReader
 from airflow_provider_openesg.client.parallel import ordered
-from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.client.reading import (
     decode_record,
     decoded,
     list_query,
     record_path,
-    resource_path,
-    single_queries,
 )
 from airflow_provider_openesg.client.responses import raise_for_error
-from airflow_provider_openesg.client.row_filter import RowFilter, checked_query
 from airflow_provider_openesg.client.session import OpenESGSession
 from airflow_provider_openesg.client.source import with_template_id
-from airflow_provider_openesg.client.translation import Translator
+from airflow_provider_openesg.client.translation import Translator, last_part
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGNotFoundError
-from airflow_provider_openesg.records import FIELD_VALUE, LINK, ORGANIZATION, REPORT, REPORT_REQUEST, SECTION, TEMPLATE
+from airflow_provider_openesg.records import LINK, ORGANIZATION, REPORT, REPORT_REQUEST, TEMPLATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
     from requests import Response
 
     from airflow_provider_openesg.auth.cache import CredentialCache
+    from airflow_provider_openesg.client.envelope import Decode, Page
+    from airflow_provider_openesg.client.page_style import Query
+    from airflow_provider_openesg.parameters import OnForbidden
     from airflow_provider_openesg.settings import OpenESGSettings
 
 log = logging.getLogger(__name__)
@@ -52,10 +49,6 @@ _TYPES = {
     "report-requests": REPORT_REQUEST,
     "reports": REPORT,
 }
-_PART_TYPES = {"report-templates": SECTION, "reports": FIELD_VALUE}
-
-LIGHT_PAGES = 5
-"""Factor of *Page size* for lists whose rows have no details: their rows are much smaller."""
 
 Row = TypeVar("Row")
 T = TypeVar("T")
@@ -68,7 +61,9 @@ class OpenESGClient:
     :param cache: token cache; by default the cache on disk, which processes share.
     :param on_token: function called with each token before its first use, to mask it in logs.
 
-    Threads may share it. At most ``settings.parallel_requests`` requests are sent at the same time.
+    ``differences`` has what the platform does differently from what is assumed, ``forbidden`` the ids of single records
+    that this client may not read (403). Threads may share it. At most ``settings.parallel_requests`` requests are sent
+    at the same time.
     """
 
     def __init__(
@@ -82,12 +77,13 @@ class OpenESGClient:
         self.session = OpenESGSession(settings, cache=cache, on_token=on_token)
         # Pages and the details of their rows are fetched by separate thread pools. This limit is for all of them.
         self._slots = threading.BoundedSemaphore(settings.parallel_requests)
-        self._prefetched: dict[tuple[str, str], Future[Response]] = {}
         self.api = settings.api
         self.differences = Differences(strict=settings.strict)
         self.places: dict[str, str] = {}
+        self._template_keys: dict[str, Any] | None = None
+        self.on_forbidden: OnForbidden = "keep"
         self.forbidden: list[str] = []
-        self._styles: dict[str, Style] = {}
+        self._lists = ListReader(self)
         self._translators = {name: Translator(type_, self.api, self.differences) for name, type_ in _TYPES.items()}
 
     def __enter__(self) -> Self:
@@ -133,23 +129,6 @@ class OpenESGClient:
         """
         return decoded(decode, self.request("GET", path, params=params))
 
-    @contextmanager
-    def prefetch(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Iterator[Future[Response]]:
-        """Request the first page of a list in a thread. :meth:`iter_pages` uses it inside this context, once.
-
-        :param resource: name of a resource.
-        """
-        url, size = self._list_url(resource_path(self.api, resource)), self._most_rows(resource)
-        query = single_queries(self._query(resource, {} if filters is None else filters))[0]
-        params = page_query(query, self.api.paging, min(size, self.api.paging.max or size))
-        pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-prefetch")
-        first = self._prefetched[url, str(params)] = pool.submit(self.request, "GET", url, params=params)
-        try:
-            yield first
-        finally:
-            self._prefetched.pop((url, str(params)), None)
-            pool.shutdown(wait=False, cancel_futures=True)
-
     @overload
     def iter_pages(
         self, resource: str, *, filters: Mapping[str, Any] | None = None
@@ -186,23 +165,23 @@ class OpenESGClient:
         :raises OpenESGConfigError: if the resource or a filter is not known; at the call, not at the first row.
         :raises OpenESGContractError: if the responses are not pages of a list; see :mod:`.pagination`.
         """
-        is_path = isinstance(resource, str) and resource.startswith("/")
-        path = resource if is_path else resource_path(self.api, resource)
-        given = {} if filters is None else filters
-        query = self._query(resource, given)
-        wanted = None if is_path or decode or start else RowFilter(resource, given, self.differences)
-        begin = start or partial(partial, decode or self.page_decoder(resource))
-        if not is_path and ID in query:
-            pages = self._pages_of_ids(resource, query[ID], begin)
-            return pages if wanted is None else wanted.pages(pages)
-        listings = [self._listing(path, each, resource, begin) for each in single_queries(query)]
-        if is_path:
-            return self._of_path(listings)
-        pages = self._logged(resource, listings)
-        unchecked = checked_query(self.api, resource, query)
-        if unchecked is not None:
-            pages = self._checked(resource, pages, given, self._listing(path, unchecked, resource, begin))
-        return pages if wanted is None else wanted.pages(pages)
+        return self._lists.pages(resource, {} if filters is None else filters, decode, start)
+
+    def prefetch(
+        self, resource: str, *, filters: Mapping[str, Any] | None = None
+    ) -> AbstractContextManager[Future[Response]]:
+        """Request the first page of a list in a thread. :meth:`iter_pages` uses it inside this context, once.
+
+        :param resource: name of a resource.
+        """
+        return self._lists.prefetch(resource, {} if filters is None else filters)
+
+    def first_page(self, resource: str, rows: int) -> Page[dict[str, Any]]:
+        """Return the first page of a list.
+
+        :param rows: number of rows to request.
+        """
+        return self._lists.first_page(resource, rows)
 
     def iter_records(self, resource: str, *, filters: Mapping[str, Any] | None = None) -> Generator[dict[str, Any]]:
         """Yield the rows of a list with their details: field values of reports, sections of templates.
@@ -236,7 +215,8 @@ class OpenESGClient:
         """Yield ``rows`` in their order. Rows without details are fetched, several at the same time.
 
         :param fetch: function that returns the complete row. If it raises a 404 error, the record was deleted after
-            its list was read, and the row is skipped. If it raises a 403 error, the row is returned as it is.
+            its list was read, and the row is skipped. If it raises a 403 error, the row is returned as it is, unless
+            ``on_forbidden`` of the client is ``fail``.
         :raises OpenESGContractError: if no row of a page can be fetched: then the path is wrong.
         """
         if all(map(is_complete, rows)):
@@ -247,7 +227,8 @@ class OpenESGClient:
             try:
                 return row if is_complete(row) else fetch(row), None
             except OpenESGApiError as error:
-                if not isinstance(error, OpenESGNotFoundError) and error.status != 403:
+                may_be_kept = error.status == 403 and self.on_forbidden == "keep"
+                if not isinstance(error, OpenESGNotFoundError) and not may_be_kept:
                     raise
                 return row, error
 
@@ -259,7 +240,7 @@ class OpenESGClient:
                 if error is None:
                     yield row
                 elif error.status == 403:
-                    self.forbidden.append(error.url)
+                    self.forbidden.append(last_part(error.url))
                     yield row
                 else:
                     log.warning("Skipped: the record was in the list, but was deleted before it was read: %s", error)
@@ -269,13 +250,13 @@ class OpenESGClient:
                 "Check API path and Base URL of the Connection, and whether this client may read single records."
             )
 
-    def first_page(self, resource: str, rows: int) -> Page[dict[str, Any]]:
-        """Return the first page of a list, with as few rows as the platform allows.
-
-        :param rows: number of rows to request.
-        """
-        query = page_query({}, self.api.paging, rows)
-        return self.get(resource_path(self.api, resource), self.page_decoder(resource), params=query)
+    def template_texts(self, template_id: str) -> set[str]:
+        """Return the texts by which a record may name a template: its id and its key. The list is read once."""
+        if self._template_keys is None:
+            rows = [row for page in self.iter_pages("report-templates") for row in page]
+            self._template_keys = {str(row["id"]): row.get("key") for row in rows}
+        key = self._template_keys.get(template_id)
+        return {template_id, key} if isinstance(key, str) else {template_id}
 
     def get_record(self, resource: str, record_id: str | int) -> dict[str, Any]:
         """Return one record.
@@ -292,68 +273,12 @@ class OpenESGClient:
         """Return the translator of a resource's records."""
         return self._translators[resource]
 
-    def _list_url(self, path: str) -> str:
-        return f"{self.settings.api_url}/{path.lstrip('/')}"
-
-    def _most_rows(self, resource: str) -> int:
-        return self.settings.page_size * (1 if resource not in RESOURCES or resource in DETAILS else LIGHT_PAGES)
-
-    def _query(self, resource: str, filters: Mapping[str, Any]) -> Query:
-        """Return the query parameters of a list, statuses in the words of the platform."""
-        translator = self._translators.get(resource)
-        if translator is not None and "status" in filters:
-            status = filters["status"]
-            theirs = [
-                translator.their_word("status", each)
-                for each in (status if isinstance(status, list | tuple | set) else [status])
-            ]
-            filters = {**filters, "status": theirs if len(theirs) != 1 else theirs[0]}
-        return list_query(self.api, resource, filters)
-
     def page_decoder(self, resource: str) -> Callable[[bytes], Page[dict[str, Any]]]:
         """Return the function that decodes and translates a page of a list; of a path, rows stay as they are."""
         translator = self._translators.get(resource)
         if translator is None:
             return partial(decode_page, api=self.api, translator=Translator(LINK), as_sent=True)
         return partial(decode_page, api=self.api, translator=translator, topic=resource)
-
-    def _listing(self, path: str, query: Query, resource: str, start: Callable[[bytes], Decode[Any]]) -> Listing[Any]:
-        def started(response: Response) -> Decode[Any]:
-            page = start(response.content)
-            return partial(decoded, lambda _: _with_headers(page(), response), response)
-
-        def fetch(url: str, params: Query | None) -> Callable[[], Decode[Any]]:
-            prefetched = self._prefetched.pop((url, str(params)), None)
-            response = prefetched.result() if prefetched else self.request("GET", url, params=params)
-            return partial(started, response)
-
-        return Listing(
-            fetch,
-            self._list_url(path),
-            query,
-            page_size=self.settings.page_size,
-            most=self._most_rows(resource),
-            parallel=self.settings.parallel_requests,
-            same_origin=self.session.same_origin,
-            paging=self.api.paging,
-            style=self._styles.setdefault(resource, Style()) if resource in RESOURCES else Style(),
-        )
-
-    def _pages_of_ids(
-        self, resource: str, ids: str | list[str], start: Callable[[bytes], Decode[Row]]
-    ) -> Generator[list[Row]]:
-        """Return a page for each id, read from the path of the record."""
-
-        def as_page(body: bytes) -> Page[Row]:
-            content = single_record(
-                msgspec.json.decode(body, type=dict[str, msgspec.Raw]), lambda each: any(map(is_id, each))
-            )
-            return start(msgspec.json.encode([content]))()
-
-        return (
-            self.get(record_path(self.api, resource, each), as_page).rows
-            for each in ([ids] if isinstance(ids, str) else ids)
-        )
 
     def _records(self, resource: str, pages: Generator[list[dict[str, Any]]]) -> Generator[dict[str, Any]]:
         details = DETAILS.get(resource)
@@ -375,58 +300,3 @@ class OpenESGClient:
 
             for page in pages:
                 yield from self.complete(page, is_complete, fetch)
-
-    def _of_path(self, listings: Sequence[Listing[Row]]) -> Generator[list[Row]]:
-        seen: set[str | int] = set()
-        for listing in listings:
-            listing.seen = seen
-            yield from listing.pages()
-
-    def _logged(self, resource: str, listings: Sequence[Listing[Row]]) -> Generator[list[Row]]:
-        progress = Progress(resource)
-        seen: set[str | int] = set()
-        for listing in listings:
-            listing.seen = seen
-            with closing(listing.pages()) as pages:
-                for rows in pages:
-                    progress.add(len(rows), listing.total if len(listings) == 1 else None)
-                    self.differences.log()
-                    yield rows
-            if str(listing.style):
-                self.differences.recognize(resource, str(listing.style))
-        self.differences.log()
-        progress.finish(sum(listing.pages_read for listing in listings))
-
-    def _checked(
-        self, resource: str, pages: Generator[list[Row]], filters: Mapping[str, Any], unfiltered: Listing[Row]
-    ) -> Generator[list[Row]]:
-        """Yield pages. If there are none, check on the unfiltered list whether the platform understands the filters."""
-        found = False
-        with closing(pages):
-            for page in pages:
-                found = True
-                yield page
-        if found:
-            return
-        rows = RowFilter(resource, filters, self.differences)
-        sample = self._listing(
-            resource_path(self.api, resource), {}, resource, partial(partial, self.page_decoder(resource))
-        )
-        with closing(sample.pages()) as first:
-            if not any(map(rows.is_wanted, next(first, []))):
-                return
-        names = ", ".join(map(repr, filters))
-        self.differences.recognize(
-            resource, f"the platform finds nothing with the filters {names}; all rows are read and filtered here"
-        )
-        yield from self._logged(resource, [unfiltered])
-
-
-def _with_headers(page: Page[Row], response: Response) -> Page[Row]:
-    """Add the link and the total that a response has in its headers."""
-    if page.next is None and "Link" in response.headers:
-        page.next = response.links.get("next", {}).get("url")
-    total = response.headers.get("X-Total-Count", "")
-    if page.count is None and total.isdecimal():
-        page.count = int(total)
-    return page

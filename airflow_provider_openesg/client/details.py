@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from airflow_provider_openesg.api import DETAILS, SUBMITTED_STATUSES
 from airflow_provider_openesg.client.reading import quoted, record_path
 from airflow_provider_openesg.exceptions import OpenESGContractError, OpenESGNotFoundError
+from airflow_provider_openesg.hints import in_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ Record = TypeVar("Record")
 Part = TypeVar("Part")
 
 _PATHS = {"report-templates": "sections", "reports": "field_values"}
+_LABELS = {"report-templates": "Template", "reports": "Report"}
 _FIRST = {"report-templates": "path", "reports": "record"}
 """Place that is asked first: that of 2023."""
 
@@ -75,9 +77,9 @@ def read_parts(
     if known == "path" and missing is not None:
         client.get(record_path(client.api, resource, record_id), decoders.record)  # raises if the record was deleted
     raise OpenESGContractError(
-        f"{resource} {record_id}: neither its row in the list nor its own record has {DETAILS[resource]!r}, and "
-        f"{path} does not exist. Write down where they are, in the profile of the platform (api): "
-        f'[paths] {_PATHS[resource]} = "{getattr(client.api.paths, _PATHS[resource])}", or their name in [names].'
+        f"{_LABELS[resource]} {record_id}: neither its row in the list nor its own record has {DETAILS[resource]!r}, "
+        f"and {path} does not exist. If they have another path or name, "
+        + in_profile(f'[paths] {_PATHS[resource]} = "{getattr(client.api.paths, _PATHS[resource])}", or [names]')
     ) from None
 
 

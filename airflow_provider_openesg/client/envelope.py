@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from airflow_provider_openesg.api import Api, Envelope
+from airflow_provider_openesg.hints import in_profile
 
 if TYPE_CHECKING:
+    from airflow_provider_openesg.api import Api, Envelope
     from airflow_provider_openesg.client.translation import Translator
 
 Row = TypeVar("Row")
 Place = tuple[str, ...]
 """Names on the way from the top of a response to a part of it."""
+
+IDS = ("id", "uuid", "pk", "guid", "url", "href", "self")
+"""Names of the id of a record, the best first. Of a URL, the last part is the id."""
 
 ROWS = ("items", "results", "data", "records", "rows", "content", "value", "objects", "entries", "list", "elements")
 """Usual names of the rows. Only an empty list needs them; a list of objects is found under any name."""
@@ -35,6 +39,7 @@ _AROUND = ("meta", "_meta", "metadata", "pagination", "paging", "page", "page_in
 """Objects that hold the total or the link."""
 
 ASSUMED_ROWS = ("items", "results")
+"""Names of the rows that are assumed; they win against a list under an unusual name."""
 
 
 @dataclass(slots=True)
@@ -161,7 +166,7 @@ def decode_page(
         if not isinstance(identity, str | int) or isinstance(identity, bool):
             raise ValueError(
                 f"expected rows with an 'id' (text or integer); row {number} of the page has none. If it has another "
-                'name, write it down in the profile of the platform (api): [names], such as report.id = "number"'
+                "name, " + in_profile('[names], such as report.id = "number"')
             )
         ids.append(identity)
     total = total_of(at(content, found.total))
@@ -177,6 +182,32 @@ def single_record(content: Any, is_record: Callable[[Mapping[str, Any]], bool]) 
     return content
 
 
+def single_body(body: bytes) -> bytes:
+    """Return the JSON of the record in a response, as :func:`single_record` does, without decoding its values.
+
+    :raises ValueError: if the body is not a JSON object.
+    """
+    content = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    if is_record(content):
+        return body
+    inside = [
+        bytes(each)
+        for each in content.values()
+        if bytes(each)[:1] == b"{" and is_record(msgspec.json.decode(each, type=dict[str, msgspec.Raw]))
+    ]
+    return inside[0] if len(inside) == 1 else body
+
+
+def is_record(content: Mapping[str, Any]) -> bool:
+    """Return whether an object has an id."""
+    return any(map(is_id, content))
+
+
+def is_id(name: str) -> bool:
+    """Return whether a field of this name identifies a record."""
+    return snake_case(name) in IDS
+
+
 def snake_case(name: str) -> str:
     """Return a name in lower case with underscores: ``totalCount`` and ``Total-Count`` are ``total_count``."""
     parts: list[str] = []
@@ -185,7 +216,7 @@ def snake_case(name: str) -> str:
         starts = character.isupper() and (
             before.islower() or before.isdigit() or (before.isupper() and after.islower())
         )
-        parts.append("_" + character if starts and position else character)
+        parts.append("_" + character if character.isupper() and starts else character)
     return "".join(parts).lower().replace("-", "_").replace(" ", "_").replace("__", "_")
 
 
@@ -195,19 +226,15 @@ def _place(dotted: str) -> Place:
 
 def _rows(content: Mapping[str, Any], given: Envelope) -> Place:
     lists = list(_lists(content))
-    full = [
-        place
-        for place, items in lists
-        if items and all(isinstance(item, dict) and not _is_link(item) for item in items)
-    ]
+    full = [place for place, items in lists if items and all(map(_is_row, items))]
     if len(full) > 1:
         usual = [place for place in full if place[-1] in ASSUMED_ROWS]
         others = [place for place in full if place not in usual and snake_case(place[-1]) in ROWS]
         if len(usual) != 1 or others:
             names = " and ".join(repr(".".join(place)) for place in full)
             raise ValueError(
-                f"the response has several lists of objects: {names}. Write down which one has the rows, in the "
-                f'profile of the platform (api): envelope = {{rows = "{".".join(full[0])}"}}'
+                f"the response has several lists of objects: {names}. If you know which has the rows, "
+                + in_profile(f'envelope = {{rows = "{".".join(full[0])}"}}')
             )
         full = usual
     if full:
@@ -227,8 +254,9 @@ def _lists(content: Mapping[str, Any], above: Place = ()) -> Iterator[tuple[Plac
             yield from _lists(value, (name,))
 
 
-def _is_link(item: Mapping[str, Any]) -> bool:
-    return "href" in item and "rel" in item
+def _is_row(item: Any) -> bool:
+    """Return whether an item is an object, and no link."""
+    return isinstance(item, Mapping) and not ("href" in item and "rel" in item)
 
 
 def _around(content: Mapping[str, Any], rows: Place) -> Iterator[tuple[Place, Mapping[str, Any]]]:
@@ -273,7 +301,6 @@ def _next(content: Mapping[str, Any], rows: Place) -> Place | None:
 def _no_list(content: Any, given: Envelope) -> str:
     where = f"under {given.rows!r}" if given.rows else "such as {'items': [...], 'count': n} or [...]"
     names = ", ".join(map(repr, list(content)[:10])) if isinstance(content, Mapping) else type(content).__name__
-    return (
-        f"expected a list {where}, not {names}. If the rows have another place, write it down in the profile of the "
-        'platform (api): envelope = {rows = "..."}'
+    return f"expected a list {where}, not {names}. If the rows have another place, " + in_profile(
+        'envelope = {rows = "..."}'
     )

@@ -10,6 +10,7 @@ from airflow_provider_openesg.client.envelope import decode_page
 from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.client.translation import Translator, reference
 from airflow_provider_openesg.exceptions import OpenESGNotFoundError
+from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.records import FIELD_TYPE
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def with_field_types(
         if all(_get(section, "field_types") is None for section in sections):
             client.differences.add(
                 f"Template {template_id}: its sections have no 'field_types', so its values have no key and no data "
-                f"type: {error}. Write down where they are, in the profile of the platform (api): "
-                '[paths] field_types = "report-templates/{id}/field-types", or their name: [names] section.field_types'
+                f"type: {error}. If they have another path or name, "
+                + in_profile('[paths] field_types = "report-templates/{id}/fields", or [names] section.field_types')
             )
         return
     client.differences.recognize("report-templates", f"field types at {client.api.paths.field_types}")
@@ -57,7 +58,7 @@ def with_field_types(
             section = sections[0]
             client.differences.add(
                 f"Template {template_id}: field types do not name a section of the template; they are listed under the "
-                "first one. If they do under another name, write it down: [names] field_type.section"
+                "first one. If they do under another name, " + in_profile('[names] field_type.section = "..."')
             )
         if isinstance(section, Struct):
             section.field_types = [*(_get(section, "field_types") or ()), field_type]  # type: ignore[attr-defined]

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from airflow_provider_openesg.client.envelope import Place, snake_case
+from airflow_provider_openesg.client.envelope import IDS, Place, snake_case
 from airflow_provider_openesg.records import RecordType, Ref
-
-IDS = ("id", "uuid", "pk", "guid", "url", "href", "self")
-"""Names of the id of a record, the best first. Of a URL, the last part is the id."""
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -70,11 +67,6 @@ def plain_name(name: str) -> str:
     for british, american in _SPELLINGS:
         plain = plain.replace(british, american)
     return plain
-
-
-def is_id(name: str) -> bool:
-    """Return whether a field of this name identifies a record."""
-    return plain_name(name) in IDS
 
 
 def resolve(type_: RecordType, sent: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:

@@ -17,56 +17,38 @@ next run reads the new row.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
-from typing import Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
-from airflow_provider_openesg.api import ASSUMED, Paging, PagingStyle
+from airflow_provider_openesg.api import ASSUMED
 from airflow_provider_openesg.client.envelope import Decode, Page
+from airflow_provider_openesg.client.page_style import (
+    Query,
+    Style,
+    kind_of_link,
+    later_offsets,
+    page_query,
+    smaller_size,
+)
 from airflow_provider_openesg.client.parallel import ordered_and_started
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGNotFoundError
+from airflow_provider_openesg.hints import in_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from airflow_provider_openesg.api import Paging
 
 Row = TypeVar("Row")
-Query = Mapping[str, str | list[str]]
-
 STARTED_AHEAD = 2
 """Pages whose decoding is started before the page before them is used, so that a worker process always has work."""
 
 MAX_PASSES = 8
 """Number of times that a list is read before it counts as changing too fast."""
 
-_WRITE_DOWN = 'write down how the platform pages in its profile (api): paging = {style = "..."}'
-
-
-@dataclass(slots=True)
-class Style:
-    """What is known of the pages of one list; shared by all reads of it.
-
-    :param style: paging style; ``auto`` until it is recognized.
-    :param size: number of rows that the platform returns in one page, if it is less than was requested.
-    """
-
-    style: PagingStyle = "auto"
-    size: int | None = None
-
-    def __str__(self) -> str:
-        names = {"page": "pages by number", "link": "pages by link", "cursor": "pages by cursor", "offset": "pages"}
-        size = f" of at most {self.size} rows" if self.size else ""
-        return names.get(self.style, "pages") + size if size or self.style in ("page", "link", "cursor") else ""
-
-
-def page_query(query: Query, paging: Paging, size: int, offset: int = 0) -> Query:
-    """Return the query parameters for a page of a list by its offset."""
-    return {**query, paging.limit: str(size), paging.offset: str(offset)}
-
-
-def later_offsets(size: int, total: int) -> range:
-    """Return the offsets of the pages after the first. Each is the last row of the page before."""
-    return range(size - 1, total - 1, size - 1)
+_PAGING = "if you know how the platform pages, " + in_profile('paging = {style = "..."}')
 
 
 class Listing(Generic[Row]):
@@ -152,7 +134,7 @@ class Listing(Generic[Row]):
         self.total = first.count
         style = self.style.style
         if style == "none" or first.count == len(first.rows):
-            return self._whole(first)
+            return (page for page in [first])
         if first.next is not None and style not in ("offset", "page"):
             return self._by_links(first)
         if style == "page":
@@ -163,19 +145,7 @@ class Listing(Generic[Row]):
 
     def _first(self) -> Page[Row]:
         """Read the first page, and learn from it the page size that the platform allows."""
-        refused: OpenESGApiError | None = None
-        while True:
-            try:
-                first = self._start()
-            except OpenESGApiError as error:
-                refused = refused or error
-                if (smaller := self._smaller(error)) is None:
-                    raise refused from None
-                self._size = smaller
-                continue
-            if refused is not None and self._size < self._page_size:
-                self.style.size = self._size
-            break
+        first = self._largest()
         if first.count is None or self._paging.style == "none" or first.next is not None:
             return first
         if len(first.rows) > self._size:  # the server ignores the limit
@@ -189,27 +159,35 @@ class Listing(Generic[Row]):
                     self.style.size = self._size
         return first
 
+    def _largest(self) -> Page[Row]:
+        """Read the first page with as many rows as the platform accepts to be asked for."""
+        refused: OpenESGApiError | None = None
+        while True:
+            try:
+                first = self._start()
+            except OpenESGApiError as error:
+                refused = refused or error
+                if (smaller := smaller_size(error, self._size, self._page_size, self._size_name)) is None:
+                    raise refused from None
+                self._size = smaller
+            else:
+                if refused is not None and self._size < self._page_size:
+                    self.style.size = self._size
+                return first
+
     def _start(self) -> Page[Row]:
         size = str(self._size)
         if self.style.style == "page":
             return self._page_number(1)
         if self.style.style == "none":
             return self._fetch(self._url, self._query)()()
-        if self.style.style in ("link", "cursor"):
+        if self._paging.style in ("link", "cursor"):
             return self._fetch(self._url, {**self._query, self._paging.limit: size})()()
         return self._at(0)
 
-    def _smaller(self, error: OpenESGApiError) -> int | None:
-        """Return the page size to request after an error; ``None`` if the error has another reason."""
-        if error.status not in (400, 422) or self._size <= 2:
-            return None
-        allowed = [int(number) for number in re.findall(r"\d+", error.message) if 2 <= int(number) < self._size]
-        names = self._paging.size if self.style.style == "page" else self._paging.limit
-        if allowed and names in error.message:
-            return max(allowed)
-        if self._size > self._page_size:
-            return self._page_size
-        return self._size // 2 if names in error.message else None
+    @property
+    def _size_name(self) -> str:
+        return self._paging.size if self.style.style == "page" else self._paging.limit
 
     def _at(self, offset: int) -> Page[Row]:
         return self._fetch_at(offset)()()
@@ -243,9 +221,6 @@ class Listing(Generic[Row]):
             twice = next(identity for number, identity in enumerate(page.ids) if identity in page.ids[:number])
             self._fail(f"one page has the row with id {twice!r} twice")
         return page
-
-    def _whole(self, first: Page[Row]) -> Generator[Page[Row]]:
-        yield first
 
     def _by_count(self, first: Page[Row]) -> Generator[Page[Row]]:
         """Yield pages by offset. If the server ignores it, continue by the number of the page."""
@@ -282,7 +257,7 @@ class Listing(Generic[Row]):
         surplus = self._surplus(page, offset)
         if surplus and not (offset == 0 and surplus > 0):
             got = f"requested {self._size} rows from {self._paging.offset} {offset}, received {len(page.rows)} of "
-            advice = f"the server ignores {self._paging.limit!r} or {self._paging.offset!r}; {_WRITE_DOWN}"
+            advice = f"the server ignores {self._paging.limit!r} or {self._paging.offset!r}; {_PAGING}"
             self._fail(f"{got}{page.count}: {'the page ends early' if surplus < 0 else advice}")
         return page
 
@@ -315,7 +290,7 @@ class Listing(Generic[Row]):
             if total is not None and total > len(first.rows) and first.rows:
                 self._fail(
                     f"the list has {total} rows, but neither {self._paging.offset!r} nor {self._paging.page!r} leads to"
-                    f" the rows after the first {len(first.rows)}; {_WRITE_DOWN}"
+                    f" the rows after the first {len(first.rows)}; {_PAGING}"
                 )
             return  # It repeats both ways: the list is not paged.
         self.style.style = "page"
@@ -345,7 +320,7 @@ class Listing(Generic[Row]):
             self._fail(f"the last page came after {rows} rows, while the total is {previous.count}")
 
     def _by_length(self, first: Page[Row]) -> Generator[Page[Row]]:
-        """Yield the pages of a list without total and link: by offset, or by number if the server ignores the offset."""
+        """Yield the pages of a list without total and link: by offset, or by number if the server ignores it."""
         yield first
         if not first.rows:
             return
@@ -362,14 +337,14 @@ class Listing(Generic[Row]):
                 self._fail(f"the page at {self._paging.offset} {offset} repeats the one before")
             if len(first.rows) == 1:
                 if page.rows:
-                    self._fail(f"the platform returns one row in a page; {_WRITE_DOWN}")
+                    self._fail(f"the platform returns one row in a page; {_PAGING}")
                 return
             yield self._without_overlap(previous, page)
             previous, offset = page, offset + len(page.rows) - 1
 
     def _by_links(self, first: Page[Row]) -> Generator[Page[Row]]:
-        """Yield the pages by link or token. If the link is an offset or a number and the total is known, in parallel."""
-        kind = self._kind_of(first)
+        """Yield the pages by link or token; in parallel if the link has an offset or a number, and the total is known."""
+        kind = kind_of_link(first, self._paging)
         if kind == "offset":
             self._size = len(first.rows)
             yield from self._by_count(first)
@@ -387,30 +362,13 @@ class Listing(Generic[Row]):
             followed.add(page.next)
             previous, page = page, self._checked(self._follow(page.next)()())
             if page.ids == previous.ids != []:
-                self._fail(
-                    f"the page {'after' if kind == 'cursor' else self._followable(previous.next or '')} repeats the one before"
-                )
+                where = "" if kind == "cursor" else f" {self._followable(previous.next or '')}"
+                self._fail(f"the page{where} repeats the one before")
             self._moved |= page.count != previous.count
             rows += len(page.rows)
             yield page
         if not self._moved and page.count is not None and page.count != rows:
             self._fail(f"the last page came after {rows} rows, while the total is {page.count}")
-
-    def _kind_of(self, first: Page[Row]) -> PagingStyle:
-        """Return how the link of a page is followed."""
-        link, paging = first.next or "", self._paging
-        if paging.style in ("link", "cursor"):
-            return paging.style
-        if link.isdecimal():
-            return "page"
-        if not any(character in link for character in "/?"):
-            return "cursor"
-        query = dict(parse_qsl(urlsplit(link).query))
-        if first.count is not None and query.get(paging.page) == "2":
-            return "page"
-        if first.count is not None and len(first.rows) > 1 and query.get(paging.offset) == str(len(first.rows)):
-            return "offset"
-        return "link"
 
     def _follow(self, link: str) -> Callable[[], Decode[Row]]:
         if self.style.style == "cursor":

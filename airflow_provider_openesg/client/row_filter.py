@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_openesg.api import UPDATED_AFTER, Api
 from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.filters import filter_texts
+from airflow_provider_openesg.hints import in_profile
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from airflow_provider_openesg.client.differences import Differences
+    from airflow_provider_openesg.client.client import OpenESGClient
     from airflow_provider_openesg.client.pagination import Query
+
+RECORD_NAMES = {
+    "organizations": "organization",
+    "report-templates": "template",
+    "report-requests": "report_request",
+    "reports": "report",
+}
+"""Record of the rows of a list, as in the profile of a platform."""
 
 TEMPLATE_FIELDS = {"reports": "template", "report-requests": "report_template"}
 """Field of a row that names its template, by list."""
@@ -26,12 +35,13 @@ class RowFilter:
 
     :param resource: name of the list.
     :param filters: filters by the names that users write.
-    :param differences: gets the filters that cannot be compared.
+    :param client: gets the filters that cannot be compared, and knows the keys of templates.
     """
 
-    def __init__(self, resource: str, filters: Mapping[str, Any], differences: Differences) -> None:
+    def __init__(self, resource: str, filters: Mapping[str, Any], client: OpenESGClient) -> None:
         self._resource = resource
-        self._differences = differences
+        self._client = client
+        self._template = field_of(resource, "template")
         self._wanted = {
             field_of(resource, name): {*filter_texts(name, value)}
             for name, value in filters.items()
@@ -51,13 +61,22 @@ class RowFilter:
         """Return whether a row has the values of all filters. A row without the field is believed to."""
         for name, texts in self._wanted.items():
             if name not in row:
-                self._differences.add(
+                self._client.differences.add(
                     f"{self._resource}: the rows have no {name!r}, so the filter cannot be checked. If it has another "
-                    "name, write it down in the profile of the platform (api): [names]"
+                    "name, " + in_profile(f'[names] {RECORD_NAMES[self._resource]}.{name} = "..."')
                 )
-            elif as_filter_text(reference(row, name)) not in texts:
+            elif as_filter_text(reference(row, name)) not in (
+                self._template_texts(row, texts) if name == self._template else texts
+            ):
                 return False
         return True
+
+    def _template_texts(self, row: Mapping[str, Any], ids: set[str]) -> set[str]:
+        """Return the texts by which a row may name one of the templates."""
+        sent = as_filter_text(reference(row, self._template))
+        if sent in ids or sent.isdecimal() or not sent:
+            return ids
+        return {text for each in ids for text in self._client.template_texts(each)}
 
 
 def field_of(resource: str, name: str) -> str:

@@ -40,11 +40,19 @@ def read_template_ids(source: Source) -> dict[str, list[Any]]:
     return template_ids((row["id"], row.get("key")) for page in source.iter_pages("report-templates") for row in page)
 
 
-def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the filters with ids of templates instead of their keys, because reports contain only ids.
+def single_ids(ids: Mapping[str, list[Any]]) -> dict[str, str]:
+    """Return the id of each template by its id and by its key, unless several have the key."""
+    return {text: str(each[0]) for text, each in ids.items() if len(each) == 1}
+
+
+def with_template_id(
+    source: Source, filters: Mapping[str, Any], ids: Mapping[str, list[Any]] | None = None
+) -> Mapping[str, Any]:
+    """Return the filters with ids of templates instead of their keys, because reports mostly contain only ids.
 
     Text of digits is an id, which needs no lookup.
 
+    :param ids: ids of the templates that a text selects; read if needed.
     :raises OpenESGConfigError: if another text is neither a key nor an id of a template.
     """
     given = filters.get("template")
@@ -53,7 +61,7 @@ def with_template_id(source: Source, filters: Mapping[str, Any]) -> Mapping[str,
     keys = [each for each in values if isinstance(each, str) and not each.isdecimal()]
     if not keys:
         return filters
-    ids = read_template_ids(source)
+    ids = read_template_ids(source) if ids is None else ids
     for key in keys:
         check_choice("filters: template", key, ids)
     found = list({str(id_): id_ for each in values for id_ in (ids[each] if each in keys else [each])}.values())

@@ -16,6 +16,7 @@ from airflow_provider_openesg.api import ASSUMED, DATATYPES, REPORT_STATUSES, RE
 from airflow_provider_openesg.client.differences import Differences
 from airflow_provider_openesg.client.envelope import Place, at
 from airflow_provider_openesg.client.names import PERIODS, nested, plain_name, resolve
+from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.records import (
     DATE,
     FIELD_TYPE,
@@ -286,8 +287,7 @@ class Translator:
             return
         self.differences.add(
             f"{self.type.name}: the status {word!r:.60} is not known. If it means one of "
-            f"{', '.join(self._known(field)[1])}, write down which, in the profile of the platform (api): "
-            f'[words.status] "{word:.60}" = "..."'
+            f"{', '.join(self._known(field)[1])}, " + in_profile(f'[words.status] "{word:.60}" = "..."')
         )
 
     def _special(self, record: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from airflow_provider_openesg.client.source import with_template_id
 from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.filters import check_filters, filters_of
+from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.parameters import check_id, check_list, check_record_id, require_one
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class ReportCounts:
         if self.unknown:
             words = ", ".join(f"{word!r:.60} ({count})" for word, count in self.unknown.most_common(SHOWN))
             parts.append(
-                f"statuses that are not known: {words}. They count as missing. Write down what they mean, in the profile of "
-                f'the platform (api): [words.status] "{next(iter(self.unknown)):.60}" = "submitted"'
+                f"statuses that are not known: {words}. They count as missing. If one means a known status, "
+                + in_profile(f'[words.status] "{next(iter(self.unknown)):.60}" = "submitted"')
             )
         return "; ".join(parts) + "."
 
@@ -299,8 +300,8 @@ def _rows(source: Source, resource: str) -> Iterator[tuple[str, Mapping[str, Any
 def _report(record: Mapping[str, Any]) -> AwaitedReport:
     if not isinstance(record.get("status"), str):
         raise OpenESGContractError(
-            f"report {record.get('id')}: the response has no status; expected: a text. If it has another name, write it "
-            'down in the profile of the platform (api): [names] report.status = "..."'
+            f"report {record.get('id')}: the response has no status; expected: a text. If it has another name, "
+            + in_profile('[names] report.status = "..."')
         )
     return AwaitedReport(f"report {record['id']}", record["id"], record["status"])
 

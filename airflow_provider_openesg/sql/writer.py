@@ -141,6 +141,7 @@ class SqlRunWriter:
 
     def _fill(self, session: Session, wanted: Table) -> None:
         rows = self._stage[wanted.name]
+        had_rows = not rows.rows and self.write_mode != "append" and _has_rows(session, wanted)
         try:
             if self.write_mode == "merge":
                 owners = self._stage[wanted.owner[0]] if wanted.owner else None
@@ -161,6 +162,16 @@ class SqlRunWriter:
                 f" keys ({', '.join(wanted.key)}). Nothing was written. If a retry fails too, report it"
                 " to the platform's vendor."
             )
+        if had_rows and not _has_rows(session, wanted):
+            raise OpenESGContractError(
+                f"table {wanted.name}: this run has no row for it, so it would remove all rows of"
+                f" {session.where(wanted.name)}. Nothing was written. Check templates, filters and the differences in"
+                " the log; if the table is to be empty, delete its rows yourself."
+            )
+
+
+def _has_rows(session: Session, wanted: Table) -> bool:
+    return bool(session.select(wanted, [wanted.key[0]], limit=1))
 
 
 def _missing(session: Session, wanted: Table, existing: ExistingTable | None) -> list[pa.Field] | None:

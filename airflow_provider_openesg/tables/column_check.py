@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
+from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.records import RECORDS
 from airflow_provider_openesg.tables.builders import FIELDS
 
@@ -74,8 +75,8 @@ def _check_datatypes(summary: Summary) -> None:
     if not unknown:
         return
     text = (
-        f"the values of the data types {', '.join(map(repr, unknown))} stay text. If one means a known type, write down "
-        f'which, in the profile of the platform (api): [words.datatype] "{unknown[0]}" = "decimal"'
+        f"the values of the data types {', '.join(map(repr, unknown))} stay text. If one means a known type, "
+        + in_profile(f'[words.datatype] "{unknown[0]}" = "decimal"')
     )
     if any(met.values()):
         summary.differences.recognize("field type", text)
@@ -92,9 +93,9 @@ def _report(summary: Summary, record: str, empty: list[str], unknown: list[str])
     others = f", while each has {', '.join(map(repr, unknown))}" if unknown else ""
     example = (keys or empty)[0]
     text = (
-        f"{name}: no record has {fields}{others}, so these columns are null in every row. If one means the other, write "
-        f'it down in the profile of the platform (api): [names] {record}.{example} = "{(unknown or ["..."])[0]}"; if the '
-        f'platform has none, write {record}.{example} = ""'
+        f"{name}: no record has {fields}{others}, so these columns are null in every row. If one means the other, "
+        + in_profile(f'[names] {record}.{example} = "{(unknown or ["..."])[0]}"')
+        + f'; if the platform has none: {record}.{example} = ""'
     )
     if keys and unknown:
         raise OpenESGContractError(f"{text}. Nothing is written, because joins and types depend on {', '.join(keys)}.")

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from msgspec import Raw, Struct, ValidationError
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
-from airflow_provider_openesg.tables.decoder import REST, Layout, as_text, scalar_text
+from airflow_provider_openesg.tables.decoder import as_text, scalar_text
+from airflow_provider_openesg.tables.learned_type import REST, Layout
 from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, EXTRA, TEXT, TIMESTAMP, is_json
 from airflow_provider_openesg.tables.value_format import fitting
 
@@ -42,7 +43,7 @@ class Columns:
         self._on_unfit = on_unfit
         self._length = len(rows)
         self._rest: dict[int, dict[str, Any]] = {}
-        classes = {*map(type, rows)}
+        classes: set[Any] = {*map(type, rows)}
         # A decoder adds fields to its class: the last class has those of all before it, at the end.
         names = max((each.__struct_fields__ for each in classes), key=len)
         self._layout = max((each.layout for each in classes), key=lambda each: len(each.unknown) + len(each.renamed))
@@ -134,10 +135,13 @@ class Columns:
             return None
 
     def _merge(self, name: str, sent: str, others: list[Any]) -> None:
-        """Merge a field sent under an alternative name; if a record has both, this one goes to ``extra``."""
+        """Merge a field sent under two names; if a record has both, the alternative one goes to ``extra``."""
         column = self._columns[name]
         for row, other in enumerate(others):
-            if other is not None and column[row] is not None:
+            if other is not None and column[row] is not None and sent == name:
+                self._add_extra(row, self._layout.sent_as[name], column[row])
+                column[row] = other
+            elif other is not None and column[row] is not None:
                 self._add_extra(row, sent, other)
             elif other is not None:
                 column[row] = other

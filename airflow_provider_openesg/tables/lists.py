@@ -17,7 +17,7 @@ from airflow_provider_openesg.client.details import Decoders, RowParts, read_par
 from airflow_provider_openesg.client.envelope import at, find, total_of
 from airflow_provider_openesg.client.field_types import with_field_types
 from airflow_provider_openesg.client.parallel import interleaved
-from airflow_provider_openesg.client.source import template_ids
+from airflow_provider_openesg.client.source import read_template_ids, single_ids
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 from airflow_provider_openesg.filters import filter_texts, filters_of
 from airflow_provider_openesg.records import FIELD_TYPE, FIELD_VALUE, REPORT_REQUEST, SECTION, TEMPLATE
@@ -146,11 +146,6 @@ def _start_worker(first: Future[Response], pull: Pull, selection: Selection) -> 
 def _close_worker(start: Future[Worker | None]) -> None:
     if not start.cancelled() and start.exception() is None and (worker := start.result()):
         worker.close()
-
-
-def ids_of_templates(templates: Iterable[tuple[Any, Any]]) -> dict[str, str]:
-    """Return the id of each template by its id and by its key, unless several have the key."""
-    return {text: str(ids[0]) for text, ids in template_ids(templates).items() if len(ids) == 1}
 
 
 def _is_long(body: bytes, api: Api) -> bool:
@@ -315,8 +310,7 @@ class Lists:
         """Read the list of templates if records name a template by its key."""
         known = self._pull.templates
         if not known.ids and any(each is not None and not each.isdecimal() for each in references):
-            rows = [row for page in self._client.iter_pages("report-templates") for row in page]
-            known.ids = ids_of_templates((row["id"], row.get("key")) for row in rows)
+            known.ids = single_ids(read_template_ids(self._client))
             self._changed_templates = known
 
     def _fetch_report(self, row: Any) -> Any:
@@ -351,6 +345,11 @@ class Lists:
 
     def _log_counts(self, selection: Selection) -> None:
         counts, after = selection.counts, self._pull.after
+        if counts["rows"] and not counts["selected"] and after is None:
+            self._pull.summary.differences.add(
+                f"{selection.resource}: the list has {counts['rows']} rows, but none matches templates and filters. "
+                "Check them, and how the rows name their template (check of the Connection)."
+            )
         if after is None:
             return
         log.info(

@@ -8,15 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
+from airflow_provider_openesg.hints import in_profile
 
 if TYPE_CHECKING:
     from airflow_provider_openesg.api import Point
     from airflow_provider_openesg.client.differences import Differences
 
 _LONE = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
-_WRITE_DOWN = (
-    'write down what it means, in the profile of the platform (api): values = {point = "decimal"} (2.263 is less than 3)'
-    ', {point = "group"} (2263) or {point = "unread"} (no number)'
+_MEANING = "if you know what the point means, " + in_profile(
+    'values = {point = "decimal"} (2.263 is less than 3), {point = "group"} (2263) or {point = "unread"} (no number)'
 )
 
 
@@ -62,7 +62,7 @@ class NumberForms:
                 if self._point == "auto":
                     self._differences.add(
                         f"Numbers such as {example!r} are not read, because both {self._comma!r} and {self._decimal!r} "
-                        f"occur, so the point may be a decimal point or not; {_WRITE_DOWN}"
+                        f"occur, so the point may be a decimal point or not; {_MEANING}"
                     )
         self._check()
         return text
@@ -77,7 +77,8 @@ class NumberForms:
         contradiction = {"decimal": self._comma, "group": self._decimal}
         for meaning, example in self._read_as.items() if self._point == "auto" else ():
             if other := contradiction.get(meaning):
+                point = "decimal point" if meaning == "decimal" else "point between groups"
                 raise OpenESGContractError(
-                    f"Numbers such as {example!r} were read with a {'decimal point' if meaning == 'decimal' else 'grouping point'}"
-                    f", but {other!r} occurs later, so that is not certain. Nothing is written; {_WRITE_DOWN}"
+                    f"Numbers such as {example!r} were read with a {point}, but {other!r} occurs later, so that is not "
+                    f"certain. Nothing is written; {_MEANING}"
                 )

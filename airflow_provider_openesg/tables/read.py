@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_openesg.client.parallel import read_ahead
-from airflow_provider_openesg.client.source import template_ids, with_template_id
+from airflow_provider_openesg.client.source import read_template_ids, single_ids, template_ids, with_template_id
 from airflow_provider_openesg.exceptions import OpenESGNotFoundError
 from airflow_provider_openesg.filters import check_filters
 from airflow_provider_openesg.parameters import check_choice, check_names, check_templates, read_updated_after
@@ -17,7 +17,7 @@ from airflow_provider_openesg.records import ORGANIZATION, TEMPLATE
 from airflow_provider_openesg.tables import TABLES, builders, filtered_lists
 from airflow_provider_openesg.tables.column_check import check_columns
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
-from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, ids_of_templates, started_worker
+from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, started_worker
 from airflow_provider_openesg.tables.number_forms import NumberForms
 from airflow_provider_openesg.tables.schemas import SCHEMAS
 from airflow_provider_openesg.tables.summary import Summary
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.tables.lists import Batches
 
 log = logging.getLogger(__name__)
+
+SHOWN = 20
+"""Maximum number of records that a message lists."""
 
 _TEMPLATE_TABLES = {"report_templates", "sections", "field_types", "field_values"}
 """Tables that the templates are needed for."""
@@ -81,7 +84,9 @@ class _Reading:
 
     def batches(self) -> Batches:
         """Yield all batches; an empty batch of each table without rows comes last."""
-        self._pull.filters = with_template_id(self._client, self._pull.filters)
+        if "template" in self._pull.filters:
+            self._pull.templates.ids = single_ids(ids := read_template_ids(self._client))
+            self._pull.filters = with_template_id(self._client, self._pull.filters, ids)
         empty = dict.fromkeys(self._pull.wanted)
         for table, batch in self._all():
             if table in self._pull.wanted:
@@ -89,9 +94,19 @@ class _Reading:
                 yield table, self._typed(batch) if table == "field_values" else batch
         for table in empty:
             yield table, pa.RecordBatch.from_pylist([], SCHEMAS[table])
+        self._report_forbidden()
         check_columns(self._pull.summary, self._pull.api)
         self._pull.summary.differences.log()
         self._pull.summary.log()
+
+    def _report_forbidden(self) -> None:
+        forbidden = list(dict.fromkeys(self._client.forbidden))
+        if forbidden:
+            more = f" and {len(forbidden) - SHOWN} more" if len(forbidden) > SHOWN else ""
+            self._pull.summary.differences.add(
+                f"{len(forbidden)} records may not be read by this client (403), so their rows have only what the list "
+                f"has: {', '.join(forbidden[:SHOWN])}{more}"
+            )
 
     def _typed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return builders.typed_values(batch, self._pull.summary, self._pull.templates, self._numbers)
@@ -127,7 +142,7 @@ class _Reading:
         pull, summary = self._pull, self._pull.summary
         decoder = RecordDecoder(TEMPLATE, pull.api, summary.differences, "report-templates")
         rows = [row for page in self._client.iter_pages("report-templates", decode=decoder.page) for row in page]
-        pull.templates.ids = ids_of_templates((row.id, as_text(row.key)) for row in rows)
+        pull.templates.ids = single_ids(template_ids((row.id, as_text(row.key)) for row in rows))
         if self._selected is not None:
             rows = _chosen(rows, self._selected)
             pull.selected = {str(row.id): as_text(row.key) for row in rows}

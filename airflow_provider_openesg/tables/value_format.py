@@ -11,7 +11,8 @@ Numbers
       could be either, so it is malformed.
 
 Integers are numbers without a fraction. Booleans are true/false, yes/no, ja/nein, 1/0 in any case. A date range is two
-ISO or German dates with a hyphen, a dash, "to" or "bis" between, or one date, which is both its ends. An economic activity begins with its code.
+ISO or German dates with a hyphen, a dash, "to" or "bis" between, or one date, which is both its ends. An economic
+activity begins with its code.
 
 Values are written in the platform's format: ``1.00``, ``true``, ``2020-01-01 - 2020-12-31``, ``12.12.12 | Fischerei``.
 """

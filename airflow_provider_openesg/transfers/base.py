@@ -15,6 +15,9 @@ from airflow_provider_openesg.filters import check_filters, plain_filters
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.parameters import (
     LAST_RUN,
+    ON_FORBIDDEN,
+    check_boolean,
+    check_choice,
     check_names,
     check_shape,
     check_templates,
@@ -30,12 +33,15 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_openesg.parameters import Shape
+    from airflow_provider_openesg.parameters import OnForbidden, Shape
     from airflow_provider_openesg.runs import Run, RunWriter
     from airflow_provider_openesg.tables.layout import Table
     from airflow_provider_openesg.tables.lists import Batches
     from airflow_provider_openesg.utils.openlineage import Place
 
+
+MAX_LISTED = 1000
+"""Maximum number of entries of a list in the XCom."""
 
 BATCHES_AHEAD = 8
 """Batches that are prefetched: about as many as are read while one row group is written."""
@@ -53,6 +59,10 @@ class OpenESGTransferOperator(BaseOperator):
     :param filters: filters of reports, such as ``{"customer_identifier": "4711"}``. (templated)
     :param shape: ``tidy``: one row per field value; ``wide``: one row per report and one column per field key of the
         only template in ``templates``, see :mod:`airflow_provider_openesg.tables.wide`.
+    :param on_forbidden: if this client may not read a single record (403): ``keep`` what its list has, and count and
+        name it in the log and the result; or ``fail``.
+    :param strict: whether a difference of the platform that is not recognized is an error, and nothing is written; also
+        if *Strict* is set in the Connection.
     :param openesg_conn_id: id of a Connection of type ``openesg``. (templated)
     """
 
@@ -68,6 +78,8 @@ class OpenESGTransferOperator(BaseOperator):
         updated_after: str | date | None = None,
         filters: Mapping[str, Any] | None = None,
         shape: Shape = "tidy",
+        on_forbidden: OnForbidden = "keep",
+        strict: bool = False,
         openesg_conn_id: str = OpenESGHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -77,11 +89,15 @@ class OpenESGTransferOperator(BaseOperator):
         self.updated_after = updated_after
         self.filters = filters
         self.shape = shape
+        self.on_forbidden = on_forbidden
+        self.strict = strict
         self.openesg_conn_id = openesg_conn_id
         self._lineage: TransferLineage | None = None
         # The names of the assets are known only after the run.
         self.outlets = [*self.outlets, AssetAlias(name=f"{self.dag_id}.{self.task_id}")]
         check_shape(shape, tables=tables)
+        check_choice("on_forbidden", on_forbidden, ON_FORBIDDEN)
+        check_boolean("strict", strict)
         if tables is not None:
             check_names("tables", tables, TABLES)
         self._check_selection()
@@ -90,7 +106,9 @@ class OpenESGTransferOperator(BaseOperator):
         """Read and write one run. It is committed completely or not at all.
 
         :return: ``run``, ``tables`` (rows of each), ``malformed_values`` (number of values that do not fit their data
-            type), ``high_water_mark`` (``updated_after`` of the next run), and the location of the result.
+            type), ``differences`` (texts about what the platform does differently and is not recognized),
+            ``forbidden`` (ids of records that this client may not read), both at most 1,000, ``high_water_mark``
+            (``updated_after`` of the next run), and the location of the result.
         """
         # Here and below, imports are in the methods that run in the task, so that a DAG file is parsed fast.
         from airflow_provider_openesg.client.parallel import read_ahead
@@ -99,6 +117,9 @@ class OpenESGTransferOperator(BaseOperator):
         self._check_selection()
         started = time.monotonic()
         with OpenESGHook(self.openesg_conn_id) as hook:
+            client = hook.client
+            client.on_forbidden = self.on_forbidden
+            client.differences.strict |= self.strict
             tables, pull = self._source(hook)
             run = self._run(context, hook.settings.api_url, tables)
             summary = Summary()
@@ -124,6 +145,8 @@ class OpenESGTransferOperator(BaseOperator):
             "run": run.token,
             "tables": rows,
             "malformed_values": summary.malformed.total(),
+            "differences": list(client.differences.texts)[:MAX_LISTED],
+            "forbidden": list(dict.fromkeys(client.forbidden))[:MAX_LISTED],
             "high_water_mark": None if high_water_mark is None else high_water_mark.isoformat(),
             **location,
         }

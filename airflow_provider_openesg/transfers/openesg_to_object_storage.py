@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_openesg.lake import FileFormat, PartitionBy
-    from airflow_provider_openesg.parameters import Shape
+    from airflow_provider_openesg.parameters import OnForbidden, Shape
     from airflow_provider_openesg.runs import Run, RunWriter
     from airflow_provider_openesg.tables.layout import Table
 
@@ -50,6 +50,10 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
         after the commit. ``None``: keep all.
     :param object_storage_conn_id: id of the object store's Connection; ``None`` for local disk, or if the path names
         it. (templated)
+    :param on_forbidden: if this client may not read a single record (403): ``keep`` what its list has, and count and
+        name it in the log and the result; or ``fail``.
+    :param strict: whether a difference of the platform that is not recognized is an error, and nothing is written; also
+        if *Strict* is set in the Connection.
     :param openesg_conn_id: id of a Connection of type ``openesg``. (templated)
 
     :raises OpenESGConfigError: if a parameter is invalid or the path cannot be written; before anything is read.
@@ -66,6 +70,8 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
         updated_after: str | date | None = None,
         filters: Mapping[str, Any] | None = None,
         shape: Shape = "tidy",
+        on_forbidden: OnForbidden = "keep",
+        strict: bool = False,
         file_format: FileFormat = "parquet",
         partition_by: PartitionBy | None = None,
         commit: bool = True,
@@ -80,6 +86,8 @@ class OpenESGToObjectStorageOperator(OpenESGTransferOperator):
             updated_after=updated_after,
             filters=filters,
             shape=shape,
+            on_forbidden=on_forbidden,
+            strict=strict,
             openesg_conn_id=openesg_conn_id,
             **kwargs,
         )

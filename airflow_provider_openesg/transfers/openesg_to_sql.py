@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from airflow_provider_openesg.parameters import Shape
+    from airflow_provider_openesg.parameters import OnForbidden, Shape
     from airflow_provider_openesg.runs import Run, RunWriter
     from airflow_provider_openesg.sql.identity import DatabaseIdentity
     from airflow_provider_openesg.tables.layout import Table
@@ -44,6 +44,10 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         default. (templated)
     :param filters: filters of reports, such as ``{"customer_identifier": "4711"}``. (templated)
     :param shape: ``tidy``: one row per field value; ``wide``: one row per report, one column per field key.
+    :param on_forbidden: if this client may not read a single record (403): ``keep`` what its list has, and count and
+        name it in the log and the result; or ``fail``.
+    :param strict: whether a difference of the platform that is not recognized is an error, and nothing is written; also
+        if *Strict* is set in the Connection.
     :param openesg_conn_id: Connection of type ``openesg``. (templated)
     :raises OpenESGConfigError: if a parameter or Connection cannot be used, the database is locked, or an existing
         table has other columns; before any record is read.
@@ -62,6 +66,8 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
         updated_after: str | date | None = None,
         filters: Mapping[str, Any] | None = None,
         shape: Shape = "tidy",
+        on_forbidden: OnForbidden = "keep",
+        strict: bool = False,
         openesg_conn_id: str = OpenESGHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -71,6 +77,8 @@ class OpenESGToSqlOperator(OpenESGTransferOperator):
             updated_after=updated_after,
             filters=filters,
             shape=shape,
+            on_forbidden=on_forbidden,
+            strict=strict,
             openesg_conn_id=openesg_conn_id,
             **kwargs,
         )

@@ -55,9 +55,12 @@ class ListSnapshot:
         if not plain or not all(name in row for name in names for row in rows[:1]):
             yield from self._client.iter_pages(resource, filters=filters)
             return
-        (first, value), *others = names.items()
-        matching = self._index(resource, first).get(str(value), [])
-        yield [row for row in matching if all(str(reference(row, name)) == str(wanted) for name, wanted in others)]
+        (first, value), *others = (
+            (name, self._client.template_texts(str(value)) if name in TEMPLATE_FIELDS.values() else {str(value)})
+            for name, value in names.items()
+        )
+        matching = [row for text in value for row in self._index(resource, first).get(text, [])]
+        yield [row for row in matching if all(str(reference(row, name)) in texts for name, texts in others)]
 
     def _read(self, resource: str) -> list[Row]:
         decode_page = self._client.page_decoder(resource)

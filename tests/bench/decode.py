@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import data
 import pyarrow as pa
 
+from airflow_provider_openesg.records import REPORT, SECTION
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.decoder import RecordDecoder
-from airflow_provider_openesg.records import REPORT, SECTION
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.tables.template_lookup import Templates
 

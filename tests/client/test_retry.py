@@ -55,7 +55,7 @@ def test_write_is_retried_after_429(server, connect, steps, method):
     assert [request.body for request in server.calls()] == [b'{"a": 1}'] * 3
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 409, 410, 422, 501])
+@pytest.mark.parametrize("status", [400, 403, 409, 410, 422, 501])
 def test_permanent_failures_are_not_retried(server, connect, steps, status):
     server.script("/api/", *[steps["answer"](status)] * 3)
     assert connect().get("reports").status_code == status

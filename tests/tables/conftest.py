@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_openesg import records as shapes
 from airflow_provider_openesg.auth.cache import open_cache
 from airflow_provider_openesg.client.client import OpenESGClient
 from airflow_provider_openesg.tables import builders
-from airflow_provider_openesg import records as shapes
 from airflow_provider_openesg.tables.decoder import RecordDecoder
 from airflow_provider_openesg.tables.read import iter_tables
 from airflow_provider_openesg.tables.summary import Summary
@@ -111,9 +111,11 @@ def client_for(settings_for: Callable[..., Any]) -> Iterator[Callable[..., OpenE
 def read(client_for: Callable[..., OpenESGClient]) -> Callable[..., dict[str, list[dict[str, Any]]]]:
     """Read tables of a sandbox: rows by table."""
 
-    def read(sandbox: Any, *args: Any, page_size: int = 50, **kwargs: Any) -> dict[str, list[dict[str, Any]]]:
+    def read(
+        sandbox: Any, *args: Any, page_size: int = 50, api: Any = None, **kwargs: Any
+    ) -> dict[str, list[dict[str, Any]]]:
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for table, batch in iter_tables(client_for(sandbox, page_size=page_size), *args, **kwargs):
+        for table, batch in iter_tables(client_for(sandbox, page_size=page_size, api=api), *args, **kwargs):
             batch.validate(full=True)
             rows[table] += batch.to_pylist()
         return dict(rows)

@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from msgspec import Raw, ValidationError
+from msgspec import Raw
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
+from airflow_provider_openesg.records import REPORT, SECTION
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
-from airflow_provider_openesg.records import REPORT, SECTION
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_invalid_structure_is_an_error(body: bytes, message: str) -> None:
 
 
 def test_negative_count_is_an_error() -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError, match="expected the total to be a number of rows, not -1"):
         RecordDecoder(REPORT).page(b'{"items": [], "count": -1}')
 
 

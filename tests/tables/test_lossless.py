@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_openesg.records import OTHER_NAMES
+from airflow_provider_openesg.client.names import PERIODS, plain_name, resolve
+from airflow_provider_openesg.records import FIELD_VALUE, REPORT
 from airflow_provider_openesg.tables.value_format import number
 
 REPORT_COLUMNS = {
@@ -83,17 +84,15 @@ any_json = st.recursive(
 )
 identity = st.integers(0, 10**9) | st.text("abcdef0123456789-", min_size=1, max_size=8)
 reference = st.none() | identity | st.builds(lambda each: {"id": each}, identity)
-known = {
-    *REPORT_COLUMNS,
-    *VALUE_COLUMNS,
-    *OTHER_NAMES,
-    "user",
-    "period_end",
-    "created_at",
-    "submitted_at",
-    "field_values",
-}
-unknown = st.dictionaries(text.filter(lambda name: name not in known), any_json, max_size=3)
+
+
+def is_unknown(name: str) -> bool:
+    """Return whether a name is not that of a field, in any spelling."""
+    others = {*PERIODS, "attributes", "sections"}
+    return plain_name(name) not in others and not any(resolve(type_, [name], {}) for type_ in (REPORT, FIELD_VALUE))
+
+
+unknown = st.dictionaries(text.filter(is_unknown), any_json, max_size=3)
 
 
 def record(columns: dict[str, str], **more: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:

@@ -7,18 +7,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_openesg.api import RESOURCES
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError
+from airflow_provider_openesg.records import TEMPLATE
 from airflow_provider_openesg.reports.requests.run import request_reports
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.decoder import RecordDecoder
 from airflow_provider_openesg.tables.read import _chosen, iter_tables
-from airflow_provider_openesg.records import TEMPLATE
 from airflow_provider_openesg.tables.schemas import EXTRA, SCHEMAS
 from airflow_provider_openesg.tables.summary import MOST_LINES, Summary
 from airflow_provider_openesg.tables.wide import Wide
@@ -209,20 +207,16 @@ def test_updated_after_skips_the_details_of_unchanged_reports(sandbox, read, cap
     assert day == [row for row in every if row["updated_at"].date() >= mark.date()]
 
 
-def test_updated_after_uses_the_filter_of_the_list_if_it_has_one(sandbox, read, caplog, monkeypatch) -> None:
+def test_updated_after_uses_the_filter_of_the_list_if_it_has_one(sandbox, read, caplog) -> None:
     caplog.set_level("INFO")
     mark = sorted(row["updated_at"] for row in read(sandbox, ["reports"])["reports"])[-20]
     expected = read(sandbox, ["reports", "report_requests"], updated_after=mark)
-    for name in ("reports", "report-requests"):
-        known = RESOURCES[name]
-        monkeypatch.setitem(
-            RESOURCES, name, replace(known, filters={**known.filters, "updated_after": "updated_after"})
-        )
+    api = {"filters": {name: {"updated_after": "updated_after"} for name in ("reports", "report_requests")}}
     # A list that ignores the filter is only slower.
     for has_filter, received in ((True, len(expected["reports"])), (False, 200)):
         sandbox.options(updated_after=has_filter)
         caplog.clear()
-        assert read(sandbox, ["reports", "report_requests"], updated_after=mark) == expected
+        assert read(sandbox, ["reports", "report_requests"], updated_after=mark, api=api) == expected
         assert "reports: the list is requested with changes after 2026-" in caplog.text
         assert f"reports: {len(expected['reports'])} of {received} rows changed after" in caplog.text
 

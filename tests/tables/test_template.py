@@ -11,10 +11,12 @@ import pytest
 
 import airflow_provider_openesg
 from airflow_provider_openesg.exceptions import OpenESGConfigError
+from airflow_provider_openesg.records import SECTION
 from airflow_provider_openesg.reports.updates.entries import check_entries
 from airflow_provider_openesg.tables import builders
+from airflow_provider_openesg.tables.decoder import RecordDecoder
 from airflow_provider_openesg.tables.summary import Summary
-from airflow_provider_openesg.tables.template import decode_sections, parse_template, repeating_sections
+from airflow_provider_openesg.tables.template import parse_template, repeating_sections
 
 KEY = "esg.site.energy"
 METRIC = {"id": 3, "key": "energy", "datatype": "decimal", "units": [{"id": 2, "key": "kwh", "name": "kWh"}]}
@@ -26,6 +28,10 @@ def sections(nested=True, **field):
         {"id": 1, "key": "site", "parent_id": None, "multi_instance": nested, "field_types": []},
         {"id": "2", "key": "site.energy", "parent_id": 1, "multi_instance": False, "field_types": [FIELD | field]},
     ]
+
+
+def decode_sections(rows):
+    return RecordDecoder(SECTION).page(json.dumps(rows).encode()).rows
 
 
 def fields(rows):
@@ -109,7 +115,8 @@ def test_no_other_module_reads_these_fields():
         or (isinstance(node, ast.Attribute) and node.attr in ("multi_instance", "metric_type"))
     }
     # The record types and the columns name them, without reading their values.
-    assert users == {f"tables/{name}.py" for name in ("template", "record_types", "schemas", "builders")}
+    modules = ("records", "client/names", "tables/template", "tables/schemas", "tables/builders")
+    assert users == {f"{name}.py" for name in modules}
 
 
 def test_boolean_in_another_type_counts_as_not_set():

@@ -156,7 +156,7 @@ def test_booleans(text: str, value: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "datatype"), [("maybe", "boolean"), ("31.12.2025", "daterange"), ("Fischerei", "eu_economic_activity")]
+    ("text", "datatype"), [("maybe", "boolean"), ("31.13.2025", "daterange"), ("Fischerei", "eu_economic_activity")]
 )
 def test_other_data_types_have_malformed_values_too(text: str, datatype: str) -> None:
     columns, malformed = typed_one(text, datatype)
@@ -168,6 +168,7 @@ def test_date_ranges() -> None:
     year = (date(2020, 1, 1), date(2020, 12, 31))
     assert date_range("2020-01-01 - 2020-12-31") == year
     assert date_range("2020-01-01 \u2013 2020-12-31") == year
+    assert date_range("01.01.2020 bis 31.12.2020") == date_range("1.1.2020 - 31.12.2020") == year
     assert date_range("2020-01-01") == (date(2020, 1, 1),) * 2
     for text in ("2020-13-01", "2020-01-01 - ", "2020-01-01-2020-12-31", "2020-02-30 - 2020-03-01", "2020"):
         assert date_range(text) is None

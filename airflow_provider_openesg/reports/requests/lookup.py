@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_openesg.client.parallel import ordered
 from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGUntraceableError
+from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.reports.requests.rows import Key
 
 if TYPE_CHECKING:
@@ -87,9 +88,9 @@ class Requests:
         key, number = next(((key, number) for key, number in found if key.customer_identifier), (None, ""))
         if key is not None and number not in {each.report_request_id for each in self.find_all({key}).get(key, ())}:
             raise OpenESGUntraceableError(
-                f"Report request {number} is not found by its customer_identifier, so requests of this run could not be "
-                "found either. Nothing was sent. If the filter has another name, write it down in the profile of the "
-                'platform (api): [filters] report_requests.customer_identifier = "..."'
+                f"Report request {number} is not found by its customer_identifier, so requests of this run could not "
+                "be found either. Nothing was sent. If the filter has another name, "
+                + in_profile('[filters] report_requests.customer_identifier = "..."')
             )
 
     def key_of(self, record: Mapping[str, Any]) -> Key:
@@ -101,15 +102,14 @@ class Requests:
             if name not in record:
                 raise OpenESGUntraceableError(
                     f"Report request {record.get('id')} has no {name!r}, so earlier requests cannot be recognized and "
-                    "nothing is sent. If it has another name, write it down in the profile of the platform (api): "
-                    f'[names] report_request.{name} = "..."'
+                    "nothing is sent. If it has another name, " + in_profile(f'[names] report_request.{name} = "..."')
                 )
         template = str(reference(record, "report_template"))
         ids = self._templates.get(template, [template])
         if len(ids) > 1:
             raise OpenESGUntraceableError(
-                f"Report request {record.get('id')} names its template by the key {template!r}, which several templates "
-                "have, so earlier requests cannot be recognized and nothing is sent."
+                f"Report request {record.get('id')} names its template by the key {template!r}, which several "
+                "templates have, so earlier requests cannot be recognized and nothing is sent."
             )
         return Key(str(ids[0]), str(record["customer_identifier"] or "").strip(), str(record["reason"] or "").strip())
 

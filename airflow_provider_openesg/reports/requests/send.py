@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg import clock
-from airflow_provider_openesg.client.envelope import single_record
-from airflow_provider_openesg.client.names import is_id, plain_name
+from airflow_provider_openesg.client.envelope import is_record, single_record
+from airflow_provider_openesg.client.names import plain_name
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.exceptions import (
     OpenESGApiError,
@@ -18,6 +18,7 @@ from airflow_provider_openesg.exceptions import (
     OpenESGError,
     OpenESGUntraceableError,
 )
+from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.reports.requests.lookup import ExistingRequest
 
 if TYPE_CHECKING:
@@ -217,8 +218,8 @@ class Sender:
                 return not existing and oldest.report_request_id == self.sent.created[first].report_request_id
         raise OpenESGUntraceableError(
             f"Report request {self.sent.created[first].report_request_id} was sent, but the platform's list does not "
-            f"show it by its {first}. A retry would send it again, so nothing more is sent. Find out under which name or "
-            "filter the list shows it, and write it down in the profile of the platform (api)."
+            f"show it by its {first}. A retry would send it again, so nothing more is sent. Find out under which name "
+            "or filter the list shows it, and " + in_profile("[names] or [filters]")
         )
 
     def _body(self, row: RequestRow) -> dict[str, Any]:
@@ -239,6 +240,4 @@ class Sender:
         inside = next((part for name, part in content.items() if plain_name(name) == "report_request"), content)
         if isinstance(inside, int | str):
             inside = {"id": inside}
-        return self._client.translator("report-requests").record(
-            single_record(inside, lambda each: any(map(is_id, each)))
-        )
+        return self._client.translator("report-requests").record(single_record(inside, is_record))

@@ -46,8 +46,8 @@ class WorkerLock:
         with suppress(FileNotFoundError):
             reason = self._untraceable.read_text("utf-8")
             raise OpenESGUntraceableError(
-                f"Nothing is sent, because an earlier run sent a request that cannot be found again: {reason} If that is "
-                f"settled, remove the file {self._untraceable} on this worker."
+                f"Nothing is sent, because an earlier run sent a request that cannot be found again: {reason} If that "
+                f"is settled, remove the file {self._untraceable} on this worker."
             )
 
     def stop_later_runs(self, reason: str) -> None:

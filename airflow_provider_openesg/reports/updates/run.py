@@ -15,6 +15,7 @@ from airflow_provider_openesg.client.reading import quoted, record_path
 from airflow_provider_openesg.client.source import read_template_ids
 from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
+from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_record_id
 from airflow_provider_openesg.reports.updates.entries import SHOWN, Entry, check_entries
 from airflow_provider_openesg.tables.lists import Sections
@@ -36,7 +37,6 @@ _SENT = ("id", "field_type", "instance_id", "value", "measurement", "comment")
 MAX_ATTEMPTS = 3
 """Maximum number of attempts for one request whose responses are lost."""
 
-_WRITE_DOWN = "If it has another name, write it down in the profile of the platform (api): [names] report"
 FIELD_VALUES = "field_values"
 
 
@@ -127,7 +127,8 @@ class _Run:
         template = reference(self._report, "template")
         if template is None:
             raise OpenESGContractError(
-                f"Report {self._report_id} has no template, so its values cannot be checked. {_WRITE_DOWN}.template"
+                f"Report {self._report_id} has no template, so its values cannot be checked. If it has another name, "
+                + in_profile('[names] report.template = "..."')
             )
         if not str(template).isdecimal():
             template = read_template_ids(self._client).get(str(template), [template])[0]
@@ -205,7 +206,7 @@ class _Run:
             keys = {id_: key for key, id_ in self._ids.items()}
             names = ", ".join(keys.get(place[0], place[0]) for place in cleared[:SHOWN])
             raise OpenESGContractError(
-                f"Report {self._report_id}: {len(cleared)} values that were not sent are empty after the update: {names}"
+                f"Report {self._report_id}: {len(cleared)} values that were not sent are empty now: {names}"
                 f"{' …' if len(cleared) > SHOWN else ''}. The platform replaces all values of a report by those of one "
                 "request. Nothing more is sent. Restore them, and give all values of a report in one update."
             )

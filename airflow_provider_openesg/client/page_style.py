@@ -1,0 +1,80 @@
+"""How the pages of a list are requested: recognized from its responses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from airflow_provider_openesg.api import Paging, PagingStyle
+    from airflow_provider_openesg.client.envelope import Page
+    from airflow_provider_openesg.exceptions import OpenESGApiError
+
+Query = Mapping[str, str | list[str]]
+
+
+@dataclass(slots=True)
+class Style:
+    """What is known of the pages of one list; shared by all reads of it.
+
+    :param style: paging style; ``auto`` until it is recognized.
+    :param size: number of rows that the platform returns in one page, if it is less than was requested.
+    """
+
+    style: PagingStyle = "auto"
+    size: int | None = None
+
+    def __str__(self) -> str:
+        names = {"page": "pages by number", "link": "pages by link", "cursor": "pages by cursor", "offset": "pages"}
+        size = f" of at most {self.size} rows" if self.size else ""
+        return names.get(self.style, "pages") + size if size or self.style in ("page", "link", "cursor") else ""
+
+
+def page_query(query: Query, paging: Paging, size: int, offset: int = 0) -> Query:
+    """Return the query parameters for a page of a list by its offset."""
+    return {**query, paging.limit: str(size), paging.offset: str(offset)}
+
+
+def later_offsets(size: int, total: int) -> range:
+    """Return the offsets of the pages after the first. Each is the last row of the page before."""
+    return range(size - 1, total - 1, size - 1)
+
+
+def smaller_size(error: OpenESGApiError, size: int, page_size: int, name: str) -> int | None:
+    """Return the number of rows to request after an error; ``None`` if the error has another reason.
+
+    :param size: number of rows that was requested.
+    :param page_size: *Page size* of the Connection.
+    :param name: query parameter of the number of rows.
+    """
+    if error.status not in (400, 422) or size <= 2:
+        return None
+    allowed = [int(number) for number in re.findall(r"\d+", error.message) if 2 <= int(number) < size]
+    if allowed and name in error.message:
+        return max(allowed)
+    if size > page_size:
+        return page_size
+    return size // 2 if name in error.message else None
+
+
+def kind_of_link(first: Page[Any], paging: Paging) -> PagingStyle:
+    """Return how the link of the first page is followed.
+
+    With a total, the link shows how the other pages can be requested at the same time.
+    """
+    link = first.next or ""
+    if paging.style in ("link", "cursor"):
+        return paging.style
+    if link.isdecimal():
+        return "page"
+    if not any(character in link for character in "/?"):
+        return "cursor"
+    query = dict(parse_qsl(link.partition("?")[2]))
+    if first.count is not None and query.get(paging.page) == "2":
+        return "page"
+    if first.count is not None and len(first.rows) > 1 and query.get(paging.offset) == str(len(first.rows)):
+        return "offset"
+    return "link"
