@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.client.names import plain_name
@@ -74,20 +74,35 @@ class Normal:
                 continue
             if twice := [key for key, count in Counter(keys).items() if count > 1]:
                 found.append(f"{table}: {len(twice)} rows were read twice: {twice[:3]}")
-            found += self._cells(table, expected, actual)
+            cells = defaultdict(list)
+            for column, one, two, key in self._cells(table, expected, actual):
+                cells[column].append(f"{one!r:.100} is {two!r:.100} {key}")
+            found += [f"{table}.{column}: {len(each)} cells, such as {each[0]}" for column, each in cells.items()]
         return found
 
-    def _cells(self, table: str, expected: Mapping[Any, Row], actual: Mapping[Any, Row]) -> list[str]:
-        cells = defaultdict(list)
+    def wrong_cells(self, truth: Tables, got: Tables) -> set[tuple[str, Any]]:
+        """Return column and wrong value of the cells that differ, of the rows that both have."""
+        return {
+            (f"{table}.{column}", str(two))
+            for table, rows in truth.items()
+            for column, _, two, _ in self._cells(
+                table,
+                {self._key(table, row): row for row in rows},
+                {self._key(table, row): row for row in got.get(table, ())},
+            )
+        }
+
+    def _cells(
+        self, table: str, expected: Mapping[Any, Row], actual: Mapping[Any, Row]
+    ) -> Iterator[tuple[str, Any, Any, Any]]:
         for key, row in expected.items():
-            if row == actual[key]:
+            if key not in actual or row == actual[key]:
                 continue
             normal, other = self._row(table, row, is_truth=True), self._row(table, actual[key], is_truth=False)
             for column in normal | other:
                 one, two = normal.get(column, "no such column"), other.get(column, "no such column")
                 if one != two or type(one) is not type(two):
-                    cells[column].append(f"{one!r:.100} is {two!r:.100} ({key})")
-        return [f"{table}.{column}: {len(each)} cells, such as {each[0]}" for column, each in cells.items()]
+                    yield column, one, two, key
 
     def ids(self, kind: str, ids: Iterable[Any]) -> list[str]:
         """Return ids as those without shape."""
@@ -130,7 +145,7 @@ class Normal:
         """Names in ``extra`` are as sent. It has what the response has: more or less of a referenced record."""
         extra = _plain(row["extra"]) or {}
         for name in REFERENCES.get(_RECORDS[table], {}):
-            if shape.references in ("suffixed", "url") and is_truth:
+            if shape.references in ("suffixed", "url") and shape.envelope != "jsonapi" and is_truth:
                 extra.pop(name, None)  # only its id is sent
             elif shape.references == "object" and not is_truth and extra.get(name, {}).keys() <= {"key", "name"}:
                 extra.pop(name, None)
