@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from airflow_provider_openesg.api import DETAILS, RESOURCES
+from airflow_provider_openesg.client.conversion import last_part
 from airflow_provider_openesg.client.details import Decoders, RowParts, read_parts
 from airflow_provider_openesg.client.differences import Differences
 from airflow_provider_openesg.client.envelope import decode_page
@@ -24,7 +25,7 @@ from airflow_provider_openesg.client.reading import (
 from airflow_provider_openesg.client.responses import raise_for_error
 from airflow_provider_openesg.client.session import OpenESGSession
 from airflow_provider_openesg.client.source import with_template_id
-from airflow_provider_openesg.client.translation import Translator, last_part
+from airflow_provider_openesg.client.translation import Translator
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGNotFoundError
 from airflow_provider_openesg.records import LINK, ORGANIZATION, REPORT, REPORT_REQUEST, TEMPLATE
 
@@ -175,6 +176,14 @@ class OpenESGClient:
         :param resource: name of a resource.
         """
         return self._lists.prefetch(resource, {} if filters is None else filters)
+
+    def check_filter(self, resource: str, name: str) -> None:
+        """Check that the platform knows a filter, for rows that do not have its field.
+
+        :param name: field of the rows.
+        :raises OpenESGContractError: if the platform ignores it.
+        """
+        self._lists.check_filter(resource, name)
 
     def first_page(self, resource: str, rows: int) -> Page[dict[str, Any]]:
         """Return the first page of a list.

@@ -18,6 +18,7 @@ class Differences:
     :param quiet: whether nothing is logged, because another process does it.
     :param recognized: differences that were recognized and need no action, by list or record.
     :param fields: by record, the names without a field of each kind that was met, with the fields that it has.
+    :param spellings: names that were met in another spelling, or with ``_id`` for a reference: how to send others.
     :param datatypes: whether each data type that was met is known.
     :param texts: differences that were not recognized: data may be missing or wrong.
     """
@@ -27,6 +28,7 @@ class Differences:
     recognized: dict[str, dict[str, None]] = field(default_factory=dict)
     texts: dict[str, None] = field(default_factory=dict)
     fields: dict[str, dict[tuple[str, ...], frozenset[str]]] = field(default_factory=dict)
+    spellings: dict[str, None] = field(default_factory=dict)
     datatypes: dict[str, bool] = field(default_factory=dict)
     _logged: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
@@ -67,6 +69,7 @@ class Differences:
             for text in texts:
                 self.recognize(topic, text)
         self.datatypes |= other.datatypes
+        self.spellings |= other.spellings
         for name, plans in other.fields.items():
             self.fields.setdefault(name, {}).update(plans)
         for text in other.texts:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
+from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.envelope import decode_page
 from airflow_provider_openesg.client.reading import quoted
-from airflow_provider_openesg.client.translation import Translator, reference
+from airflow_provider_openesg.client.translation import Translator
 from airflow_provider_openesg.exceptions import OpenESGNotFoundError
 from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.records import FIELD_TYPE

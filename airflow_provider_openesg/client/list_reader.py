@@ -13,7 +13,9 @@ from airflow_provider_openesg.client.page_style import Query, Style, page_query
 from airflow_provider_openesg.client.pagination import Listing
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.client.reading import decoded, list_query, record_path, resource_path, single_queries
-from airflow_provider_openesg.client.row_filter import RowFilter, checked_query
+from airflow_provider_openesg.client.row_filter import RECORD_NAMES, TEMPLATE_FIELDS, RowFilter, checked_query
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
+from airflow_provider_openesg.hints import in_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -37,6 +39,7 @@ class ListReader:
         self._client = client
         self._prefetched: dict[tuple[str, str], Future[Response]] = {}
         self._styles: dict[str, Style] = {}
+        self._known_filters: set[tuple[str, str]] = set()
 
     def pages(
         self,
@@ -84,6 +87,28 @@ class ListReader:
         client = self._client
         query = page_query({}, client.api.paging, rows)
         return client.get(resource_path(client.api, resource), client.page_decoder(resource), params=query)
+
+    def check_filter(self, resource: str, name: str) -> None:
+        """Check that the platform knows a filter; see :meth:`OpenESGClient.check_filter`."""
+        client, checked = self._client, (resource, name)
+        if checked in self._known_filters:
+            return
+        filter_name = "template" if name == TEMPLATE_FIELDS.get(resource) else name
+        parameter = client.api.filter_names(resource).get(filter_name)
+        query = page_query({parameter or name: "no-such-value"}, client.api.paging, 2)
+        try:
+            page = client.get(resource_path(client.api, resource), client.page_decoder(resource), params=query)
+        except OpenESGApiError as error:
+            if error.status not in (400, 404, 422):
+                raise
+        else:
+            if parameter is None or page.rows:
+                raise OpenESGContractError(
+                    f"{resource}: the platform ignores the filter {filter_name!r}, and its rows have no {name!r} to "
+                    "filter by. If it has another name, "
+                    + in_profile(f'[names] {RECORD_NAMES[resource]}.{name} = "..."')
+                )
+        self._known_filters.add(checked)
 
     def _list_url(self, path: str) -> str:
         return f"{self._client.settings.api_url}/{path.lstrip('/')}"

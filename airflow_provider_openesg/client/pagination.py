@@ -343,7 +343,7 @@ class Listing(Generic[Row]):
             previous, offset = page, offset + len(page.rows) - 1
 
     def _by_links(self, first: Page[Row]) -> Generator[Page[Row]]:
-        """Yield the pages by link or token; in parallel if the link has an offset or a number, and the total is known."""
+        """Yield the pages by link or token; in parallel if the total is known and the link shows how."""
         kind = kind_of_link(first, self._paging)
         if kind == "offset":
             self._size = len(first.rows)

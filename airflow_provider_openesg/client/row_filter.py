@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.api import UPDATED_AFTER, Api
-from airflow_provider_openesg.client.translation import reference
+from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.filters import filter_texts
-from airflow_provider_openesg.hints import in_profile
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -31,7 +30,7 @@ _FORMATS = ("status", "template")
 
 
 class RowFilter:
-    """Select the rows of a list.
+    """Select the rows of a list. A row without the field is believed, if the platform knows the filter.
 
     :param resource: name of the list.
     :param filters: filters by the names that users write.
@@ -58,13 +57,13 @@ class RowFilter:
                 yield rows
 
     def is_wanted(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row has the values of all filters. A row without the field is believed to."""
+        """Return whether a row has the values of all filters.
+
+        :raises OpenESGContractError: if a row has no such field, and the platform ignores the filter.
+        """
         for name, texts in self._wanted.items():
             if name not in row:
-                self._client.differences.add(
-                    f"{self._resource}: the rows have no {name!r}, so the filter cannot be checked. If it has another "
-                    "name, " + in_profile(f'[names] {RECORD_NAMES[self._resource]}.{name} = "..."')
-                )
+                self._client.check_filter(self._resource, name)
             elif as_filter_text(reference(row, name)) not in (
                 self._template_texts(row, texts) if name == self._template else texts
             ):

@@ -9,9 +9,15 @@ from airflow_provider_openesg.parameters import check_choice
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
+    from airflow_provider_openesg.api import Api
+
 
 class Source(Protocol):
     """A source of records: the client, or a snapshot that several sensors share."""
+
+    @property
+    def api(self) -> Api:
+        """What is assumed of the platform, or what the user wrote down."""
 
     def get_record(self, resource: str, record_id: str | int) -> dict[str, Any]:
         """Read one record."""

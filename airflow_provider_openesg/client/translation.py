@@ -6,13 +6,21 @@ that need no translation, or only other names, without it, because that is many 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_openesg.api import ASSUMED, DATATYPES, REPORT_STATUSES, REQUEST_STATUSES, Api
+from airflow_provider_openesg.client.conversion import (
+    PARTS_OF_VALUES,
+    from_json_api,
+    iso_date,
+    last_part,
+    list_of_values,
+    reference,
+    spelled,
+    text_of_object,
+)
 from airflow_provider_openesg.client.differences import Differences
 from airflow_provider_openesg.client.envelope import Place, at
 from airflow_provider_openesg.client.names import PERIODS, nested, plain_name, resolve
@@ -44,13 +52,11 @@ DATATYPE_WORDS: Mapping[str, str] = MappingProxyType(
 _LABELS = ("key", "code", "value", "slug", "id", "name")
 """Names in an object sent for a word, such as ``{"key": "submitted", "label": "Eingereicht"}``."""
 
-_AMOUNTS = ("amount", "value", "number", "quantity")
-_STARTS, _ENDS = ("start", "from", "start_date", "begin"), ("end", "to", "end_date", "until")
+_CHILDREN = ("children", "subsections", "sub_sections", "sections")
+"""Names of the sections inside a section."""
+
 MOST_PLANS = 1000
 """Maximum number of sets of names that are remembered of one type."""
-
-_GERMAN_DATE = re.compile(r"([0-3]?[0-9])\.([01]?[0-9])\.([0-9]{4})")
-_MIDNIGHT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]00:00(:00(\.0+)?)?(Z|[+-][0-9:]+)?")
 
 
 class Translator:
@@ -80,6 +86,11 @@ class Translator:
         return self._parts[field]
 
     @property
+    def met(self) -> set[str]:
+        """The fields that a record had so far."""
+        return {*self._sent}
+
+    @property
     def needed(self) -> bool:
         """Whether a record met so far needs more than other names of its fields."""
         return self.converts or any(part.needed for part in self._parts.values())
@@ -89,20 +100,11 @@ class Translator:
         return self._plan(sent)[0]
 
     def their_name(self, field: str) -> str:
-        """Return the platform's name for a field, to send it: as it was received, or in the same spelling."""
+        """Return the platform's name for a field, to send it: as it was received, or in the spelling of others."""
         given = self._given.get(field, "")
         if given and "." not in given:
             return given
-        sent = self._sent.get(field)
-        if sent is not None and (plain_name(sent) == field or field == "id"):
-            return sent
-        names = [name for name in self._sent.values() if name != plain_name(name)]
-        if any("organisation" in name.lower() for name in names):
-            field = field.replace("organization", "organisation")
-        if any(character.isupper() for name in names for character in name):
-            first, *rest = field.split("_")
-            return first + "".join(part.capitalize() for part in rest)
-        return field
+        return self._sent.get(field) or spelled(field, [*self.differences.spellings], self.type)
 
     def their_word(self, field: str, word: Any) -> Any:
         """Return the platform's word for a status or a data type, if it is known."""
@@ -117,7 +119,7 @@ class Translator:
         if not isinstance(sent, Mapping):
             raise ValueError(f"{self.type.name}: expected an object, not {sent!r:.80}")
         if isinstance(sent.get("attributes"), Mapping) and "attributes" not in self.type.fields:
-            sent = _from_json_api(sent)
+            sent = from_json_api(sent)
             self._convert("attributes of JSON:API")
         names, places = self._plan(sent)
         record = dict(sent)
@@ -150,9 +152,10 @@ class Translator:
         for item in sent:
             record = self.record(item)
             translated.append(record)
-            if self.type is SECTION and isinstance(children := record.get("children"), list):
-                del record["children"]
-                self._convert("a tree of 'children'")
+            below_names = [name for name in record if plain_name(name) in _CHILDREN] if self.type is SECTION else []
+            if below_names and isinstance(children := record[below_names[0]], list):
+                del record[below_names[0]]
+                self._convert(f"a tree of {below_names[0]!r}")
                 below = [
                     {**child, "parent_id": child.get("parent_id", record.get("id"))} for child in self.records(children)
                 ]
@@ -182,6 +185,8 @@ class Translator:
             places = nested(self.type, sent, self._given)
             for name, field in names.items():
                 self._sent.setdefault(field, name)
+                if name != field and plain_name(name) in (field, f"{field}_id"):
+                    self.differences.spellings.setdefault(name)
                 if name != field:
                     self.differences.recognize(self.type.name, f"{field!r} under {name!r}")
             self._plans[key] = names, places
@@ -218,6 +223,9 @@ class Translator:
                 return value
             self._convert(f"{field!r} as an object")
             value = str(word)
+        if field in ("status", "datatype") and isinstance(value, int) and not isinstance(value, bool):
+            self._convert(f"{field!r} as a number")
+            value = str(value)
         if field in ("status", "datatype") and isinstance(value, str):
             return self._word(field, value)
         if expected is DATE and isinstance(value, str):
@@ -319,7 +327,7 @@ class Translator:
             text, unit = text_of_object(record["value_complex"])
         elif isinstance(value, Mapping):
             text, unit = text_of_object(value)
-            others = {*map(plain_name, value)} - {*_AMOUNTS, *_STARTS, *_ENDS, "unit", "code", "name", "label"}
+            others = {*map(plain_name, value)} - PARTS_OF_VALUES
             if text is not None and others and record.get("value_complex") is None:
                 record["value_complex"] = dict(value)
         else:
@@ -330,68 +338,3 @@ class Translator:
         if unit is not None and record.get("unit") is None:
             record["unit"] = unit
         self._convert("values as objects")
-
-
-def list_of_values(section: Mapping[str, Any]) -> list[Any] | None:
-    """Return the field values in a section of a report, if it has some."""
-    for name, value in section.items():
-        if plain_name(name) in ("field_values", "values") and isinstance(value, list):
-            return value
-    return None
-
-
-def text_of_object(value: Mapping[str, Any]) -> tuple[str | None, Any]:
-    """Return the text of a value that is an object, and its unit; ``None`` if it has other parts."""
-    plain = {plain_name(name): part for name, part in value.items()}
-    start = next((plain[name] for name in _STARTS if plain.get(name) is not None), None)
-    end = next((plain[name] for name in _ENDS if plain.get(name) is not None), None)
-    if isinstance(start, str) and isinstance(end, str):
-        return f"{iso_date(start) or start} - {iso_date(end) or end}", None
-    if isinstance(plain.get("code"), str):
-        name = plain.get("name", plain.get("label"))
-        return (f"{plain['code']} | {name}" if isinstance(name, str) and name else plain["code"]), None
-    amount = next((plain[name] for name in _AMOUNTS if name in plain), None)
-    if isinstance(amount, bool):
-        return str(amount).lower(), plain.get("unit")
-    if isinstance(amount, str | int | float | Decimal):
-        return str(amount), plain.get("unit")
-    return None, None
-
-
-def iso_date(text: str) -> str | None:
-    """Return a German date, or midnight of a day, as a date in ISO 8601; ``None`` if it is neither."""
-    if match := _GERMAN_DATE.fullmatch(text.strip()):
-        day, month, year = match.groups()
-        return f"{year}-{int(month):02}-{int(day):02}"
-    if match := _MIDNIGHT.fullmatch(text.strip()):
-        return match[1]
-    return None
-
-
-def last_part(url: str) -> str:
-    """Return the last part of a URL's path, which is the id of the record."""
-    return url.split("?")[0].rstrip("/").rpartition("/")[2]
-
-
-def reference(record: Mapping[str, Any], name: str) -> Any:
-    """Return the id of a referenced record of a translated record. The reference is an id or a nested object."""
-    value = record.get(name)
-    return value.get("id") if isinstance(value, Mapping) else value
-
-
-def _from_json_api(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a resource object of JSON:API as a flat record."""
-    record = {
-        **sent["attributes"],
-        **{name: value for name, value in sent.items() if name not in ("attributes", "relationships", "links", "type")},
-    }
-    relationships = sent.get("relationships")
-    for name, relation in relationships.items() if isinstance(relationships, Mapping) else ():
-        data = relation.get("data") if isinstance(relation, Mapping) else None
-        if isinstance(data, Mapping):
-            record.setdefault(name, data.get("id"))
-        elif isinstance(data, list):
-            record.setdefault(name, [each.get("id") for each in data if isinstance(each, Mapping)])
-        elif relation is not None and name not in record:
-            record[name] = None
-    return record

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.api import ENDED_STATUSES, REPORT_STATUSES
+from airflow_provider_openesg.client.conversion import our_status, reference
 from airflow_provider_openesg.client.source import with_template_id
-from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.filters import check_filters, filters_of
 from airflow_provider_openesg.hints import in_profile
@@ -234,12 +234,13 @@ class ReportSelector:
         :raises OpenESGNotFoundError: if the single awaited report or request does not exist.
         """
         counts = ReportCounts()
-        known = {*REPORT_STATUSES, *self.statuses, DELETED}
+        awaited = {our_status(source.api, each) for each in self.statuses}
+        known = {*REPORT_STATUSES, *awaited, DELETED}
         for each in self._awaited(source):
             if each.report_id is not None and each.status not in known:
                 counts.unknown[each.status] += 1
             # The status of a request does not show whether its report exists, so only reports count.
-            if each.report_id is not None and each.status in self.statuses:
+            if each.report_id is not None and each.status in awaited:
                 counts.reached.append(each)
             elif each.status in (*ENDED_STATUSES, DELETED):
                 counts.ended.append(each)

@@ -10,22 +10,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from airflow_provider_openesg.api import ID, UPDATED_AFTER, Api
 from airflow_provider_openesg.client.details import Decoders, RowParts, read_parts
 from airflow_provider_openesg.client.envelope import at, find, total_of
-from airflow_provider_openesg.client.field_types import with_field_types
 from airflow_provider_openesg.client.parallel import interleaved
 from airflow_provider_openesg.client.source import read_template_ids, single_ids
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 from airflow_provider_openesg.filters import filter_texts, filters_of
-from airflow_provider_openesg.records import FIELD_TYPE, FIELD_VALUE, REPORT_REQUEST, SECTION, TEMPLATE
+from airflow_provider_openesg.records import FIELD_VALUE, REPORT_REQUEST
 from airflow_provider_openesg.tables import builders
 from airflow_provider_openesg.tables.cpus import usable_cpus
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text, field_of
 from airflow_provider_openesg.tables.remote_page import RemoteRow
 from airflow_provider_openesg.tables.report_builder import ReportBuilder, Selection, template_of
+from airflow_provider_openesg.tables.sections import Sections
 from airflow_provider_openesg.tables.worker import Worker
 
 if TYPE_CHECKING:
@@ -158,49 +157,6 @@ def _is_long(body: bytes, api: Api) -> bool:
     return False
 
 
-class Sections:
-    """Read the sections of templates, which field values are joined with.
-
-    :param templates: gets the sections.
-    """
-
-    def __init__(self, client: OpenESGClient, templates: Templates) -> None:
-        self._client = client
-        self._templates = templates
-        api, differences = client.api, client.differences
-        self._templates_decoder = RecordDecoder(TEMPLATE, api, differences)
-        self._decoder = RecordDecoder(SECTION, api, differences)
-        self._field_types = RecordDecoder(FIELD_TYPE, api, differences)
-
-    def complete(self, templates: Iterable[tuple[str, Sequence[Any] | None]]) -> list[tuple[str, Sequence[Any]]]:
-        """Return each template's id and sections; fetch the sections that are ``None``."""
-        complete = list(
-            self._client.complete(
-                list(templates), lambda each: each[1] is not None, lambda each: (each[0], self._fetch(each[0]))
-            )
-        )
-        for template, sections in complete:
-            with_field_types(self._client, template, sections or (), self._field_types.page)
-            self._templates.add(template, sections or ())
-        return [(template, sections or ()) for template, sections in complete]
-
-    def _fetch(self, template: str) -> Sequence[Any]:
-        decoders: Decoders[Any, Any] = Decoders(
-            self._templates_decoder.record,
-            self._decoder.page,
-            lambda record: None if record.sections is UNSET else record.sections,
-        )
-        try:
-            return read_parts(self._client, "report-templates", template, decoders)[1]
-        except OpenESGApiError as error:
-            if error.status not in (403, 404, 410):
-                raise
-            raise OpenESGContractError(
-                f"Template {template}: its sections cannot be read, so its values have no field key and no data type: "
-                f"{error}. Request the right to read the template, or choose other templates (templates)."
-            ) from error
-
-
 class Lists:
     """Read the lists of a pull.
 
@@ -212,7 +168,7 @@ class Lists:
     ) -> None:
         self._client = client
         self._pull = pull
-        self._sections = Sections(client, pull.templates)
+        self._sections = Sections(client)
         self._selection = selection
         self._start = worker
         self._worker: Worker | None = None
@@ -303,7 +259,8 @@ class Lists:
         ids = {self._pull.templates.id_of(each) or each for each in references}
         missing = [each for each in sorted(ids) if each not in self._pull.templates]
         if missing:
-            self._sections.complete([(each, None) for each in missing])
+            for template, sections in self._sections.complete([(each, None) for each in missing]):
+                self._pull.templates.add(template, sections)
             self._changed_templates = self._pull.templates
 
     def _resolve(self, references: Iterable[str | None]) -> None:

@@ -17,9 +17,10 @@ from airflow_provider_openesg.records import ORGANIZATION, TEMPLATE
 from airflow_provider_openesg.tables import TABLES, builders, filtered_lists
 from airflow_provider_openesg.tables.column_check import check_columns
 from airflow_provider_openesg.tables.decoder import RecordDecoder, as_text
-from airflow_provider_openesg.tables.lists import Lists, Pull, Sections, started_worker
+from airflow_provider_openesg.tables.lists import Lists, Pull, started_worker
 from airflow_provider_openesg.tables.number_forms import NumberForms
 from airflow_provider_openesg.tables.schemas import SCHEMAS
+from airflow_provider_openesg.tables.sections import Sections
 from airflow_provider_openesg.tables.summary import Summary
 from airflow_provider_openesg.tables.template_lookup import Templates
 
@@ -148,15 +149,19 @@ class _Reading:
             pull.selected = {str(row.id): as_text(row.key) for row in rows}
         for batch in builders.batches("report_templates", rows, summary):
             yield "report_templates", batch
-        sections = Sections(self._client, self._pull.templates)
+        sections = Sections(self._client)
         if {"sections", "field_types"} & {*self._pull.wanted}:
             for template, of_template in sections.complete([(str(row.id), row.sections or None) for row in rows]):
+                pull.templates.add(template, of_template)
                 for batch in builders.sections(template, of_template, summary):
                     yield "sections", batch
                 for batch in builders.field_types(template, of_template, summary):
                     yield "field_types", batch
         else:
-            sections.complete([(str(row.id), row.sections) for row in rows if row.sections])
+            for template, of_template in sections.complete(
+                [(str(row.id), row.sections) for row in rows if row.sections]
+            ):
+                pull.templates.add(template, of_template)
 
 
 def _chosen(rows: Sequence[Any], selected: Sequence[str]) -> list[Any]:

@@ -44,6 +44,7 @@ _FORMATTED = re.compile(
     r"|(?![1-9][0-9]{0,2},[0-9]{3}$)[0-9]*,[0-9]+"
     r")"
 )
+_LONE_POINT = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 _SPACES = str.maketrans("", "", " \u00a0\u2009\u202f'\u2019")
 _BOOLEANS = {"true": True, "yes": True, "ja": True, "1": True, "false": False, "no": False, "nein": False, "0": False}
 _DAY = r"\d{4}-\d\d-\d\d|\d{1,2}\.\d{1,2}\.\d{4}"
@@ -120,10 +121,15 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def same(datatype: str, one: str, other: str) -> bool:
-    """Return whether two texts are the same value: ``1.00`` and ``1``, an activity with and without its name."""
+def same(datatype: str, one: str, other: str, *, grouped: bool = False) -> bool:
+    """Return whether two texts are the same value: ``1.00`` and ``1``, an activity with and without its name.
+
+    :param grouped: whether the point in the second one may group digits: ``1.217`` is 1217.
+    """
     if one.strip() == other.strip():
         return True
+    if grouped and datatype in ("decimal", "integer") and _LONE_POINT.fullmatch(other.strip()):
+        return number(one) in (number(other), number(other.replace(".", "")))
     if datatype == "eu_economic_activity":
         code, _, name = map(str.strip, one.partition("|"))
         other_code, _, other_name = map(str.strip, other.partition("|"))

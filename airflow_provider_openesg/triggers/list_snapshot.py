@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.row_filter import TEMPLATE_FIELDS, field_of
-from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.filters import filters_of
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class ListSnapshot:
 
     def __init__(self, client: OpenESGClient, *, with_requests: bool) -> None:
         self.requests = 0
+        self.api = client.api
         self._client = client
         self._indexes: dict[tuple[str, str], dict[str, list[Row]]] = {}
         # Requests first: a request that gets its report in between then counts twice, as missing and as its report.

@@ -49,18 +49,22 @@ class Entry:
 
 
 def check_entries(
-    field_values: Mapping[str, Any] | Iterable[Mapping[str, Any]], fields: Mapping[str, TemplateField]
+    field_values: Mapping[str, Any] | Iterable[Mapping[str, Any]],
+    fields: Mapping[str, TemplateField],
+    *,
+    own_units: bool = False,
 ) -> list[Entry]:
     """Check all values and return them as entries.
 
     :param field_values: values by field key, or dicts of :data:`PARTS` by field key, or a list of such dicts, each
         with its ``field_key``.
+    :param own_units: whether each value of the platform has its own unit, which is then sent.
     :raises OpenESGConfigError: if values are invalid; names all of them by field key.
     """
     entries: dict[tuple[str, str | None], Entry] = {}
     faults: list[str] = []
     for number, (key, given) in enumerate(_pairs(field_values), 1):
-        checked = _Checked(key, number, fields)
+        checked = _Checked(key, number, fields, own_units=own_units)
         entry = checked.entry(given)
         faults += checked.faults
         if entry is not None and entries.setdefault(entry.place, entry) is not entry:
@@ -87,7 +91,8 @@ def _pairs(field_values: Any) -> list[tuple[str, Mapping[str, Any]]]:
 class _Checked:
     """Check of one value, which collects its faults."""
 
-    def __init__(self, key: str, number: int, fields: Mapping[str, TemplateField]) -> None:
+    def __init__(self, key: str, number: int, fields: Mapping[str, TemplateField], *, own_units: bool) -> None:
+        self._own_units = own_units
         self._key = key.strip()
         self._fields = fields
         self._name = self._key or f"row {number}"
@@ -106,7 +111,9 @@ class _Checked:
         parts: dict[str, Any] = {}
         if "value" in given:
             parts["value"] = self._value(known, given["value"])
-        self._check_unit(known, given.get("unit"))
+        unit = self._unit(known, given.get("unit"), has_value=parts.get("value") is not None)
+        if unit is not None and self._own_units:
+            parts["unit"] = unit
         measurement, comment = given.get("measurement"), given.get("comment")
         if measurement is not None:
             parts["measurement"] = known.measurements.get(str(measurement))
@@ -149,9 +156,18 @@ class _Checked:
             return None
         return text
 
-    def _check_unit(self, known: TemplateField, unit: Any) -> None:
-        if unit is not None and str(unit) not in known.units:
-            self._fault("unit", unit, _any_of(known.units[:2], "none: the template does not list exactly one unit"))
+    def _unit(self, known: TemplateField, unit: Any, *, has_value: bool) -> str | None:
+        """Return the key of the unit; that of the only unit if none is given."""
+        keys = list(dict.fromkeys(known.units.values()))
+        if unit is None:
+            if self._own_units and has_value and len(keys) > 1:
+                self._fault("unit", None, ", ".join(keys))
+            return keys[0] if has_value and len(keys) == 1 else None
+        key = known.units.get(str(unit).strip().casefold())
+        if key is None or (len(keys) > 1 and not self._own_units):
+            one = "none: the template does not list exactly one unit"
+            self._fault("unit", unit, _any_of(keys, one) if len(keys) == 1 or self._own_units else one)
+        return key
 
     def _fault(self, part: str, value: Any, allowed: str) -> None:
         given = "nothing" if value is None else f"{value!r:.100}"

@@ -11,16 +11,15 @@ from urllib.parse import urljoin
 
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.api import SUBMITTED_STATUSES
+from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.reading import quoted, record_path
 from airflow_provider_openesg.client.source import read_template_ids
-from airflow_provider_openesg.client.translation import reference
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
 from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_record_id
 from airflow_provider_openesg.reports.updates.entries import SHOWN, Entry, check_entries
-from airflow_provider_openesg.tables.lists import Sections
+from airflow_provider_openesg.tables.sections import Sections
 from airflow_provider_openesg.tables.template import parse_template
-from airflow_provider_openesg.tables.template_lookup import Templates
 from airflow_provider_openesg.tables.value_format import UNIT, same
 
 if TYPE_CHECKING:
@@ -31,8 +30,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SENT = ("id", "field_type", "instance_id", "value", "measurement", "comment")
+_SENT = ("id", "field_type", "instance_id", "value", "unit", "measurement", "comment")
 """Parts of a field value that are sent."""
+
+LEARNED_FROM = 20
+"""Reports whose values show the names that are sent, if the report has no values yet."""
 
 MAX_ATTEMPTS = 3
 """Maximum number of attempts for one request whose responses are lost."""
@@ -100,7 +102,11 @@ class _Run:
 
     def run(self, field_values: Any, *, submit: bool, open_file: Callable[[Any], File]) -> Update:
         """Carry out the update."""
-        entries = check_entries(field_values, self._fields())
+        fields = self._fields()
+        if not self._report[FIELD_VALUES]:  # the names of values are learned from other reports
+            self._client.first_page("reports", LEARNED_FROM)
+        own_units = "unit" in self._client.translator("reports").part(FIELD_VALUES).met
+        entries = check_entries(field_values, fields, own_units=own_units)
         self._values = {self._place(value): value for value in self._report[FIELD_VALUES]}
         files = {entry.name: _content(entry, open_file) for entry in entries if entry.attachment is not None}
         done = Update(self._report_id)
@@ -132,7 +138,7 @@ class _Run:
             )
         if not str(template).isdecimal():
             template = read_template_ids(self._client).get(str(template), [template])[0]
-        ((_, sections),) = Sections(self._client, Templates()).complete([(str(template), None)])
+        ((_, sections),) = Sections(self._client).complete([(str(template), None)])
         fields: dict[str, TemplateField] = {}
         for field_ in parse_template(sections):
             if field_.key and fields.setdefault(field_.key, field_) is not field_:
@@ -155,6 +161,12 @@ class _Run:
         return self._ids.get(field_type, field_type), None if instance is None else str(instance)
 
     @property
+    def _has_comma(self) -> bool:
+        """Whether the numbers of the report have a decimal comma."""
+        texts = (value.get("value") for value in self._values.values())
+        return any(isinstance(text, str) and re.fullmatch(r"-?[0-9.]*[0-9],[0-9]+", text) for text in texts)
+
+    @property
     def _status(self) -> str | None:
         return self._report.get("status")
 
@@ -175,7 +187,7 @@ class _Run:
         before = dict(self._values)
         self._carry_out(patch, lambda: not self._changes(entries))
         self._check_others(before, {entry.place for entry in entries})
-        left = self._changes(entries)
+        left = self._changes(entries, grouped=True)
         if left:
             raise OpenESGContractError(
                 f"Report {self._report_id}: the platform accepted the values, but returns other values for "
@@ -187,7 +199,15 @@ class _Run:
         """Return the body of a PATCH, with the names of the platform."""
         given, report = self._client.api.write.update, self._client.translator("reports")
         names = {name: given.get(name) or report.part(FIELD_VALUES).their_name(name) for name in _SENT}
-        sent = [{names[name]: part for name, part in value.items()} for value in values]
+        keys = {id_: key for key, id_ in self._ids.items()}
+        by_key = names["field_type"].lower().endswith("key")
+        sent = [
+            {
+                names[name]: keys.get(str(part), part) if name == "field_type" and by_key else part
+                for name, part in value.items()
+            }
+            for value in values
+        ]
         return {given.get(FIELD_VALUES) or report.their_name(FIELD_VALUES): sent}
 
     def _check_others(self, before: Mapping[Any, Mapping[str, Any]], sent: set[tuple[str, str | None]]) -> None:
@@ -211,12 +231,20 @@ class _Run:
                 "request. Nothing more is sent. Restore them, and give all values of a report in one update."
             )
 
-    def _changes(self, entries: Iterable[Entry]) -> dict[str, dict[str, Any]]:
-        """Return the values that differ, by name."""
+    def _changes(self, entries: Iterable[Entry], *, grouped: bool = False) -> dict[str, dict[str, Any]]:
+        """Return the values that differ, by name.
+
+        :param grouped: whether a point in a number of the platform may group digits, because it was just sent.
+        """
+        grouped = grouped or self._has_comma
         changes = {}
         for entry in entries:
             known = self._values.get(entry.place)
-            parts = {name: part for name, part in entry.parts.items() if _differs(entry, name, part, known or {})}
+            parts = {
+                name: part
+                for name, part in entry.parts.items()
+                if _differs(entry, name, part, known or {}, grouped=grouped)
+            }
             if known is not None and parts:
                 changes[entry.name] = {"id": known["id"], **parts}
             elif known is None and (parts or entry.attachment is not None):
@@ -286,15 +314,19 @@ def _named(error: OpenESGApiError, names: Sequence[str]) -> OpenESGApiError:
     return type(error)(message, method=error.method, url=error.url, status=error.status, request_id=error.request_id)
 
 
-def _differs(entry: Entry, name: str, part: Any, known: Mapping[str, Any]) -> bool:
+def _differs(entry: Entry, name: str, part: Any, known: Mapping[str, Any], *, grouped: bool) -> bool:
+    if name == "unit":
+        sent = known.get("unit")
+        text = sent.get("key", sent.get("name", sent.get("id"))) if isinstance(sent, dict) else sent
+        return bool(entry.field_type.units.get(str(text).casefold(), text) != part)
     if name == "measurement":
         return str(part) != str(reference(known, name))
     shown = "" if known.get(name) is None else str(known[name]).strip()
     if name == "value" and part and shown:
         unit = UNIT.fullmatch(shown)
-        if unit and unit[2].casefold() in {each.casefold() for each in entry.field_type.units}:
+        if unit and unit[2].strip().casefold() in entry.field_type.units:
             shown = unit[1].strip()
-        return not same(entry.field_type.datatype, part, shown)
+        return not same(entry.field_type.datatype, part, shown, grouped=grouped)
     return (part or "") != shown
 
 
