@@ -67,10 +67,9 @@ class Normal:
             keys = [self._key(table, row) for row in got.get(table, ())]
             actual = dict(zip(keys, got.get(table, ()), strict=True))
             if expected.keys() != actual.keys():
-                found.append(
-                    f"{table}: {len(expected.keys() - actual.keys())} rows are missing, {len(actual.keys() - expected.keys())}"
-                    f" are added: {sorted(expected.keys() ^ actual.keys())[:3]}"
-                )
+                missing, added = expected.keys() - actual.keys(), actual.keys() - expected.keys()
+                examples = sorted(missing | added)[:3]
+                found.append(f"{table}: {len(missing)} rows are missing, {len(added)} are added: {examples}")
                 continue
             if twice := [key for key, count in Counter(keys).items() if count > 1]:
                 found.append(f"{table}: {len(twice)} rows were read twice: {twice[:3]}")

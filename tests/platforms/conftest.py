@@ -8,7 +8,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pytest
 from platform_truth import Normal
 
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
 REPORTS, SEED = 56, 3
 """More than one page of 50 rows, the largest of some shapes."""
 
-WRITTEN_DOWN: dict[str, Any] = tomllib.loads(
-    (Path(__file__).parents[2] / "docs" / "platforms.toml").read_text("utf-8")
-)
+WRITTEN_DOWN: dict[str, Any] = tomllib.loads((Path(__file__).parents[2] / "docs" / "platforms.toml").read_text("utf-8"))
 """What a user writes down for a shape, by its name."""
 
 FAST = {"page_size": 30, "max_retry_time": 5, "timeout": 5}
@@ -94,7 +91,7 @@ class Platform:
         return dict(rows), summary
 
     def readable(self, truth: Truth) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of all tables that a client may read: values of forbidden reports only if they are in lists."""
+        """Return the rows that a client may read: values of forbidden reports only if they are in lists."""
         forbidden: set[str] = set()
         if self.shape and self.shape.some_forbidden and self.shape.values in ("record", "empty-in-list", "path"):
             forbidden = {row["id"] for row in truth.tables["reports"] if is_forbidden(row["id"])}

@@ -87,7 +87,10 @@ def test_update_that_clears_other_values_is_an_error(platform_of, use, truth):
     given = {f"{B1}.turnover": 17, f"{B1}.employees_headcount": 18}
     kept = sum(1 for key, row in before.items() if row["value"] and key not in given)
     assert kept > 5
-    with OpenESGHook() as hook, pytest.raises(OpenESGContractError, match="values that were not sent are empty") as error:
+    with (
+        OpenESGHook() as hook,
+        pytest.raises(OpenESGContractError, match="values that were not sent are empty") as error,
+    ):
         hook.update_report(report_id, given)
     assert "esg.vsme." in str(error.value)
     assert len(platform.calls("PATCH")) == 1
