@@ -239,6 +239,8 @@ def _read_text(given: Any, place: _Place, assumed: Any = None) -> Any:
     if not given.strip():
         if section == "filters":
             return None
+        if section == "names":  # the platform has no such field
+            return ""
         place.refuse(given, "text that is not empty")
     if section == "paths":
         return _read_path(given, place, assumed)

@@ -25,7 +25,7 @@ _FIRST = {"report-templates": "path", "reports": "record"}
 """Place that is asked first: that of 2023."""
 
 MOST_CONFIRMED = 3
-"""Reports without any progress whose empty list is confirmed by the single record, before the list is believed."""
+"""Empty lists that are confirmed by the single record, before other empty lists are believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,11 @@ def read_parts(
     ) from None
 
 
+def contradicts(status: Any, progress: Any) -> bool:
+    """Return whether a report without values is unlikely to have this status and progress."""
+    return progress not in (0, None) or status is None or status in ("in_progress", *SUBMITTED_STATUSES)
+
+
 class RowParts:
     """Decide whether the rows of a list hold their parts. An empty list proves nothing until a single record does."""
 
@@ -104,15 +109,19 @@ class RowParts:
         if parts:
             self.trusted = self.trusted is not False
             return True
-        if self.trusted is not None:
-            return self.trusted
-        idle = progress in (0, None) and status is not None and status not in ("in_progress", *SUBMITTED_STATUSES)
-        return idle and self._confirmed >= MOST_CONFIRMED
+        if self.trusted:
+            return not contradicts(status, progress) or self.is_confirmed
+        return self.trusted is None and not contradicts(status, progress) and self.is_confirmed
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether enough empty lists were confirmed by single records."""
+        return self._confirmed >= MOST_CONFIRMED
 
     def confirm(self, parts: Sequence[Any]) -> None:
         """Compare an empty list in a row with the parts of the single record."""
         self._confirmed += 1
-        if parts and self.trusted is None:
+        if parts and self.trusted is not False:
             self.trusted = False
             self._client.differences.recognize(
                 self._resource,

@@ -289,13 +289,16 @@ def _total(content: Mapping[str, Any], rows: Place) -> Place | None:
 
 
 def _next(content: Mapping[str, Any], rows: Place) -> Place | None:
+    found: Place | None = None
     for names in (NEXT_LINKS, NEXT_TOKENS):
         for place, part in _around(content, rows):
             for name, value in part.items():
                 if snake_case(name) in names and not isinstance(value, bool):
                     inner = ("href",) if isinstance(value, Mapping) and "href" in value else ()
-                    return (*place, name, *inner)
-    return None
+                    if value is not None:
+                        return (*place, name, *inner)
+                    found = found or (*place, name)
+    return found
 
 
 def _no_list(content: Any, given: Envelope) -> str:

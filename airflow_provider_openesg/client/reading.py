@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from airflow_provider_openesg.filters import check_filters, check_query, filter_
 from airflow_provider_openesg.parameters import check_choice, check_record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from requests import Response
 
@@ -52,7 +53,10 @@ def list_query(api: Api, resource: str, filters: Mapping[str, Any]) -> Query:
     :raises OpenESGConfigError: if a filter is not known, or its value cannot be sent.
     """
     if resource in RESOURCES:
-        check_filters({name: value for name, value in filters.items() if name != UPDATED_AFTER}, [resource])
+        if isinstance(filters, Mapping) and UPDATED_AFTER in filters:  # only tables use it
+            check_filters({name: value for name, value in filters.items() if name != UPDATED_AFTER}, [resource])
+        else:
+            check_filters(filters, [resource])
         names = {**api.filter_names(resource), ID: ID}
     else:
         check_query("filters", filters, all_pages=True, api=api)

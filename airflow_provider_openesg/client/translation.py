@@ -291,11 +291,12 @@ class Translator:
         if field == "datatype":  # newer ones are text; column_check compares all of them
             self.differences.datatypes.setdefault(word, False)
             return
-        if self.type is not REPORT:
+        if self.type not in (REPORT, REPORT_REQUEST):
             return
+        table = "request_status" if self._is_request else "status"
         self.differences.add(
             f"{self.type.name}: the status {word!r:.60} is not known. If it means one of "
-            f"{', '.join(self._known(field)[1])}, " + in_profile(f'[words.status] "{word:.60}" = "..."')
+            f"{', '.join(self._known(field)[1])}, " + in_profile(f'[words.{table}] "{word:.60}" = "..."')
         )
 
     def _special(self, record: dict[str, Any]) -> dict[str, Any]:

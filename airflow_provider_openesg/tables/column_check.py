@@ -58,7 +58,7 @@ def check_columns(summary: Summary, api: Api) -> None:
         columns = {field: column for column, field in FIELDS[table].items()}
         none = {field for field, name in api.names.get(record, {}).items() if not name}
         missing = {*RECORDS[record].fields} - met - none
-        if record == "field_type" and "datatype" in summary.filled.get(table, ()):
+        if record == "field_type" and summary.differences.datatypes:
             missing.discard("datatype")
         empty = sorted(
             field

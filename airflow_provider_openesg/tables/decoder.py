@@ -62,9 +62,14 @@ class RecordDecoder:
         self._topic = topic or type_.name
         self._learned = LearnedType(type_, self.translator)
         self._lock = threading.Lock()
-        self._compared = 0
+        # Translated records have the names of this package.
+        self._translated = LearnedType(type_, Translator(type_))
+        self._compared = self._compared_records = 0
         self._envelope: Any = None
         self._found = Found(())
+        self._translated_lists: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+            list[self._translated.struct()]  # type: ignore[misc]
+        )
         self._build()
 
     def page(self, body: bytes) -> Page[Any]:
@@ -87,13 +92,15 @@ class RecordDecoder:
 
         :raises ValueError: if it is not what it must be; names record and field.
         """
+        if self._compared_records < COMPARED:
+            with self._lock:
+                self._compared_records += 1
+                self.translator.record(single_record(_decode(body), is_record))
         if not self.translator.needed:
             with contextlib.suppress(ValidationError):
                 return self._records.decode(body)
-        content = _decode(body)
-        record = self.translator.record(single_record(content, is_record))
+        record = self.translator.record(single_record(_decode(body), is_record))
         with self._lock:
-            self._build()
             return self._normalized([record])[0]
 
     def _page(self, content: Any) -> Page[Any]:
@@ -137,12 +144,12 @@ class RecordDecoder:
         encoded = _encode(records)
         rows: list[Any]
         try:
-            rows = self._lists.decode(encoded)
+            rows = self._translated_lists.decode(encoded)
         except ValidationError:
             raws = msgspec.json.decode(encoded, type=list[Raw])
-            encoded = msgspec.json.encode([self._learned.normalize(raw) for raw in raws])
-            self._build()
-            rows = self._lists.decode(encoded)
+            encoded = msgspec.json.encode([self._translated.normalize(raw) for raw in raws])
+            self._translated_lists = msgspec.json.Decoder(list[self._translated.struct()])  # type: ignore[misc]
+            rows = self._translated_lists.decode(encoded)
         return rows
 
     def _build(self) -> None:

@@ -248,7 +248,9 @@ class Lists:
         """Return whether all reports of a page have their field values."""
         if page.has_values and self._parts.trusted is None:
             self._parts.trusted = True
-        return page.is_complete and (not page.has_empty or bool(self._parts.trusted))
+        parts = self._parts
+        is_believed = bool(parts.trusted) and (not page.has_doubtful or parts.is_confirmed)
+        return page.is_complete and (not page.has_empty or is_believed)
 
     def _is_complete(self, report: Any) -> bool:
         status, progress = as_text(field_of(report, "status")), field_of(report, "progress")

@@ -11,6 +11,7 @@ import pyarrow as pa
 from msgspec import UNSET
 
 from airflow_provider_openesg.api import ASSUMED, Api
+from airflow_provider_openesg.client.details import contradicts
 from airflow_provider_openesg.client.differences import Differences
 from airflow_provider_openesg.client.row_filter import TEMPLATE_FIELDS
 from airflow_provider_openesg.client.row_filter import field_of as filter_field
@@ -126,6 +127,7 @@ class DecodedPage:
     :param ids, count, next: as in :class:`~airflow_provider_openesg.client.envelope.Page`.
     :param is_complete: whether all wanted rows have a list of field values, or none are wanted.
     :param has_empty: whether the list of a wanted row is empty.
+    :param has_doubtful: whether one is empty although status or progress contradict it.
     :param has_values: whether the list of a wanted row is not empty.
     :param templates: templates that are needed to build the rows.
     """
@@ -135,6 +137,7 @@ class DecodedPage:
     next: str | None
     is_complete: bool
     has_empty: bool
+    has_doubtful: bool
     has_values: bool
     templates: set[str]
 
@@ -183,6 +186,10 @@ class DecodedPages:
             page.next,
             None not in parts,
             any(each is not None and not each for each in parts),
+            any(
+                each is not None and not each and contradicts(as_text(field_of(row, "status")), row.progress)
+                for row, each in zip(rows, parts, strict=False)
+            ),
             any(parts),
             self._builder.templates_of(rows),
         )

@@ -30,6 +30,7 @@ class TemplateField:
     :param id: id of the field type, as the platform sends it.
     :param key: empty if it has none.
     :param repeats: whether values need an ``instance_id``.
+    :param unit_names: names of the unit of the values: key, name and id; empty if there is not exactly one unit.
     :param units: key of each unit that is listed, by its key, name, label and id in lower case.
     :param measurements: id of each measurement by its key, name and id as text.
     :param takes_attachment: whether a file can be attached.
@@ -41,6 +42,7 @@ class TemplateField:
     repeats: bool
     minimum: Decimal | None
     maximum: Decimal | None
+    unit_names: tuple[str, ...]
     units: Mapping[str, str]
     measurements: Mapping[str, Any]
     is_commentable: bool
@@ -153,6 +155,7 @@ def _field(record: Any, *, repeats: bool) -> TemplateField:
         repeats=repeats,
         minimum=_number(record.min),
         maximum=_number(record.max),
+        unit_names=_unit_names(record),
         units=unit_keys(record),
         measurements={
             str(each[name]): each["id"]

@@ -6,12 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from airflow_provider_openesg.api import ASSUMED
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.reports.waiting import SELECTORS, Expected, ReportSelector
 
 
 class Source:
     """A platform with one request that has a report's status, but no report."""
+
+    api = ASSUMED
 
     def get_record(self, resource, record_id):
         return {"id": record_id, "status": "submitted", "report": None}
@@ -25,6 +28,8 @@ def test_request_without_report_is_missing_with_any_status():
 
 def test_report_without_status_is_an_error():
     class WithoutStatus(Source):
+        api = ASSUMED
+
         def get_record(self, resource, record_id):
             return {"id": record_id, "status": None}
 

@@ -7,6 +7,7 @@ import pytest
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
+from airflow_provider_openesg.api import ASSUMED
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGAuthError, OpenESGConfigError, OpenESGError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.reports.waiting import ReportSelector
@@ -178,7 +179,7 @@ def test_withdrawn_request_fails_the_task(requests, reports, sandbox, with_repor
 
 def test_withdrawn_request_ends_the_wait_for_its_report():
     records = {"report-requests": {"id": 7, "status": "withdrawn", "report": 8}, "reports": {"id": 8, "status": "x"}}
-    platform = SimpleNamespace(get_record=lambda resource, _: records[resource])
+    platform = SimpleNamespace(api=ASSUMED, get_record=lambda resource, _: records[resource])
     state_of_wait = ReportSelector(statuses=["submitted"], report_request_id=7).poll(platform)
     assert [each.name for each in state_of_wait.ended] == ["request 7"]
     records["reports"]["status"] = "submitted"

@@ -121,8 +121,10 @@ class Requests:
             return
 
         def records_of(identifier: str) -> list[dict[str, Any]]:
-            filters = {"customer_identifier": identifier}
-            return [row for page in self._client.iter_pages("report-requests", filters=filters) for row in page]
+            # Decoded here, so that rows without a part of the key are an error of key_of.
+            filters, decode = {"customer_identifier": identifier}, self._client.page_decoder("report-requests")
+            pages = self._client.iter_pages("report-requests", filters=filters, decode=decode)
+            return [row for page in pages for row in page]
 
         width = self._client.settings.parallel_requests
         with closing(ordered((partial(records_of, each) for each in identifiers), width)) as pages:

@@ -165,8 +165,8 @@ class _Checked:
             return keys[0] if has_value and len(keys) == 1 else None
         key = known.units.get(str(unit).strip().casefold())
         if key is None or (len(keys) > 1 and not self._own_units):
-            one = "none: the template does not list exactly one unit"
-            self._fault("unit", unit, _any_of(keys, one) if len(keys) == 1 or self._own_units else one)
+            allowed = keys if self._own_units and len(keys) > 1 else known.unit_names[:2]
+            self._fault("unit", unit, _any_of(allowed, "none: the template does not list exactly one unit"))
         return key
 
     def _fault(self, part: str, value: Any, allowed: str) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
-from airflow_provider_openesg.reports.updates.run import update_report
 
 PATCH, ATTACH, SUBMIT = (
     "PATCH /api/v1/reports/{id}",
@@ -341,31 +340,21 @@ def test_no_values_in_the_log(platform, report_id, caplog):
     assert "Liechtenstein" not in caplog.text
 
 
-class Records:
-    """A client that returns a report and the sections of its template."""
-
-    def __init__(self, report, sections=()):
-        self.report, self.sections = report, sections
-
-    def get_record(self, resource, record_id):
-        return {"id": record_id, **self.report}
-
-    def with_details(self, resource, row):
-        return {**row, "sections": self.sections}
-
-
 FIELD_TYPES = [{"id": 1, "key": "x", "name": "X"}, {"id": 2, "key": "x", "name": "X"}]
+REPORT = {"id": 7, "status": "requested", "template": 1, "field_values": []}
 
 
 @pytest.mark.parametrize(
-    ("client", "message"),
+    ("report", "sections", "message"),
     [
-        (Records({"template": 1}), "has no 'field_values'"),
-        (Records({"template": None, "field_values": []}), "has no template"),
-        (Records({"template": 1, "field_values": []}, [{"key": "no id"}]), "Template 1: section: no 'id'"),
-        (Records({"template": 1, "field_values": []}, [{"id": 1, "field_types": FIELD_TYPES}]), "several field types"),
+        ({"field_values": None}, [], "neither its row in the list nor its own record has 'field_values'"),
+        ({"template": None}, [], "has no template"),
+        ({}, [{"key": "no id"}], "section: no 'id'"),
+        ({}, [{"id": 1, "field_types": FIELD_TYPES}], "several field types"),
     ],
 )
-def test_report_that_cannot_be_compared_is_an_error(client, message):
+def test_report_that_cannot_be_compared_is_an_error(platform, report, sections, message):
+    platform.fault("answer", path=r"/reports/7$", status=200, body=json.dumps(REPORT | report))
+    platform.fault("answer", path=r"/sections$", status=200, body=json.dumps(sections))
     with pytest.raises(OpenESGContractError, match=message):
-        update_report(client, "7", {"x": 1})
+        update(7, {"x": 1})
