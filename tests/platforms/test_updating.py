@@ -40,11 +40,8 @@ def report_of(truth, status):
 
 def stored(platform, report_id):
     """Return the values of a report as the sandbox has them, by field key, and their number."""
-    platform.sandbox.options(shape=[])
-    try:
+    with platform.without_shape():
         tables, _ = platform.tables(["reports", "field_values"], filters={"id": report_id})
-    finally:
-        platform.sandbox.options(shape=platform.names)
     return {row["field_key"]: row for row in tables["field_values"]}, len(tables["field_values"])
 
 
