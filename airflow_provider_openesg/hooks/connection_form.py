@@ -26,7 +26,7 @@ def ui_field_behaviour() -> dict[str, Any]:
 
 def _widget(field: ConnectionField) -> Any:
     # Imported here: Airflow 3 does not have these packages, and Airflow 2 imports hooks in every process.
-    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget  # type: ignore[import-not-found]
+    from flask_appbuilder.fieldwidgets import BS3TextAreaFieldWidget, BS3TextFieldWidget  # type: ignore[import-not-found]
     from wtforms import BooleanField, IntegerField, StringField  # type: ignore[import-untyped]
     from wtforms.validators import NumberRange, Optional, any_of  # type: ignore[import-untyped]
 
@@ -44,5 +44,5 @@ def _widget(field: ConnectionField) -> Any:
         validators=validators,
         description=field.description,
         default=field.default,
-        widget=BS3TextFieldWidget(),
+        widget=BS3TextAreaFieldWidget() if field.multiline else BS3TextFieldWidget(),
     )

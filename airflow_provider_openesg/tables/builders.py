@@ -210,7 +210,7 @@ def _field_values(reports: Sequence[Any], templates: Templates, summary: Summary
         "measurement": templates.measurements.column("key", measurements),
     }
     own = columns.values("unit")
-    if any(each is not None for each in own):
+    if own.count(None) < len(own):
         given["unit"] = _own_units(own, given, templates)
     summary.without_field_type += pc.count(given["field_key"].dictionary_decode(), mode="only_null").as_py()
     return _counted("field_values", columns, given, summary, UNTYPED)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.api import Point
     from airflow_provider_openesg.client.differences import Differences
 
+_POINT = pa.scalar(".")
 _LONE = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 _MEANING = "if you know what the point means, " + in_profile(
     'values = {point = "decimal"} (2.263 is less than 3), {point = "group"} (2263) or {point = "unread"} (no number)'
@@ -46,11 +47,14 @@ class NumberForms:
         if self._point == "decimal":
             return text
         self._comma = self._comma or comma
-        lone = pc.match_substring_regex(text, _LONE)
+        # Most numbers have no point at this place, which is checked faster than the pattern.
+        has_point = pc.equal(pc.utf8_slice_codeunits(text, -4, -3), _POINT)
+        lone = pc.match_substring_regex(text, _LONE) if pc.any(has_point).as_py() else None
         if not self._decimal:
-            others = text.filter(pc.and_not(pc.and_(plain, pc.match_substring(text, ".")), lone).fill_null(False))
+            others = pc.and_(plain, pc.match_substring(text, "."))
+            others = text.filter((others if lone is None else pc.and_not(others, lone)).fill_null(False))
             self._decimal = others[0].as_py() if len(others) else ""
-        if pc.any(lone).as_py():
+        if lone is not None and pc.any(lone).as_py():
             example = text.filter(lone.fill_null(False))[0].as_py()
             meaning = self._meaning()
             self._read_as.setdefault(meaning, example)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 import time
 from typing import Any
@@ -237,11 +239,42 @@ class TestUntraceable:
             ask(rows(3))
         assert sandbox.state()["calls"].get(POST, 0) == 0
 
-    def test_list_that_does_not_contain_the_first_request(self, sandbox, ask, rows, sent_emails):
+    def test_list_that_does_not_contain_the_first_request(self, sandbox, ask, rows, sent_emails, token_cache_dir):
         sandbox.fault("answer", path="report-requests$", method="GET", status=200, body='{"items": [], "count": 0}')
         with pytest.raises(OpenESGUntraceableError, match="the platform's list does not show it"):
             ask(rows(50))
         assert sandbox.state()["calls"][POST] == 1
+        # Later runs stop, also if the platform shows requests again, until a person has removed the file.
+        sandbox.clear_faults()
+        (marker,) = token_cache_dir.glob("*.untraceable")
+        assert marker.stat().st_mode & 0o777 == 0o600
+        for _ in range(2):
+            with pytest.raises(OpenESGUntraceableError, match=re.escape(f"remove the file {marker}")):
+                ask(rows(50))
+        assert sandbox.state()["calls"][POST] == 1
+        marker.unlink()
+        assert len(ask(rows(2))) == 2
+
+    def test_identifier_filter_that_hides_requests(self, sandbox, ask, rows):
+        """The requests of the platform are checked before the first one is sent."""
+        page = {"id": 1, "customer_identifier": "K", "report_template": 1, "reason": None}
+        sandbox.fault(
+            "answer", path="report-requests$", method="GET", status=200, body='{"items": [], "count": 0}', times=1
+        )
+        sandbox.fault(
+            "answer",
+            path="report-requests$",
+            method="GET",
+            status=200,
+            body=json.dumps({"items": [page], "count": 1}),
+            times=1,
+        )
+        sandbox.fault("answer", path="report-requests$", method="GET", status=200, body='{"items": [], "count": 0}')
+        with pytest.raises(
+            OpenESGUntraceableError, match=r"request 1 is not found by its customer_identifier.*Nothing was"
+        ):
+            ask(rows(1))
+        assert sandbox.state()["calls"].get(POST, 0) == 0
 
     def test_identifier_that_the_platform_stores_differently(self, sandbox, ask, rows):
         body = (
