@@ -227,7 +227,6 @@ def test_empty_lists_of_values_are_confirmed_by_single_records(small, load, quer
     assert load("run")["tables"] == {"reports": 7, "field_values": 7}
 
 
-@pytest.mark.xfail(strict=True, reason="one row with values is taken as proof for all empty lists")
 def test_empty_list_of_some_rows_is_confirmed(small, load, query):
     """Only old reports have their values in the list."""
     rows = [report(number) for number in range(1, 8)]

@@ -7,14 +7,19 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGNotFoundError
+from airflow_provider_openesg.exceptions import (
+    OpenESGApiError,
+    OpenESGConfigError,
+    OpenESGContractError,
+    OpenESGNotFoundError,
+)
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.sandbox.shapes.table import SHAPES
 
 B1, B3 = "esg.vsme.b1", "esg.vsme.b3"
 VALUES = {
-    f"{B1}.turnover": Decimal("1250000.75"),
-    f"{B1}.employees_headcount": 1217,
+    f"{B1}.turnover": {"value": Decimal("1250000.75"), "unit": "EUR"},
+    f"{B1}.employees_headcount": {"value": 1217, "unit": "headcount"},
     f"{B1}.consolidated": False,
     f"{B1}.reporting_period": (date(2025, 1, 1), date(2025, 12, 31)),
     f"{B1}.nace_code": ("03.11", "Marine fishing"),
@@ -74,6 +79,15 @@ def test_values_are_written_once(name, platform_of, use, truth):
     use(platform)
     differences = write_twice(platform, truth)
     assert not differences, "\n".join(differences)
+
+
+def test_unit_has_to_be_given_if_there_are_two(platform_of, use, truth):
+    platform = platform_of("own-unit")
+    use(platform)
+    report_id = report_of(truth, "requested")
+    with OpenESGHook() as hook, pytest.raises(OpenESGConfigError, match="thousand_EUR, EUR"):
+        hook.update_report(report_id, {f"{B1}.turnover": 17})
+    assert not platform.calls("PATCH")
 
 
 def test_update_that_clears_other_values_is_an_error(platform_of, use, truth):
