@@ -40,6 +40,13 @@ def our_status(api: Api, word: str) -> str:
     return {theirs.casefold(): ours for theirs, ours in api.words.status.items()}.get(word.casefold(), word)
 
 
+def is_link_to_parts(value: Any) -> bool:
+    """Return whether only ids or a URL are sent for the parts of a record."""
+    if isinstance(value, list):
+        return bool(value) and not any(isinstance(each, Mapping) for each in value)
+    return isinstance(value, str)
+
+
 def list_of_values(section: Mapping[str, Any]) -> list[Any] | None:
     """Return the field values in a section of a report, if it has some."""
     for name, value in section.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -31,10 +32,13 @@ ROWS = ("items", "results", "data", "records", "rows", "content", "value", "obje
 
 TOTALS = (
     "count", "total", "total_count", "total_items", "total_results", "total_elements", "total_records", "total_rows",
-    "num_results", "num_items",
+    "num_results", "num_items", "@odata.count", "odata_count",
 )  # fmt: skip
 NEXT_LINKS = ("next", "next_page_url", "next_url", "next_link", "next_page", "@odata.next_link")
 NEXT_TOKENS = ("next_cursor", "next_page_token", "next_token", "cursor_next")
+_MORE = ("has_more", "has_next", "has_next_page", "more", "more_results")
+_NUMBERS = ("page", "current_page", "page_number", "page_no")
+_PAGES = ("total_pages", "page_count", "pages", "last_page", "num_pages")
 _AROUND = ("meta", "_meta", "metadata", "pagination", "paging", "page", "page_info", "links", "_links", "paginator")
 """Objects that hold the total or the link."""
 
@@ -50,12 +54,29 @@ class Page(Generic[Row]):
     :param ids: ids of the records, one for each row.
     :param count: number of rows of the whole list, if the response has it.
     :param next: link to the next page, or the token for it, if the response has one.
+    :param is_token: whether ``next`` is a token.
+    :param more: name of the field that says that there are more pages; empty if none does.
+    :param is_numbered: whether the response says which of several pages it is: ``count`` may be that of the page.
     """
 
     rows: list[Row]
     ids: list[str | int]
     count: int | None = None
     next: str | None = None
+    is_token: bool = False
+    more: str = ""
+    is_numbered: bool = False
+
+    @classmethod
+    def of(cls, rows: list[Row], ids: list[str | int], content: Any, found: Found) -> Page[Row]:
+        """Return the page of a response.
+
+        :param content: decoded JSON.
+        :raises ValueError: if the total or the link is not what it must be.
+        """
+        more, is_numbered = _signs(content, found)
+        total, link = total_of(at(content, found.total)), link_of(at(content, found.next))
+        return cls(rows, ids, total, link, found.is_token, more, is_numbered)
 
 
 Decode = Callable[[], Page[Row]]
@@ -64,11 +85,15 @@ Decode = Callable[[], Page[Row]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a response has its parts. A bare array has its rows at the place ``()``."""
+    """Where a response has its parts. A bare array has its rows at the place ``()``.
+
+    :param is_empty: whether the response has no list, because there are no rows.
+    """
 
     rows: Place
     total: Place | None = None
     next: Place | None = None
+    is_empty: bool = False
 
     def __str__(self) -> str:
         if not self.rows:
@@ -77,6 +102,11 @@ class Found:
         parts += [f"total under {'.'.join(self.total)!r}"] if self.total else []
         parts += [f"next page under {'.'.join(self.next)!r}"] if self.next else []
         return ", ".join(parts)
+
+    @property
+    def is_token(self) -> bool:
+        """Whether the next page is named by a token."""
+        return self.next is not None and any(snake_case(name) in NEXT_TOKENS for name in self.next)
 
     @property
     def is_assumed(self) -> bool:
@@ -99,12 +129,22 @@ def find(content: Any, given: Envelope) -> Found:
         return Found(())
     if not isinstance(content, dict):
         raise ValueError(_no_list(content, given))
-    rows = _place(given.rows) if given.rows else _rows(content, given)
-    if not isinstance(at(content, rows), list):
+    rows = _place(given.rows, content) if given.rows else _rows(content, given)
+    total = _place(given.total, content) if given.total else _total(content, rows)
+    link = _place(given.next, content) if given.next else _next(content, rows)
+    items = at(content, rows) if rows else None
+    if items is None and total_of(at(content, total)) == 0:
+        return Found((), total, link, is_empty=True)
+    if not isinstance(items, list):
         raise ValueError(_no_list(content, given))
-    total = _place(given.total) if given.total else _total(content, rows)
-    link = _place(given.next) if given.next else _next(content, rows)
+    if not items and (reported := _reported_error(content)):
+        raise ValueError(f"the response has no rows, but reports an error: {reported!s:.200}")
     return Found(rows, total, link)
+
+
+def rows_of(content: Any, found: Found) -> list[Any]:
+    """Return the rows of a response."""
+    return [] if found.is_empty else at(content, found.rows)
 
 
 def at(content: Any, place: Place | None) -> Any:
@@ -135,9 +175,13 @@ def total_of(value: Any) -> int | None:
 
     :raises ValueError: if it is not a number of rows.
     """
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if isinstance(value, float | Decimal) and value == int(value):
+        value = int(value)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
         raise ValueError(f"expected the total to be a number of rows, not {value!r:.40}")
-    return value
+    return None if value is None or value < 0 else value
 
 
 def decode_page(
@@ -156,7 +200,7 @@ def decode_page(
     """
     content = msgspec.json.decode(body)
     found = find(content, api.envelope)
-    sent = at(content, found.rows)
+    sent = rows_of(content, found)
     rows = translator.records(sent)
     if topic and not found.is_assumed:
         translator.differences.recognize(topic, str(found))
@@ -169,8 +213,7 @@ def decode_page(
                 "name, " + in_profile('[names], such as report.id = "number"')
             )
         ids.append(identity)
-    total = total_of(at(content, found.total))
-    return Page(sent if as_sent else rows, ids, total, link_of(at(content, found.next)))
+    return Page.of(sent if as_sent else rows, ids, content, found)
 
 
 def single_record(content: Any, is_record: Callable[[Mapping[str, Any]], bool]) -> Any:
@@ -220,12 +263,16 @@ def snake_case(name: str) -> str:
     return "".join(parts).lower().replace("-", "_").replace(" ", "_").replace("__", "_")
 
 
-def _place(dotted: str) -> Place:
-    return tuple(dotted.split("."))
+def _place(dotted: str, content: Mapping[str, Any]) -> Place:
+    return (dotted,) if dotted in content else tuple(dotted.split("."))
 
 
 def _rows(content: Mapping[str, Any], given: Envelope) -> Place:
+    """Return the place of the rows; ``()`` if there is no list."""
     lists = list(_lists(content))
+    for place, items in lists:
+        if not items and snake_case(place[-1]) in ROWS and at(content, _total(content, place)) == 0:
+            return place
     full = [place for place, items in lists if items and all(map(_is_row, items))]
     if len(full) > 1:
         usual = [place for place in full if place[-1] in ASSUMED_ROWS]
@@ -241,9 +288,9 @@ def _rows(content: Mapping[str, Any], given: Envelope) -> Place:
         return full[0]
     empty = [place for place, items in lists if not items]
     usual = [place for name in ROWS for place in empty if snake_case(place[-1]) == name] or empty
-    if not usual or (len(empty) > 1 and usual is empty):
+    if len(empty) > 1 and usual is empty:
         raise ValueError(_no_list(content, given))
-    return usual[0]
+    return usual[0] if usual else ()
 
 
 def _lists(content: Mapping[str, Any], above: Place = ()) -> Iterator[tuple[Place, list[Any]]]:
@@ -279,13 +326,38 @@ def _total(content: Mapping[str, Any], rows: Place) -> Place | None:
         ((*place, name), value)
         for place, part in _around(content, rows)
         for name, value in part.items()
-        if snake_case(name) in TOTALS and (value is None or isinstance(value, int)) and not isinstance(value, bool)
+        if snake_case(name) in TOTALS and not isinstance(value, bool | Mapping | list)
     ]
-    known = ("count",)
-    if not found:
-        # A total that is not a number is an error and no list without a total.
-        return known if content.get("count") is not None else None
-    return max(found, key=lambda each: -1 if each[1] is None else each[1])[0]
+    return max(found, key=_size_of)[0] if found else None
+
+
+def _size_of(found: tuple[Place, Any]) -> int:
+    try:
+        total = total_of(found[1])
+    except ValueError:  # an error only if it is the only one
+        total = None
+    return -1 if total is None else total
+
+
+def _signs(content: Any, found: Found) -> tuple[str, bool]:
+    """Return the name of the field that says that there are more pages, and whether the page has a number."""
+    more, is_numbered, pages = "", False, 0
+    for _, part in _around(content, found.rows) if isinstance(content, Mapping) else ():
+        for name, value in part.items():
+            plain = snake_case(name)
+            if value is True and plain in _MORE:
+                more = name
+            if isinstance(value, int) and not isinstance(value, bool):
+                is_numbered |= plain in _NUMBERS
+                pages = value if plain in _PAGES else pages
+    return more, is_numbered and pages != 1
+
+
+def _reported_error(content: Mapping[str, Any]) -> Any:
+    """Return what a response with status 200 says of an error."""
+    texts = [content[name] for name in ("error", "errors", "message") if content.get(name)]
+    failed = content.get("success") is False or content.get("status") in ("error", "fail", "failed")
+    return (texts or ["success: false"])[0] if failed or (texts and "message" not in content) else None
 
 
 def _next(content: Mapping[str, Any], rows: Place) -> Place | None:

@@ -10,7 +10,7 @@ from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.envelope import decode_page
 from airflow_provider_openesg.client.reading import quoted
 from airflow_provider_openesg.client.translation import Translator
-from airflow_provider_openesg.exceptions import OpenESGNotFoundError
+from airflow_provider_openesg.exceptions import OpenESGContractError, OpenESGNotFoundError
 from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.records import FIELD_TYPE
 
@@ -45,16 +45,18 @@ def with_field_types(
         found = [each for page in client.iter_pages(f"/{path}", decode=decode) for each in page]
     except OpenESGNotFoundError as error:
         if all(_get(section, "field_types") is None for section in sections):
-            client.differences.add(
+            raise OpenESGContractError(
                 f"Template {template_id}: its sections have no 'field_types', so its values have no key and no data "
                 f"type: {error}. If they have another path or name, "
                 + in_profile('[paths] field_types = "report-templates/{id}/fields", or [names] section.field_types')
-            )
+            ) from None
         return
     client.differences.recognize("report-templates", f"field types at {client.api.paths.field_types}")
     by_id = {str(_get(section, name)): section for name in ("key", "id") for section in sections}
     for field_type in found:
         section = by_id.get(str(_reference(field_type, "section")))
+        if section is None and "{id}" not in client.api.paths.field_types:
+            continue  # of another template
         if section is None:
             section = sections[0]
             client.differences.add(

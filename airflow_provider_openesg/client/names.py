@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from airflow_provider_openesg.client.envelope import IDS, Place, snake_case
-from airflow_provider_openesg.records import RecordType, Ref
+from airflow_provider_openesg.records import Many, RecordType, Ref
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -34,7 +34,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "measurements": ("measurement_types", "measurement_methods"),
         "measurement": ("measurement_type", "measurement_method"),
         "metric_type": ("metric",),
-        "datatype": ("data_type", "type", "value_type"),
+        "datatype": ("data_type", "value_type", "dtype", "type"),
+        "key": ("code", "slug", "symbol"),
+        "unit": ("unit_of_measure", "value_unit", "chosen_unit", "unit_key", "unit_id"),
         "min": ("minimum", "min_value"),
         "max": ("maximum", "max_value"),
         "required": ("is_required",),
@@ -45,6 +47,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )  # fmt: skip
 """Field to other names that mean the same, in snake case."""
+
+DATES = ("start_date", "end_date")
+"""Names that may also be dates of the process."""
 
 PERIODS = ("period", "reporting_period")
 NESTED: Mapping[str, tuple[Place, ...]] = MappingProxyType(
@@ -83,6 +88,8 @@ def resolve(type_: RecordType, sent: Iterable[str], given: Mapping[str, str]) ->
     for name in sent:
         found = (0, theirs[name]) if name in theirs else _ranked(type_, name)
         if found is not None and (found[1] not in given or given[found[1]] == name):
+            if found[0] > 2 and isinstance(type_.fields[found[1]], Many) and found[1] in sent:
+                continue  # "values" beside "field_values" is something else
             ranked.append((found[0], name, found[1]))
     return {name: field for _, name, field in sorted(ranked, key=lambda each: each[0])}
 

@@ -22,10 +22,12 @@ class Style:
 
     :param style: paging style; ``auto`` until it is recognized.
     :param size: number of rows that the platform returns in one page, if it is less than was requested.
+    :param first: number of the first page, if pages have numbers.
     """
 
     style: PagingStyle = "auto"
     size: int | None = None
+    first: int | None = None
 
     def __str__(self) -> str:
         names = {"page": "pages by number", "link": "pages by link", "cursor": "pages by cursor", "offset": "pages"}
@@ -60,6 +62,11 @@ def smaller_size(error: OpenESGApiError, size: int, page_size: int, name: str) -
     return size // 2 if name in error.message else None
 
 
+def is_position(link: str, paging: Paging) -> bool:
+    """Return whether a link names a position in the list, whose rows change if rows before it are added or deleted."""
+    return bool({paging.page, paging.offset} & dict(parse_qsl(link.partition("?")[2])).keys())
+
+
 def kind_of_link(first: Page[Any], paging: Paging) -> PagingStyle:
     """Return how the link of the first page is followed.
 
@@ -68,12 +75,10 @@ def kind_of_link(first: Page[Any], paging: Paging) -> PagingStyle:
     link = first.next or ""
     if paging.style in ("link", "cursor"):
         return paging.style
-    if link.isdecimal():
-        return "page"
-    if not any(character in link for character in "/?"):
-        return "cursor"
+    if first.is_token or not any(character in link for character in "/?"):
+        return "page" if link in ("1", "2") and not first.is_token else "cursor"
     query = dict(parse_qsl(link.partition("?")[2]))
-    if first.count is not None and query.get(paging.page) == "2":
+    if first.count is not None and query.get(paging.page) in ("1", "2"):
         return "page"
     if first.count is not None and len(first.rows) > 1 and query.get(paging.offset) == str(len(first.rows)):
         return "offset"

@@ -10,30 +10,30 @@ The paging style is recognized from the responses, unless the user wrote it down
 
 Moved rows are detected by overlap: each page by ``offset`` begins with the last row of the page before. If every
 overlap matches and the last page reaches the end, no row was skipped. Pages by number have no overlap: their totals are
-compared. Otherwise the list is read again, and only rows that were not read before are yielded, until nothing moves
-during one pass. One case cannot be detected: one row is added and another is deleted between the same two pages. The
-next run reads the new row.
+compared, and without a total the list is read twice. Otherwise the list is read again, and only rows that were not read
+before are yielded, until nothing moves during one pass. One case cannot be detected: one row is added and another is
+deleted between the same two pages. The next run reads the new row.
 """
 
 from __future__ import annotations
 
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from airflow_provider_openesg.api import ASSUMED
 from airflow_provider_openesg.client.envelope import Decode, Page
+from airflow_provider_openesg.client.page_requests import PageRequests
 from airflow_provider_openesg.client.page_style import (
     Query,
     Style,
+    is_position,
     kind_of_link,
     later_offsets,
-    page_query,
     smaller_size,
 )
 from airflow_provider_openesg.client.parallel import ordered_and_started
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGNotFoundError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 from airflow_provider_openesg.hints import in_profile
 
 if TYPE_CHECKING:
@@ -83,9 +83,7 @@ class Listing(Generic[Row]):
         paging: Paging = ASSUMED.paging,
         style: Style | None = None,
     ) -> None:
-        self._fetch = fetch
         self._url = url
-        self._query = query
         self._paging = paging
         self.style = Style() if style is None else style
         if self.style.style == "auto":
@@ -94,9 +92,9 @@ class Listing(Generic[Row]):
         self._page_size = min(page_size, limit)
         self._size = min(most, limit)
         self._parallel = parallel
-        self._same_origin = same_origin
+        self._requests = PageRequests(fetch, url, query, paging, self.style, same_origin)
         self.seen: set[str | int] = set() if seen is None else seen
-        self._moved = False
+        self._moved = self._is_uncertain = False
         self.total: int | None = None
         self.pages_read = 0
 
@@ -106,11 +104,15 @@ class Listing(Generic[Row]):
         :raises OpenESGContractError: if a page repeats, does not match the server's count, has one row twice or links
             to another origin, or if the list changes during every pass.
         """
+        before: list[list[str | int]] = []
         for _ in range(MAX_PASSES):
-            self._moved = False
+            self._moved = self._is_uncertain = False
+            read: list[list[str | int]] = []
             current: set[str | int] = set()
+            page: Page[Row] | None = None
             with closing(self._read_through()) as pages:
                 for page in pages:
+                    read.append(page.ids)
                     fresh = []
                     for identity, row in zip(page.ids, page.rows, strict=True):
                         if identity in current:
@@ -121,7 +123,13 @@ class Listing(Generic[Row]):
                     if fresh:
                         yield fresh
             self.seen |= current
-            if not self._moved:
+            before, changed = read, read != before
+            if not self._moved and not (self._is_uncertain and changed):
+                if page is not None and page.more:
+                    self._requests.fail(
+                        f"{page.more!r} says that there are more rows after the first {len(current)}, but not how to "
+                        f"request them; {_PAGING}"
+                    )
                 return
         raise OpenESGContractError(
             f"{self._url}: rows were still added or removed after the list was read {MAX_PASSES} times: it changes "
@@ -133,6 +141,8 @@ class Listing(Generic[Row]):
         first = self._checked(self._first())
         self.total = first.count
         style = self.style.style
+        if first.count == len(first.rows) and (first.more or first.is_numbered):
+            first.count = None  # it may be the number of rows of the page
         if style == "none" or first.count == len(first.rows):
             return (page for page in [first])
         if first.next is not None and style not in ("offset", "page"):
@@ -152,7 +162,7 @@ class Listing(Generic[Row]):
             self._size = len(first.rows)
         if len(first.rows) < min(self._size, first.count):
             # Once more, because servers read rows and count separately.
-            first = self._start()
+            first = self._requests.first(self._size)
             if 1 < len(first.rows) < min(self._size, first.count or 0):
                 self._size = len(first.rows)
                 if self._size < self._page_size:
@@ -164,7 +174,7 @@ class Listing(Generic[Row]):
         refused: OpenESGApiError | None = None
         while True:
             try:
-                first = self._start()
+                first = self._requests.first(self._size)
             except OpenESGApiError as error:
                 refused = refused or error
                 if (smaller := smaller_size(error, self._size, self._page_size, self._size_name)) is None:
@@ -175,51 +185,15 @@ class Listing(Generic[Row]):
                     self.style.size = self._size
                 return first
 
-    def _start(self) -> Page[Row]:
-        size = str(self._size)
-        if self.style.style == "page":
-            return self._page_number(1)
-        if self.style.style == "none":
-            return self._fetch(self._url, self._query)()()
-        if self._paging.style in ("link", "cursor"):
-            return self._fetch(self._url, {**self._query, self._paging.limit: size})()()
-        return self._at(0)
-
     @property
     def _size_name(self) -> str:
         return self._paging.size if self.style.style == "page" else self._paging.limit
-
-    def _at(self, offset: int) -> Page[Row]:
-        return self._fetch_at(offset)()()
-
-    def _fetch_at(self, offset: int) -> Callable[[], Decode[Row]]:
-        return self._fetch(self._url, page_query(self._query, self._paging, self._size, offset))
-
-    def _fetch_number(self, number: int, link: str | None = None) -> Callable[[], Decode[Row]]:
-        """Request a page by its number: with the parameters of a link, or with our own."""
-        paging = self._paging
-        if link is not None:
-            parts = urlsplit(link)
-            query = dict(parse_qsl(parts.query, keep_blank_values=True)) | {paging.page: str(number)}
-            return self._fetch(parts._replace(query=urlencode(query)).geturl(), None)
-        # The page size is that of the first page, whatever it was.
-        size = {paging.size: str(self._size)} if paging.style == "page" else {paging.limit: str(self._size)}
-        return self._fetch(self._url, {**self._query, **size, paging.page: str(number)})
-
-    def _page_number(self, number: int, link: str | None = None) -> Page[Row]:
-        """Return a page by its number; a page without rows if there is none."""
-        try:
-            return self._fetch_number(number, link)()()
-        except OpenESGNotFoundError:
-            if number == 1:
-                raise
-            return Page([], [])
 
     def _checked(self, page: Page[Row]) -> Page[Row]:
         self.pages_read += 1
         if len(set(page.ids)) < len(page.ids):
             twice = next(identity for number, identity in enumerate(page.ids) if identity in page.ids[:number])
-            self._fail(f"one page has the row with id {twice!r} twice")
+            self._requests.fail(f"one page has the row with id {twice!r} twice")
         return page
 
     def _by_count(self, first: Page[Row]) -> Generator[Page[Row]]:
@@ -229,41 +203,41 @@ class Listing(Generic[Row]):
         previous, end, total = first, len(first.rows), first.count or 0
         # A page with all rows is the whole list, even if it is larger than requested.
         offsets = later_offsets(self._size, 0 if end == total else total)
-        fetches = (partial(self._fetch_at, offset) for offset in offsets)
+        fetches = (partial(self._requests.fetch_at, self._size, offset) for offset in offsets)
         with closing(ordered_and_started(fetches, self._parallel, STARTED_AHEAD)) as decodes:
             for offset, decode in zip(offsets, decodes, strict=True):
                 page = decode()
                 total = max(total, page.count or 0)
                 # A list that grew by one page looks the same, but then the page before has moved as well.
                 repeats = page.ids == previous.ids and len(page.ids) > 1
-                if repeats and self._at(offset - self._size + 1).ids == page.ids:
+                if repeats and self._requests.at(self._size, offset - self._size + 1).ids == page.ids:
                     if previous is first:
                         yield from self._later_numbers(first)
                         return
-                    self._fail(f"the page at {self._paging.offset} {offset} repeats the one before")
+                    self._requests.fail(f"the page at {self._paging.offset} {offset} repeats the one before")
                 page = self._of_right_size(self._checked(page), offset)
                 yield self._without_overlap(previous, page)
                 previous, end = page, offset + len(page.rows)
         # The list has grown. The overlap of the next page shows whether only at its end.
         while end < total and not self._moved:
-            page = self._of_right_size(self._checked(self._at(end - 1)), end - 1)
+            page = self._of_right_size(self._checked(self._requests.at(self._size, end - 1)), end - 1)
             yield self._without_overlap(previous, page)
             previous, end, total = page, end - 1 + len(page.rows), page.count or 0
 
     def _of_right_size(self, page: Page[Row], offset: int) -> Page[Row]:
         """Compare a page with its count. Read it once more if they differ: servers read rows and count separately."""
         if self._surplus(page, offset):
-            page = self._checked(self._at(offset))
+            page = self._checked(self._requests.at(self._size, offset))
         surplus = self._surplus(page, offset)
         if surplus and not (offset == 0 and surplus > 0):
             got = f"requested {self._size} rows from {self._paging.offset} {offset}, received {len(page.rows)} of "
             advice = f"the server ignores {self._paging.limit!r} or {self._paging.offset!r}; {_PAGING}"
-            self._fail(f"{got}{page.count}: {'the page ends early' if surplus < 0 else advice}")
+            self._requests.fail(f"{got}{page.count}: {'the page ends early' if surplus < 0 else advice}")
         return page
 
     def _surplus(self, page: Page[Row], offset: int) -> int:
         if page.count is None:
-            self._fail(f"the page at {self._paging.offset} {offset} has no total, the first one had")
+            self._requests.fail(f"the page at {self._paging.offset} {offset} has no total, the first one had")
         if not offset and len(page.rows) == page.count:
             return 0
         return len(page.rows) - min(self._size, max(0, page.count - offset))
@@ -284,40 +258,44 @@ class Listing(Generic[Row]):
 
         :param link: link to the second page.
         """
-        second = self._page_number(2, link)
-        total = first.count
+        requests, total, known = self._requests, first.count, len(first.rows)
+        base = self.style.first
+        if base is None:
+            base = requests.first_number(first, self._size, link)
+        second = requests.by_number(self._size, base + 1, link)
         if not second.rows or second.ids == first.ids:
-            if total is not None and total > len(first.rows) and first.rows:
-                self._fail(
-                    f"the list has {total} rows, but neither {self._paging.offset!r} nor {self._paging.page!r} leads to"
-                    f" the rows after the first {len(first.rows)}; {_PAGING}"
+            if (total is not None and total > known > 0) or first.next is not None:
+                requests.fail(
+                    f"the list has {total or 'more'} rows, but neither {self._paging.offset!r} nor"
+                    f" {self._paging.page!r} leads to the rows after the first {known}; {_PAGING}"
                 )
             return  # It repeats both ways: the list is not paged.
-        self.style.style = "page"
-        if self.style.size is None and self._size > len(first.rows):
-            self.style.size = len(first.rows)
-        pages = 2 if total is None else -(-total // max(1, len(first.rows)))
-        fetches = (partial(self._fetch_number, number, link) for number in range(3, pages + 1))
-        previous, rows = first, len(first.rows)
+        self.style.style, self.style.first = "page", base
+        if self.style.size is None and self._size > known:
+            self.style.size = known
+        pages = 2 if total is None else max(2, -(-total // known))
+        fetches = (partial(requests.fetch_number, self._size, base + number, link) for number in range(2, pages))
+        previous, rows, number = first, known, base
         with closing(ordered_and_started(fetches, self._parallel, STARTED_AHEAD)) as decodes:
-            for page in (second, *()) if total is None else _chained(second, decodes):
+            for page in _chained(second, decodes):
                 self._checked(page)
-                self._moved |= page.count != total or (previous is not first and len(previous.rows) < len(first.rows))
+                self._moved |= (total is not None and page.count != total) or (
+                    previous is not first and len(previous.rows) < known
+                )
                 if not page.rows or page.ids == previous.ids:
                     break
                 yield page
-                previous, rows = page, rows + len(page.rows)
-        number = max(pages, 2)
-        # The total may be unknown, or have grown. The last page may be repeated for every later number.
-        while previous.rows and (total is None or (previous.count or 0) > rows):
-            number += 1
-            page = self._checked(self._page_number(number, link))
+                previous, rows, number = page, rows + len(page.rows), number + 1
+        # The total may be unknown, wrong or have grown. The last page may be repeated for every later number.
+        while total is None or (previous.count or 0) > rows or len(previous.rows) >= known:
+            page = self._checked(requests.by_number(self._size, number + 1, link))
             if not page.rows or page.ids == previous.ids:
                 break
             yield page
-            previous, rows = page, rows + len(page.rows)
-        if total is not None and not self._moved and previous.count != rows:
-            self._fail(f"the last page came after {rows} rows, while the total is {previous.count}")
+            previous, rows, number = page, rows + len(page.rows), number + 1
+        self._is_uncertain = total is None
+        if total is not None and not self._moved and (previous.count or 0) > rows:
+            requests.fail(f"the last page came after {rows} rows, while the total is {previous.count}")
 
     def _by_length(self, first: Page[Row]) -> Generator[Page[Row]]:
         """Yield the pages of a list without total and link: by offset, or by number if the server ignores it."""
@@ -327,17 +305,17 @@ class Listing(Generic[Row]):
         previous, offset = first, max(1, len(first.rows) - 1)
         # A short page may not be the last: the server may limit pages to fewer rows than requested.
         while len(previous.rows) >= len(first.rows):
-            page = self._checked(self._at(offset))
+            page = self._checked(self._requests.at(self._size, offset))
             if page.ids == previous.ids:
                 if previous is first:
                     yield from self._later_numbers(first)
                     return
                 if self._moved:
                     return
-                self._fail(f"the page at {self._paging.offset} {offset} repeats the one before")
+                self._requests.fail(f"the page at {self._paging.offset} {offset} repeats the one before")
             if len(first.rows) == 1:
                 if page.rows:
-                    self._fail(f"the platform returns one row in a page; {_PAGING}")
+                    self._requests.fail(f"the platform returns one row in a page; {_PAGING}")
                 return
             yield self._without_overlap(previous, page)
             previous, offset = page, offset + len(page.rows) - 1
@@ -351,46 +329,25 @@ class Listing(Generic[Row]):
             return
         if kind == "page":
             link = first.next or ""
-            yield from self._by_number(first, None if link.isdecimal() else self._followable(link))
+            yield from self._by_number(first, None if link.isdecimal() else self._requests.followable(link))
             return
         self.style.style = kind
         yield first
         page, rows, followed = first, len(first.rows), set[str]()
         while page.next is not None:
             if page.next in followed:
-                self._fail("the link to the next page leads back to a page that was read before")
+                self._requests.fail("the link to the next page leads back to a page that was read before")
             followed.add(page.next)
-            previous, page = page, self._checked(self._follow(page.next)()())
+            previous, page = page, self._checked(self._requests.follow(page.next, self._size)()())
             if page.ids == previous.ids != []:
-                where = "" if kind == "cursor" else f" {self._followable(previous.next or '')}"
-                self._fail(f"the page{where} repeats the one before")
+                where = "" if kind == "cursor" else f" {self._requests.followable(previous.next or '')}"
+                self._requests.fail(f"the page{where} repeats the one before")
             self._moved |= page.count != previous.count
             rows += len(page.rows)
             yield page
+        self._is_uncertain = page.count is None and any(is_position(each, self._paging) for each in followed)
         if not self._moved and page.count is not None and page.count != rows:
-            self._fail(f"the last page came after {rows} rows, while the total is {page.count}")
-
-    def _follow(self, link: str) -> Callable[[], Decode[Row]]:
-        if self.style.style == "cursor":
-            query = {**self._query, self._paging.limit: str(self._size), self._paging.cursor: link}
-            return self._fetch(self._url, query)
-        return self._fetch(self._followable(link), None)
-
-    def _followable(self, link: str) -> str:
-        try:
-            url = urljoin(self._url, link)
-        except ValueError:
-            url = ""
-        if not self._same_origin(url):
-            self._fail(
-                f"the link to the next page leaves the platform: {link!r:.200}; it is not followed. Check Base URL"
-            )
-        return url
-
-    def _fail(self, what: str) -> NoReturn:
-        raise OpenESGContractError(
-            f"{self._url}: {what}. If a retry fails too, report it to the vendor of the platform."
-        )
+            self._requests.fail(f"the last page came after {rows} rows, while the total is {page.count}")
 
 
 def _chained(page: Page[Row], decodes: Iterable[Decode[Row]]) -> Generator[Page[Row]]:

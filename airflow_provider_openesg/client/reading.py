@@ -84,7 +84,7 @@ def decoded(decode: Callable[[bytes], T], response: Response) -> T:
     except (ValueError, msgspec.MsgspecError) as error:
         raise OpenESGContractError(
             f"{response.request.method} {shown_url(response.url)}: HTTP {response.status_code}, but the body is not a"
-            f" response of the API: {error!s:.200}. The body says: {platform_message(response):.120}. Check Base URL"
+            f" response of the API: {error!s:.700}. The body says: {platform_message(response):.120}. Check Base URL"
             " and API path."
         ) from None
 

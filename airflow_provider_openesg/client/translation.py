@@ -14,6 +14,7 @@ from airflow_provider_openesg.api import ASSUMED, DATATYPES, REPORT_STATUSES, RE
 from airflow_provider_openesg.client.conversion import (
     PARTS_OF_VALUES,
     from_json_api,
+    is_link_to_parts,
     iso_date,
     last_part,
     list_of_values,
@@ -23,13 +24,14 @@ from airflow_provider_openesg.client.conversion import (
 )
 from airflow_provider_openesg.client.differences import Differences
 from airflow_provider_openesg.client.envelope import Place, at
-from airflow_provider_openesg.client.names import PERIODS, nested, plain_name, resolve
+from airflow_provider_openesg.client.names import DATES, PERIODS, nested, plain_name, resolve
 from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.records import (
     DATE,
     FIELD_TYPE,
     FIELD_VALUE,
     MEASUREMENT,
+    METRIC_TYPE,
     RECORDS,
     REPORT,
     REPORT_REQUEST,
@@ -44,7 +46,9 @@ DATATYPE_WORDS: Mapping[str, str] = MappingProxyType(
     {
         "bool": "boolean", "int": "integer", "number": "decimal", "numeric": "decimal", "float": "decimal",
         "double": "decimal", "date_range": "daterange", "nace": "eu_economic_activity", "str": "string",
-        "char": "short_text", "long_text": "text",
+        "char": "short_text", "long_text": "text", "currency": "decimal", "money": "decimal", "percent": "decimal",
+        "percentage": "decimal", "big_decimal": "decimal", "real": "decimal", "long": "integer", "nace_code":
+        "eu_economic_activity", "date": "daterange", "period": "daterange",
     }
 )  # fmt: skip
 """Usual words for data types, in snake case. A value is only typed if its text is one of that type."""
@@ -52,7 +56,10 @@ DATATYPE_WORDS: Mapping[str, str] = MappingProxyType(
 _LABELS = ("key", "code", "value", "slug", "id", "name")
 """Names in an object sent for a word, such as ``{"key": "submitted", "label": "Eingereicht"}``."""
 
-_CHILDREN = ("children", "subsections", "sub_sections", "sections")
+_ONE_UNIT = ("unit", "default_unit", "unit_key", "unit_of_measure", "uom")
+"""Names of the only unit of a field type."""
+
+_CHILDREN = ("children", "subsections", "sub_sections", "sections", "items", "nested", "nodes")
 """Names of the sections inside a section."""
 
 MOST_PLANS = 1000
@@ -73,6 +80,7 @@ class Translator:
         self._api = api
         self.differences = Differences(quiet=True) if differences is None else differences
         self._given = api.names.get(next((name for name, each in RECORDS.items() if each is type_), ""), {})
+        self.given = {field: name for field, name in self._given.items() if field != name and field in type_.fields}
         self._plans: dict[tuple[str, ...], tuple[dict[str, str], dict[str, Place]]] = {}
         self._words_met: dict[str, str] = {}
         self._sent: dict[str, str] = {}
@@ -124,6 +132,11 @@ class Translator:
         names, places = self._plan(sent)
         record = dict(sent)
         for name, field in names.items():
+            if isinstance(self.type.fields[field], Many) and is_link_to_parts(record[name]):
+                record[f"{field}_sent"] = record.pop(name)
+                record[name] = None  # only ids or a URL: the parts have a path of their own
+                self._convert(f"{field!r} as ids or URLs")
+        for name, field in names.items():
             value = record.pop(name)
             if record.get(field) is None or name == field:
                 value = self._value(field, value)
@@ -133,14 +146,16 @@ class Translator:
             else:
                 record[name] = value
         for field, place in places.items():
-            if record.get(field) is None and (value := at(sent, place)) is not None:
+            value = at(sent, place)
+            if value is not None and (record.get(field) is None or field in self._given):
                 record[field] = self._value(field, value)
                 self._convert(f"{field!r} under {'.'.join(place)!r}")
-        for outer in {place[0] for place in places.values()}:
+        for outer in {place[0] for place in places.values() if isinstance(sent.get(place[0]), Mapping)}:
             left = {name: part for name, part in sent[outer].items() if (outer, name) not in places.values()}
-            record.pop(outer, None)
+            if outer not in places:
+                record.pop(outer, None)
             if left:
-                record[outer] = left
+                record[f"{outer}_sent" if outer in places else outer] = left
         return self._special(record)
 
     def records(self, sent: Any) -> list[dict[str, Any]]:
@@ -152,10 +167,11 @@ class Translator:
         for item in sent:
             record = self.record(item)
             translated.append(record)
-            below_names = [name for name in record if plain_name(name) in _CHILDREN] if self.type is SECTION else []
-            if below_names and isinstance(children := record[below_names[0]], list):
-                del record[below_names[0]]
-                self._convert(f"a tree of {below_names[0]!r}")
+            name = next((name for name in record if plain_name(name) in _CHILDREN), "") if self.type is SECTION else ""
+            children = record.get(name)
+            if isinstance(children, list) and all(isinstance(each, Mapping) for each in children):
+                del record[name]
+                self._convert(f"a tree of {name!r}")
                 below = [
                     {**child, "parent_id": child.get("parent_id", record.get("id"))} for child in self.records(children)
                 ]
@@ -183,6 +199,10 @@ class Translator:
                 self._plans.clear()
             names = resolve(self.type, sent, self._given)
             places = nested(self.type, sent, self._given)
+            # A period goes before dates that may be those of the process.
+            names = {
+                name: field for name, field in names.items() if field not in places or plain_name(name) not in DATES
+            }
             for name, field in names.items():
                 self._sent.setdefault(field, name)
                 if name != field and plain_name(name) in (field, f"{field}_id"):
@@ -303,10 +323,8 @@ class Translator:
         """Translate what concerns several fields of a record."""
         if self.type is FIELD_VALUE:
             self._value_object(record)
-        elif self.type is FIELD_TYPE:
-            if record.get("units") is None and record.get("unit") not in (None, ""):
-                record["units"] = [record.pop("unit")]
-                self._convert("'units' under 'unit'")
+        elif self.type in (FIELD_TYPE, METRIC_TYPE):
+            self._units(record)
         elif self.type is REPORT and record.get("field_values") is None and isinstance(record.get("sections"), list):
             sections = record["sections"]
             inside = [list_of_values(section) for section in sections if isinstance(section, Mapping)]
@@ -319,7 +337,27 @@ class Translator:
                 record["field_values"] = self.part("field_values").records(values)
                 del record["sections"]
                 self._convert("'field_values' in 'sections'")
+        if self.type is REPORT and isinstance(record.get("field_values"), list):
+            self._ids_of_values(record)
         return record
+
+    def _units(self, record: dict[str, Any]) -> None:
+        """Make a list of the units, which may be one unit under its own name."""
+        name = next((name for name in record if plain_name(name) in _ONE_UNIT and record[name] not in (None, "")), None)
+        if record.get("units") is None and name is not None:
+            record["units"] = self._value("units", [record.pop(name)])
+            self._convert(f"'units' under {name!r}")
+        elif isinstance(record.get("units"), str | Mapping):
+            record["units"] = self._value("units", [record["units"]])
+            self._convert("'units' as one unit")
+
+    def _ids_of_values(self, report: dict[str, Any]) -> None:
+        """Give values without an id one that is the same in each run."""
+        for value in report["field_values"]:
+            if isinstance(value, dict) and value.get("id") is None:
+                parts = (report.get("id"), reference(value, "field_type"), value.get("instance_id"))
+                value["id"] = "/".join(str(part) for part in parts if part is not None)
+                self._convert("ids of values from report, field type and instance")
 
     def _value_object(self, record: dict[str, Any]) -> None:
         """Replace a value that is an object: an amount with its unit, or the start and end of a range."""

@@ -49,6 +49,7 @@ def check_columns(summary: Summary, api: Api) -> None:
     :raises OpenESGContractError: if joins, types or filters depend on such a column.
     """
     _check_datatypes(summary)
+    _check_users(summary, api)
     for table, record in _TABLES.items():
         plans = summary.differences.fields.get(RECORDS[record].name)
         if not plans:
@@ -66,6 +67,15 @@ def check_columns(summary: Summary, api: Api) -> None:
             if columns.get(field, field) not in summary.filled.get(table, ())
         )
         _report(summary, record, empty, unknown)
+
+
+def _check_users(summary: Summary, api: Api) -> None:
+    plans = summary.differences.fields.get(RECORDS["user"].name)
+    if plans:
+        met = frozenset[str]().union(*plans.values())
+        none = {field for field, name in api.names.get("user", {}).items() if not name}
+        missing = sorted({*RECORDS["user"].fields} - {"id"} - met - none)
+        _report(summary, "user", missing, sorted(set.intersection(*map(set, plans))))
 
 
 def _check_datatypes(summary: Summary) -> None:

@@ -22,10 +22,10 @@ from airflow_provider_openesg.client.envelope import (
     Found,
     Page,
     Place,
-    at,
     find,
     is_record,
     link_of,
+    rows_of,
     single_record,
     total_of,
 )
@@ -66,6 +66,7 @@ class RecordDecoder:
         self._translated = LearnedType(type_, Translator(type_))
         self._compared = self._compared_records = 0
         self._envelope: Any = None
+        self._has_signs = False
         self._found = Found(())
         self._translated_lists: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
             list[self._translated.struct()]  # type: ignore[misc]
@@ -82,10 +83,11 @@ class RecordDecoder:
         if self.translator.needed:
             return self._translated_page(body)
         try:
-            content = self._pages.decode(body)
+            if self._has_signs:
+                return self._with_signs(body)
+            return self._page(self._pages.decode(body))
         except ValidationError:
             return self._decode_new_fields(body)
-        return self._page(content)
 
     def record(self, body: bytes) -> Any:
         """Decode one record.
@@ -107,17 +109,22 @@ class RecordDecoder:
         if isinstance(content, list):
             return Page(content, [row.id for row in content])
         rows = _attribute(content, self._found.rows)
-        if rows is None:
-            raise ValueError(f"expected a list under {'.'.join(self._found.rows)!r}, not null")
+        if rows is None:  # a list without rows may be null
+            raise ValidationError
         total, link = _attribute(content, self._found.total), _attribute(content, self._found.next)
-        return Page(rows, [row.id for row in rows], total_of(total), link_of(link))
+        return Page(rows, [row.id for row in rows], total_of(total), link_of(link), self._found.is_token)
+
+    def _with_signs(self, body: bytes) -> Page[Any]:
+        """Decode a page whose envelope says more than the total and the link."""
+        page, content = self._page(self._pages.decode(body)), _decode(body)
+        return Page.of(page.rows, page.ids, content, find(content, self._api.envelope))
 
     def _compare(self, body: bytes) -> None:
         """Compare the first rows of a list with the record type."""
         with self._lock:
             content = _decode(body)
             found = find(content, self._api.envelope)
-            rows = at(content, found.rows)[: COMPARED - self._compared]
+            rows = rows_of(content, found)[: COMPARED - self._compared]
             self.translator.records(rows)
             self._compared += len(rows)
             self._learn_envelope(content, found)
@@ -125,6 +132,10 @@ class RecordDecoder:
     def _learn_envelope(self, content: Any, found: Found) -> None:
         if not found.is_assumed:
             self._differences.recognize(self._topic, str(found))
+        page: Page[Any] = Page.of([], [], content, found)
+        self._has_signs = bool(page.more) or page.is_numbered
+        if found.is_empty:
+            return
         if found != self._found or (found.rows and self._envelope is None):
             self._found = found
             self._envelope = content if isinstance(content, dict) else None
@@ -133,11 +144,10 @@ class RecordDecoder:
     def _translated_page(self, body: bytes) -> Page[Any]:
         content = _decode(body)
         found = find(content, self._api.envelope)
-        records = self.translator.records(at(content, found.rows))
+        records = self.translator.records(rows_of(content, found))
         with self._lock:
             rows = self._normalized(records)
-        total, link = at(content, found.total), at(content, found.next)
-        return Page(rows, [row.id for row in rows], total_of(total), link_of(link))
+        return Page.of(rows, [row.id for row in rows], content, found)
 
     def _normalized(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Return translated records as objects, with the fields that no record had before."""
@@ -166,10 +176,11 @@ class RecordDecoder:
             content = _decode(body)
             found = find(content, self._api.envelope)
             self._learn_envelope(content, found)
+            if found.is_empty:
+                return Page.of([], [], content, found)
             self._envelope = content if isinstance(content, dict) else None
             self._build()
-            rows = at(content, found.rows)
-            total, link = total_of(at(content, found.total)), link_of(at(content, found.next))
+            rows = rows_of(content, found)
             with contextlib.suppress(ValidationError):
                 return self._page(self._pages.decode(body))
             raws = _raw_rows(body, found)
@@ -187,7 +198,7 @@ class RecordDecoder:
             else:
                 self._build()
                 records = self._lists.decode(msgspec.json.encode(normalized))
-                return Page(records, [row.id for row in records], total, link)
+                return Page.of(records, [row.id for row in records], content, found)
         return self._translated_page(body)
 
 
@@ -234,7 +245,7 @@ def _envelope_type(content: Mapping[str, Any], found: Found, rows: Any, above: P
 def _attribute(content: Any, place: Place | None) -> Any:
     """Return the part of a decoded envelope at a place."""
     for name in place or ():
-        if content is None:
+        if content is None or name not in content.__struct_encode_fields__:
             return None
         content = getattr(content, content.__struct_fields__[content.__struct_encode_fields__.index(name)])
     return content if place is not None else None

@@ -61,7 +61,10 @@ class LearnedType:
             if not isinstance(expected, Many)
         }
         self._unknown: dict[str, None] = {}
-        self._sent_as: dict[str, str] = {}
+        # A field that the user gave another name: its own name is an unknown field.
+        self._sent_as: dict[str, str] = {
+            field: name if name and "." not in name else f"{REST} {field}" for field, name in translator.given.items()
+        }
         self._renamed: dict[str, str] = {}
         self._own: set[str] = set()
         self._untyped: set[str] = set()

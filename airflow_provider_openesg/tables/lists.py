@@ -14,9 +14,10 @@ from msgspec import Struct
 
 from airflow_provider_openesg.api import ID, UPDATED_AFTER, Api
 from airflow_provider_openesg.client.details import Decoders, RowParts, read_parts
-from airflow_provider_openesg.client.envelope import at, find, total_of
+from airflow_provider_openesg.client.envelope import at, find, rows_of, total_of
 from airflow_provider_openesg.client.parallel import interleaved
 from airflow_provider_openesg.client.source import read_template_ids, single_ids
+from airflow_provider_openesg.exceptions import OpenESGApiError
 from airflow_provider_openesg.filters import filter_texts, filters_of
 from airflow_provider_openesg.records import FIELD_VALUE, REPORT_REQUEST
 from airflow_provider_openesg.tables import builders
@@ -137,6 +138,8 @@ def _start_worker(first: Future[Response], pull: Pull, selection: Selection) -> 
             if _is_long(first.result().content, pull.api)
             else None
         )
+    except OpenESGApiError:
+        return None  # the list is requested again, in smaller pages
     except OSError as error:
         log.warning("The worker process cannot be started (%s): the task decodes all pages.", error)
         return None
@@ -153,7 +156,7 @@ def _is_long(body: bytes, api: Api) -> bool:
         content = msgspec.json.decode(body)
         found = find(content, api.envelope)
         total = total_of(at(content, found.total)) or 0
-        return len(body) * total // len(at(content, found.rows)) >= WORKER_BYTES
+        return len(body) * total // len(rows_of(content, found)) >= WORKER_BYTES
     return False
 
 

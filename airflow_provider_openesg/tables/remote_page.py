@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
-
-from airflow_provider_openesg.client.envelope import Page
 
 if TYPE_CHECKING:
     from collections import deque
 
+    from airflow_provider_openesg.client.envelope import Page
     from airflow_provider_openesg.tables.report_builder import DecodedPage
 
 
@@ -28,8 +27,8 @@ class RemotePage:
 
     def page(self) -> Page[RemoteRow]:
         """Return the page, with references as rows."""
-        rows = [RemoteRow(self, position) for position in range(len(self.decoded.ids))]
-        return Page(rows, self.decoded.ids, self.decoded.count, self.decoded.next)
+        page = self.decoded.page
+        return replace(page, rows=[RemoteRow(self, position) for position in range(len(page.ids))])
 
     def __del__(self) -> None:
         self.dropped.append(self.number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ from airflow_provider_openesg.tables.template_lookup import Templates
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from airflow_provider_openesg.client.envelope import Page
 
     Batches = list[tuple[str, pa.RecordBatch]]
     Built = tuple[Batches, Summary, Counter[str]]
@@ -124,7 +126,7 @@ class ReportBuilder:
 class DecodedPage:
     """Metadata of a page that the worker process has decoded.
 
-    :param ids, count, next: as in :class:`~airflow_provider_openesg.client.envelope.Page`.
+    :param page: the page without its rows.
     :param is_complete: whether all wanted rows have a list of field values, or none are wanted.
     :param has_empty: whether the list of a wanted row is empty.
     :param has_doubtful: whether one is empty although status or progress contradict it.
@@ -132,9 +134,7 @@ class DecodedPage:
     :param templates: templates that are needed to build the rows.
     """
 
-    ids: list[str | int]
-    count: int | None
-    next: str | None
+    page: Page[Any]
     is_complete: bool
     has_empty: bool
     has_doubtful: bool
@@ -181,9 +181,7 @@ class DecodedPages:
         rows = [row for row in page.rows if self._new_selection().is_wanted(row, templates)]
         parts = [self._builder.parts_of(row) for row in rows] if self._with_values else []
         return DecodedPage(
-            page.ids,
-            page.count,
-            page.next,
+            replace(page, rows=[]),
             None not in parts,
             any(each is not None and not each for each in parts),
             any(

@@ -34,6 +34,8 @@ AUTO = Envelope()
         ({"reports": []}, ("reports",), None, None),
         ({"items": [ROW], "links": [{"rel": "next", "href": "/x"}]}, ("items",), None, None),
         ({"items": [ROW], "next_page": 2, "total": 3}, ("items",), 3, "2"),
+        ({"value": [ROW], "@odata.count": 130}, ("value",), 130, None),
+        ({"facets": [{"id": 1}], "items": [], "count": 0}, ("items",), 0, None),
     ],
 )
 def test_parts_of_a_page(content, rows, total, link):
@@ -70,7 +72,12 @@ def test_places_that_the_user_wrote_down():
         find(content, Envelope("a.c"))
 
 
-@pytest.mark.parametrize("value", ["3", -1, True, 1.5])
+@pytest.mark.parametrize(("value", "total"), [(3, 3), ("3", 3), (3.0, 3), (-1, None), (None, None)])
+def test_totals(value, total):
+    assert total_of(value) == total
+
+
+@pytest.mark.parametrize("value", ["three", True, 1.5])
 def test_total_that_is_no_number_of_rows_is_an_error(value):
     with pytest.raises(ValueError, match="expected the total to be a number of rows"):
         total_of(value)

@@ -12,7 +12,7 @@ from airflow_provider_openesg.client.envelope import Page, decode_page
 from airflow_provider_openesg.client.pagination import MAX_PASSES, Listing
 from airflow_provider_openesg.client.session import OpenESGSession
 from airflow_provider_openesg.client.translation import Translator
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
+from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGNotFoundError
 from airflow_provider_openesg.records import LINK
 from airflow_provider_openesg.settings import OpenESGSettings
 
@@ -257,9 +257,9 @@ def test_server_that_ignores_limit_returns_the_complete_list():
     ("link", "message"),
     [
         ("https://elsewhere.example/api/v1/reports?o=3", "leaves the platform"),
-        ("http://esg.example/api/v1/reports?o=3", "leaves the platform"),
+        ("http://esg.example/api/v1/other?o=3", "leaves the platform"),
         ("//elsewhere.example/reports?o=3", "leaves the platform"),
-        ("https://esg.example:8443/api/v1/reports?o=3", "leaves the platform"),
+        ("https://esg.example:8443/api/v1/?o=3", "leaves the platform"),
         ("https://esg.example@elsewhere.example/reports?o=3", "leaves the platform"),
         ("https://[esg.example/reports?o=3", "leaves the platform"),
         ("?o=0", "repeats the one before"),
@@ -272,6 +272,78 @@ def test_invalid_links_are_an_error(link, message):
     with pytest.raises(OpenESGContractError, match=message):
         server.read()
     assert all(url.startswith("https://esg.example/") for url, _ in server.requests)
+
+
+@pytest.mark.parametrize("address", ["http://esg.example", "https://esg.example:8443"])
+def test_link_of_a_platform_that_does_not_know_its_address_is_followed_at_the_base_url(address):
+    server = Server(range(20), "links")
+    serve = server.page
+
+    def page(offset, limit):
+        page = serve(offset, limit)
+        return Page(page.rows, page.ids, page.count, page.next and f"{address}{page.next}")
+
+    server.page = page
+    assert server.read() == list(range(20))
+    assert all(url.startswith("https://esg.example/") for url, _ in server.requests)
+
+
+@pytest.mark.parametrize("total", [True, False])
+@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 3, 7, 8, 9, 12])
+def test_pages_with_numbers(base, number, total):
+    """Offset and limit are ignored; a page after the last is 404."""
+
+    def serve(url, query):
+        page = int(query.get("page", base)) - base
+        if page < 0 or page * 3 > max(0, number - 1):
+            raise OpenESGNotFoundError("Invalid page.", method="GET", url=url, status=404)
+        rows = list(range(number))[3 * page : 3 * page + 3]
+        return Page(rows, rows, number if total else None)
+
+    for _ in range(2):
+        read = listing(serve, 3, 2)
+        assert [row for page in read.pages() for row in page] == list(range(number))
+
+
+@pytest.mark.parametrize(("count", "is_numbered"), [(3, True), (None, False)])
+def test_count_of_the_page_is_not_that_of_the_list(count, is_numbered):
+    def serve(url, query):
+        page = int(query.get("page", 1)) - 1
+        rows = list(range(8))[3 * page : 3 * page + 3]
+        return Page(rows, rows, count and len(rows), is_numbered=is_numbered)
+
+    assert [row for page in listing(serve, 3, 2).pages() for row in page] == list(range(8))
+
+
+def test_total_that_is_too_small_is_not_believed():
+    def serve(url, query):
+        page = int(query.get("page", 1)) - 1
+        rows = list(range(10))[3 * page : 3 * page + 3]
+        return Page(rows, rows, 6)
+
+    assert [row for page in listing(serve, 3, 2).pages() for row in page] == list(range(10))
+
+
+def test_row_deleted_between_pages_with_numbers_and_without_a_total():
+    rows = list(range(12))
+
+    def serve(url, query):
+        page = int(query.get("page", 1)) - 1
+        if page == 2 and 4 in rows:
+            rows.remove(4)
+        return Page(rows[3 * page : 3 * page + 3], rows[3 * page : 3 * page + 3])
+
+    read = [row for page in listing(serve, 3, 1).pages() for row in page]
+    assert sorted(read) == list(range(12))
+
+
+def test_more_rows_than_can_be_requested_are_an_error():
+    def serve(url, query):
+        return Page([1, 2, 3], [1, 2, 3], more="has_more")
+
+    with pytest.raises(OpenESGContractError, match="'has_more' says that there are more rows after the first 3"):
+        list(listing(serve, 3, 1).pages())
 
 
 def test_cyclic_links_are_an_error():
@@ -345,8 +417,9 @@ def test_envelopes(body, rows, count, link):
         b'{"items": [{"id": null}], "count": 1}',
         b'{"items": [{"id": true}], "count": 1}',
         b'{"items": [7], "count": 1}',
-        b'{"items": [], "count": -1}',
-        b'{"items": [], "count": "3"}',
+        b'{"items": [], "count": "three"}',
+        b'{"items": [], "error": "no access"}',
+        b'{"success": false, "data": []}',
         b'{"results": [], "next": [5]}',
         b"\xff\xfe",
     ],

@@ -60,9 +60,19 @@ def test_invalid_structure_is_an_error(body: bytes, message: str) -> None:
     assert message in str(error.value)
 
 
-def test_negative_count_is_an_error() -> None:
-    with pytest.raises(ValueError, match="expected the total to be a number of rows, not -1"):
-        RecordDecoder(REPORT).page(b'{"items": [], "count": -1}')
+def test_total_that_is_no_number_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected the total to be a number of rows, not 'many'"):
+        RecordDecoder(REPORT).page(b'{"items": [], "count": "many"}')
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"items": null, "count": 0}', b'{"count": 0}', b'{"data": [], "meta": {"total": 0}}']
+)
+def test_list_without_rows(body: bytes) -> None:
+    decoder = RecordDecoder(REPORT)
+    for _ in range(2):
+        assert decoder.page(body).rows == []
+        assert len(decoder.page(b'{"items": [{"id": 1}], "count": 1}').rows) == 1
 
 
 def test_unknown_fields_are_stored_exactly(tables) -> None:

@@ -57,7 +57,7 @@ def test_records_that_may_not_be_read_are_an_error_if_wanted(load, sandbox, ware
 def test_strict_connection_writes_nothing_if_the_platform_differs(load, sandbox, warehouse, connect, write_mode):
     connect(sandbox, strict=True)
     sandbox.options(shape=["status-german"])
-    with pytest.raises(OpenESGContractError, match="status 'angefordert' is not known|is not known"):
+    with pytest.raises(OpenESGContractError, match="is not known"):
         load(tables=["reports"], write_mode=write_mode)
     connect(sandbox)
     result = load(tables=["reports"], write_mode=write_mode)
@@ -68,6 +68,6 @@ def test_strict_connection_writes_nothing_if_the_platform_differs(load, sandbox,
 def test_load_that_would_remove_all_rows_is_an_error(load, sandbox, warehouse):
     load(tables=["reports"], write_mode="replace")
     (rows,) = warehouse.query("SELECT count(*) FROM reports")
-    with pytest.raises(OpenESGContractError, match="it would remove all rows of .*reports.*Nothing was written"):
+    with pytest.raises(OpenESGContractError, match=r"it would remove all rows of .*reports.*Nothing was written"):
         load("2", tables=["reports"], write_mode="replace", filters={"customer_identifier": "nobody"})
     assert warehouse.query("SELECT count(*) FROM reports") == [rows]
