@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from airflow_provider_openesg.api_document import api_schema, table_description
 from airflow_provider_openesg.get_provider_info import UI_FIELD_BEHAVIOUR, get_provider_info
 from airflow_provider_openesg.records import RECORDS
 from airflow_provider_openesg.reports.requests.columns import COLUMNS
+from airflow_provider_openesg.sandbox.shapes.table import SHAPES
 from airflow_provider_openesg.settings import FIELDS
 from airflow_provider_openesg.tables import TABLES
 from airflow_provider_openesg.tables.schemas import SCHEMAS
@@ -127,7 +129,34 @@ def api_profile() -> str:
     return "\n\n".join(_api_tables(ASSUMED, ()))
 
 
+def platforms() -> str:
+    """Return a table of the shapes of the sandbox, and of what a user does on such a platform. Tests check each row."""
+    written_down = tomllib.loads((Path(__file__).parent / "platforms.toml").read_text("utf-8"))
+    rows = [(f"`{name}`", variant.description, _result(written_down.get(name, {}))) for name, variant in SHAPES.items()]
+    return "\n\n".join(
+        [
+            _table(("shape", "the platform has", "result"), rows),
+            *(
+                f"For `{name}`:\n\n```toml\n{each['connection']['api'].strip()}\n```"
+                for name, each in written_down.items()
+                if "api" in each.get("connection", {})
+            ),
+        ]
+    )
+
+
+def _result(written_down: dict[str, Any]) -> str:
+    fields = [
+        "the document below as *API differences*" if name == "api" else f"`{value}` as *{FIELDS[name].label}*"
+        for name, value in written_down.get("connection", {}).items()
+    ]
+    if "result" in written_down:
+        return str(written_down["result"])
+    return f"Right with {' and '.join(fields)}. Without it, a message names it." if fields else "Right."
+
+
 GENERATORS = {
+    "platforms": platforms,
     "api_profile": api_profile,
     "decisions": decisions,
     "connection_fields": connection_fields,
