@@ -25,6 +25,11 @@ def did_you_mean(given: Any, allowed: Iterable[Any], *, cutoff: float = 0.6) -> 
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
+def closest(given: str, names: Iterable[str], *, cutoff: float = 0.5) -> str | None:
+    """Return the name that is most like a given one; ``None`` if none is."""
+    return next(iter(difflib.get_close_matches(given, list(names), 1, cutoff)), None)
+
+
 def in_profile(entry: str) -> str:
     """Return the advice to write down a difference of the platform.
 

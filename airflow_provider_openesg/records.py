@@ -86,7 +86,7 @@ FIELD_TYPE = RecordType(
         "description": TEXT,
         "label": TEXT,
         "metric_type": Ref(METRIC_TYPE),
-        # If field types have a path of their own, they name their section.
+        # If field types have a separate path, they name their section.
         "section": Ref(LINK),
         # The API of 2023 has these two in the metric type only; the page of v1 lists them for the field type.
         "datatype": TEXT,

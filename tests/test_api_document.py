@@ -131,7 +131,7 @@ def test_what_is_not_given_is_as_assumed(nothing):
         *((f"[paging]\nmax = {n}", "a whole number from 1.") for n in ("0", "-1", "1.5", "true", "'5'", "nan")),
         # words
         ("[paging]\nstyle = 'pages'", "allowed: auto, offset, page, cursor, link, none. Did you mean 'page'?"),
-        ("[values]\npoint = true", "values.point: True given; allowed: auto, decimal, group."),
+        ("[values]\npoint = true", "values.point: True given; allowed: auto, decimal, group, unread."),
         ("[words.status]\nx = 'submited'", "words.status.x: 'submited' given; allowed: requested, in_progress,"),
         ("[words.request_status]\nx = 'submitted'", f"allowed: {', '.join(REQUEST_STATUSES)}."),
         ("[words.datatype]\n'a b' = 'number'", "words.datatype.\"a b\": 'number' given; allowed: decimal,"),

@@ -246,7 +246,8 @@ def sources(*but):
 
 
 def test_hints_are_in_one_module():
-    assert [str(path) for path in sources("hints.py") if "difflib" in path.read_text()] == []
+    users = [path for path in sources("hints.py") if "difflib" in path.read_text()]
+    assert [str(path) for path in users if path.parent.name != "check"] == []  # check compares names of the platform
 
 
 READERS = {

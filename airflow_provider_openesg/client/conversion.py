@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_openesg.api import REPORT_STATUSES, REQUEST_STATUSES
 from airflow_provider_openesg.client.names import plain_name
-from airflow_provider_openesg.records import Ref
+from airflow_provider_openesg.hints import in_profile
+from airflow_provider_openesg.records import REPORT_REQUEST, Ref
 
 if TYPE_CHECKING:
     from airflow_provider_openesg.api import Api
@@ -110,3 +112,17 @@ def from_json_api(sent: Mapping[str, Any]) -> dict[str, Any]:
         elif relation is not None and name not in record:
             record[name] = None
     return record
+
+
+def known_statuses(type_: RecordType) -> tuple[str, ...]:
+    """Return the known statuses of reports or requests."""
+    return (*REQUEST_STATUSES, *REPORT_STATUSES) if type_ is REPORT_REQUEST else REPORT_STATUSES
+
+
+def unknown_status(type_: RecordType, word: str) -> str:
+    """Return the text of the difference that a status is not known."""
+    table = "request_status" if type_ is REPORT_REQUEST else "status"
+    return (
+        f"{type_.name}: the status {word!r:.60} is not known. If it means one of {', '.join(known_statuses(type_))}, "
+        + in_profile(f'[words.{table}] "{word:.60}" = "..."')
+    )

@@ -45,7 +45,7 @@ class Decoders(Generic[Record, Part]):
 def read_parts(
     client: OpenESGClient, resource: str, record_id: str | int, decoders: Decoders[Record, Part]
 ) -> tuple[Record | None, Sequence[Part]]:
-    """Read the parts of a record: in its single record, or at a path of their own.
+    """Read the parts of a record: in its single record, or at a separate path.
 
     :return: the record, if it was read, and its parts.
     :raises OpenESGNotFoundError: if the record does not exist.

@@ -7,7 +7,7 @@ are the one list of objects, at most two levels down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -216,29 +216,33 @@ def decode_page(
     return Page.of(sent if as_sent else rows, ids, content, found)
 
 
-def single_record(content: Any, is_record: Callable[[Mapping[str, Any]], bool]) -> Any:
-    """Return the record in a response that may have an object around it, such as ``{"data": {...}}``."""
-    if isinstance(content, Mapping) and not is_record(content):
-        inside = [each for each in content.values() if isinstance(each, Mapping) and is_record(each)]
-        if len(inside) == 1:
-            return inside[0]
-    return content
+def single_record(content: Any, fields: Callable[[Mapping[str, Any]], Sized]) -> Any:
+    """Return the record in a response that may have an object around it, such as ``{"data": {...}}``.
+
+    :param fields: function that returns the fields that an object has: the object with most is the record.
+    """
+    if isinstance(content, list) and len(content) == 1:
+        content = content[0]
+    if not isinstance(content, Mapping):
+        return content
+    inside = [each for each in content.values() if isinstance(each, Mapping)]
+    best = max(inside, key=lambda each: len(fields(each)), default=content)
+    return best if len(fields(best)) > len(fields(content)) and is_record(best) else content
 
 
-def single_body(body: bytes) -> bytes:
+def single_body(body: bytes, fields: Callable[[Mapping[str, Any]], Sized]) -> bytes:
     """Return the JSON of the record in a response, as :func:`single_record` does, without decoding its values.
 
     :raises ValueError: if the body is not a JSON object.
     """
     content = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    if is_record(content):
-        return body
-    inside = [
-        bytes(each)
+    inside = {
+        bytes(each): msgspec.json.decode(each, type=dict[str, msgspec.Raw])
         for each in content.values()
-        if bytes(each)[:1] == b"{" and is_record(msgspec.json.decode(each, type=dict[str, msgspec.Raw]))
-    ]
-    return inside[0] if len(inside) == 1 else body
+        if bytes(each)[:1] == b"{"
+    }
+    record = single_record({**content, **{str(number): each for number, each in enumerate(inside.values())}}, fields)
+    return next((raw for raw, each in inside.items() if each is record), body)
 
 
 def is_record(content: Mapping[str, Any]) -> bool:

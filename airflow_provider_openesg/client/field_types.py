@@ -1,4 +1,4 @@
-"""Field types that are not in the sections of a template, but at a path of their own."""
+"""Field types that are not in the sections of a template, but at a separate path."""
 
 from __future__ import annotations
 

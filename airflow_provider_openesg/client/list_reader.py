@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_openesg.api import DETAILS, ID, RESOURCES
 from airflow_provider_openesg.client.envelope import Page, single_body
-from airflow_provider_openesg.client.page_style import Query, Style, page_query
+from airflow_provider_openesg.client.page_style import Query, Style, first_query, page_query
 from airflow_provider_openesg.client.pagination import Listing
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.client.reading import decoded, list_query, record_path, resource_path, single_queries
@@ -73,7 +73,9 @@ class ListReader:
         api = self._client.api
         url, size = self._list_url(resource_path(api, resource)), self._most_rows(resource)
         query = single_queries(self._query(resource, filters))[0]
-        params = page_query(query, api.paging, min(size, api.paging.max or size))
+        params = first_query(
+            query, api.paging, self._styles.setdefault(resource, Style()), min(size, api.paging.max or size)
+        )
         pool = ThreadPoolExecutor(1, thread_name_prefix="openesg-prefetch")
         first = self._prefetched[url, str(params)] = pool.submit(self._client.request, "GET", url, params=params)
         try:
@@ -85,7 +87,7 @@ class ListReader:
     def first_page(self, resource: str, rows: int) -> Page[dict[str, Any]]:
         """Return the first page of a list; see :meth:`OpenESGClient.first_page`."""
         client = self._client
-        query = page_query({}, client.api.paging, rows)
+        query = first_query({}, client.api.paging, Style(), rows)
         return client.get(resource_path(client.api, resource), client.page_decoder(resource), params=query)
 
     def check_filter(self, resource: str, name: str) -> None:
@@ -162,7 +164,7 @@ class ListReader:
         """Return a page for each id, read from the path of the record."""
 
         def as_page(body: bytes) -> Page[Row]:
-            return start(b"[%s]" % single_body(body))()
+            return start(b"[%s]" % single_body(body, self._client.translator(resource).names))()
 
         return (
             self._client.get(record_path(self._client.api, resource, each), as_page).rows
@@ -222,7 +224,11 @@ def _with_headers(page: Page[Row], response: Response) -> Page[Row]:
     """Add the link and the total that a response has in its headers."""
     if page.next is None and "Link" in response.headers:
         page.next = response.links.get("next", {}).get("url")
-    total = response.headers.get("X-Total-Count", "")
+    if page.next is None and (token := response.headers.get("X-Next-Cursor")):
+        page.next, page.is_token = token, True
+    # Content-Range is "items 0-49/130".
+    ranged = response.headers.get("Content-Range", "").rpartition("/")[2]
+    total = response.headers.get("X-Total-Count", ranged)
     if page.count is None and total.isdecimal():
         page.count = int(total)
     return page

@@ -89,7 +89,7 @@ def resolve(type_: RecordType, sent: Iterable[str], given: Mapping[str, str]) ->
         found = (0, theirs[name]) if name in theirs else _ranked(type_, name)
         if found is not None and (found[1] not in given or given[found[1]] == name):
             if found[0] > 2 and isinstance(type_.fields[found[1]], Many) and found[1] in sent:
-                continue  # "values" beside "field_values" is something else
+                continue  # "values" next to "field_values" is something else
             ranked.append((found[0], name, found[1]))
     return {name: field for _, name, field in sorted(ranked, key=lambda each: each[0])}
 

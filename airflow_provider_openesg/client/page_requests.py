@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from airflow_provider_openesg.client.envelope import Page
-from airflow_provider_openesg.client.page_style import page_query
+from airflow_provider_openesg.client.page_style import first_query, number_query, page_query
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
 from airflow_provider_openesg.hints import in_profile
 
@@ -52,13 +52,7 @@ class PageRequests(Generic[Row]):
 
         :param size: number of rows to request, as in the other methods.
         """
-        if self._style.style == "page":
-            return self._page(size, 1 if self._style.first is None else self._style.first)
-        if self._style.style == "none":
-            return self._fetch(self._url, self._query)()()
-        if self._paging.style in ("link", "cursor"):
-            return self._fetch(self._url, {**self._query, self._paging.limit: str(size)})()()
-        return self.at(size, 0)
+        return self._fetch(self._url, first_query(self._query, self._paging, self._style, size))()()
 
     def at(self, size: int, offset: int) -> Page[Row]:
         """Return the page at an offset."""
@@ -102,9 +96,7 @@ class PageRequests(Generic[Row]):
             parts = urlsplit(link)
             query = dict(parse_qsl(parts.query, keep_blank_values=True)) | {paging.page: str(number)}
             return self._fetch(parts._replace(query=urlencode(query)).geturl(), None)
-        # The page size is that of the first page, whatever it was.
-        name = paging.size if paging.style == "page" else paging.limit
-        return self._fetch(self._url, {**self._query, name: str(size), paging.page: str(number)})
+        return self._fetch(self._url, number_query(self._query, paging, size, number))
 
     def follow(self, link: str, size: int) -> Callable[[], Decode[Row]]:
         """Request the page that a link or a token names."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from airflow_provider_openesg.hints import in_profile
+
 if TYPE_CHECKING:
     from airflow_provider_openesg.api import Paging, PagingStyle
     from airflow_provider_openesg.client.envelope import Page
@@ -38,6 +40,26 @@ class Style:
 def page_query(query: Query, paging: Paging, size: int, offset: int = 0) -> Query:
     """Return the query parameters for a page of a list by its offset."""
     return {**query, paging.limit: str(size), paging.offset: str(offset)}
+
+
+def first_query(query: Query, paging: Paging, style: Style, size: int) -> Query:
+    """Return the query parameters for the first page of a list."""
+    kind = paging.style if style.style == "auto" else style.style
+    if kind == "page":
+        number = 1 if style.first is None else style.first
+        return number_query(query, paging, size, number)
+    if kind == "none":
+        return query
+    if paging.style in ("link", "cursor"):
+        return {**query, paging.limit: str(size)}
+    return page_query(query, paging, size)
+
+
+def number_query(query: Query, paging: Paging, size: int, number: int) -> Query:
+    """Return the query parameters for a page of a list by its number."""
+    # The page size is that of the first page, which may be less than requested.
+    name = paging.size if paging.style == "page" else paging.limit
+    return {**query, name: str(size), paging.page: str(number)}
 
 
 def later_offsets(size: int, total: int) -> range:
@@ -83,3 +105,18 @@ def kind_of_link(first: Page[Any], paging: Paging) -> PagingStyle:
     if first.count is not None and len(first.rows) > 1 and query.get(paging.offset) == str(len(first.rows)):
         return "offset"
     return "link"
+
+
+def with_advice(error: OpenESGApiError, paging: Paging) -> OpenESGApiError:
+    """Return an error, with what to write down if it is about the parameters of a page."""
+    names = (paging.limit, paging.offset, paging.page, paging.size)
+    if error.status not in (400, 422) or not any(name in error.message for name in names):
+        return error
+    advice = in_profile("paging = {max = 50}, or style, page, size, limit, offset as the platform names them")
+    return type(error)(
+        f"{error.message} (if the platform has other parameters or limits, {advice})",
+        method=error.method,
+        url=error.url,
+        status=error.status,
+        request_id=error.request_id,
+    )

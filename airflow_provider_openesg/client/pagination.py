@@ -31,6 +31,7 @@ from airflow_provider_openesg.client.page_style import (
     kind_of_link,
     later_offsets,
     smaller_size,
+    with_advice,
 )
 from airflow_provider_openesg.client.parallel import ordered_and_started
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError
@@ -178,7 +179,7 @@ class Listing(Generic[Row]):
             except OpenESGApiError as error:
                 refused = refused or error
                 if (smaller := smaller_size(error, self._size, self._page_size, self._size_name)) is None:
-                    raise refused from None
+                    raise with_advice(refused, self._paging) from None
                 self._size = smaller
             else:
                 if refused is not None and self._size < self._page_size:
@@ -322,14 +323,15 @@ class Listing(Generic[Row]):
 
     def _by_links(self, first: Page[Row]) -> Generator[Page[Row]]:
         """Yield the pages by link or token; in parallel if the total is known and the link shows how."""
-        kind = kind_of_link(first, self._paging)
+        kind, link = kind_of_link(first, self._paging), first.next or ""
+        if kind != "cursor" and not link.isdecimal():
+            link = self._requests.followable(link)
         if kind == "offset":
             self._size = len(first.rows)
             yield from self._by_count(first)
             return
         if kind == "page":
-            link = first.next or ""
-            yield from self._by_number(first, None if link.isdecimal() else self._requests.followable(link))
+            yield from self._by_number(first, None if link.isdecimal() else link)
             return
         self.style.style = kind
         yield first

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from airflow_provider_openesg.api import ID, RESOURCES, UPDATED_AFTER, Api
-from airflow_provider_openesg.client.envelope import is_record, single_record
+from airflow_provider_openesg.client.envelope import single_record
 from airflow_provider_openesg.client.responses import platform_message, shown_url
 from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.filters import check_filters, check_query, filter_texts
@@ -94,7 +94,7 @@ def decode_record(body: bytes, translator: Translator) -> dict[str, Any]:
 
     :raises ValueError: if the body is not a JSON object with an id.
     """
-    content = single_record(msgspec.json.decode(body), is_record)
+    content = single_record(msgspec.json.decode(body), translator.names)
     if not isinstance(content, dict):
         raise ValueError("expected a record: a JSON object with an 'id'")
     record = translator.record(content)

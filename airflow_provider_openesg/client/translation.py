@@ -10,22 +10,23 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from airflow_provider_openesg.api import ASSUMED, DATATYPES, REPORT_STATUSES, REQUEST_STATUSES, Api
+from airflow_provider_openesg.api import ASSUMED, DATATYPES, Api
 from airflow_provider_openesg.client.conversion import (
     PARTS_OF_VALUES,
     from_json_api,
     is_link_to_parts,
     iso_date,
+    known_statuses,
     last_part,
     list_of_values,
     reference,
     spelled,
     text_of_object,
+    unknown_status,
 )
 from airflow_provider_openesg.client.differences import Differences
 from airflow_provider_openesg.client.envelope import Place, at
 from airflow_provider_openesg.client.names import DATES, PERIODS, nested, plain_name, resolve
-from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.records import (
     DATE,
     FIELD_TYPE,
@@ -37,6 +38,7 @@ from airflow_provider_openesg.records import (
     REPORT_REQUEST,
     SECTION,
     TEXT,
+    USER,
     Many,
     RecordType,
     Ref,
@@ -62,6 +64,15 @@ _ONE_UNIT = ("unit", "default_unit", "unit_key", "unit_of_measure", "uom")
 _CHILDREN = ("children", "subsections", "sub_sections", "sections", "items", "nested", "nodes")
 """Names of the sections inside a section."""
 
+_READ = {
+    FIELD_TYPE.name: _ONE_UNIT,
+    METRIC_TYPE.name: _ONE_UNIT,
+    SECTION.name: _CHILDREN,
+    REPORT.name: ("sections",),
+    FIELD_VALUE.name: ("section_id", "section_key"),
+}
+"""Names that are read without being that of a field."""
+
 MOST_PLANS = 1000
 """Maximum number of sets of names that are remembered of one type."""
 
@@ -72,11 +83,20 @@ class Translator:
     :param type_: the type.
     :param api: what is assumed, or what the user wrote down.
     :param differences: gets what is recognized, and words that are not known.
+    :param is_whole: whether the records have all their fields, so that missing ones are a difference.
     """
 
-    def __init__(self, type_: RecordType, api: Api = ASSUMED, differences: Differences | None = None) -> None:
+    def __init__(
+        self,
+        type_: RecordType,
+        api: Api = ASSUMED,
+        differences: Differences | None = None,
+        *,
+        is_whole: bool = True,
+    ) -> None:
         self.type = type_
         self.converts = False
+        self._is_whole = is_whole
         self._api = api
         self.differences = Differences(quiet=True) if differences is None else differences
         self._given = api.names.get(next((name for name, each in RECORDS.items() if each is type_), ""), {})
@@ -90,7 +110,10 @@ class Translator:
     def part(self, field: str) -> Translator:
         """Return the translator of the records inside a field."""
         if field not in self._parts:
-            self._parts[field] = Translator(self.type.fields[field].type, self._api, self.differences)
+            expected = self.type.fields[field]
+            # References often have only some fields of the record.
+            is_whole = isinstance(expected, Many) or expected.type is USER
+            self._parts[field] = Translator(expected.type, self._api, self.differences, is_whole=is_whole)
         return self._parts[field]
 
     @property
@@ -134,7 +157,7 @@ class Translator:
         for name, field in names.items():
             if isinstance(self.type.fields[field], Many) and is_link_to_parts(record[name]):
                 record[f"{field}_sent"] = record.pop(name)
-                record[name] = None  # only ids or a URL: the parts have a path of their own
+                record[name] = None  # only ids or a URL: the parts have a separate path
                 self._convert(f"{field!r} as ids or URLs")
         for name, field in names.items():
             value = record.pop(name)
@@ -211,8 +234,9 @@ class Translator:
                     self.differences.recognize(self.type.name, f"{field!r} under {name!r}")
             self._plans[key] = names, places
             met = self.differences.fields.setdefault(self.type.name, {})
-            if len(met) < MOST_PLANS:
-                unknown = tuple(sorted({*sent} - {*names} - {place[0] for place in places.values()}))
+            if self._is_whole and len(met) < MOST_PLANS:
+                read = {name for name in sent if plain_name(name) in _READ.get(self.type.name, ())}
+                unknown = tuple(sorted({*sent} - {*names} - read - {place[0] for place in places.values()}))
                 met[unknown] = met.get(unknown, frozenset()) | {*names.values(), *places}
         return self._plans[key]
 
@@ -302,22 +326,15 @@ class Translator:
         return words.datatype if field == "datatype" else words.request_status if self._is_request else words.status
 
     def _known(self, field: str) -> tuple[Mapping[str, str], tuple[str, ...]]:
-        known: tuple[str, ...] = DATATYPES if field == "datatype" else REPORT_STATUSES
-        if field == "status" and self._is_request:
-            known = (*REQUEST_STATUSES, *REPORT_STATUSES)
+        known = DATATYPES if field == "datatype" else known_statuses(self.type)
         return {word.casefold(): ours for word, ours in self._table(field).items()}, known
 
     def _unknown(self, field: str, word: str) -> None:
         if field == "datatype":  # newer ones are text; column_check compares all of them
             self.differences.datatypes.setdefault(word, False)
             return
-        if self.type not in (REPORT, REPORT_REQUEST):
-            return
-        table = "request_status" if self._is_request else "status"
-        self.differences.add(
-            f"{self.type.name}: the status {word!r:.60} is not known. If it means one of "
-            f"{', '.join(self._known(field)[1])}, " + in_profile(f'[words.{table}] "{word:.60}" = "..."')
-        )
+        if self.type in (REPORT, REPORT_REQUEST):
+            self.differences.add(unknown_status(self.type, word))
 
     def _special(self, record: dict[str, Any]) -> dict[str, Any]:
         """Translate what concerns several fields of a record."""
@@ -352,7 +369,7 @@ class Translator:
             self._convert("'units' as one unit")
 
     def _ids_of_values(self, report: dict[str, Any]) -> None:
-        """Give values without an id one that is the same in each run."""
+        """Set the ids of values that have none, the same in each run."""
         for value in report["field_values"]:
             if isinstance(value, dict) and value.get("id") is None:
                 parts = (report.get("id"), reference(value, "field_type"), value.get("instance_id"))

@@ -93,8 +93,9 @@ def batches(
     """
     for rows in _alike(records):
         batch = _counted(table, Columns(rows, summary.count_malformed), {}, summary)
-        if table == "reports":
-            summary.statuses.update(pc.unique(batch.column("status")).drop_null().to_pylist())
+        if "status" in batch.schema.names:
+            found = summary.statuses.setdefault(table, set())
+            found.update(pc.unique(batch.column("status")).drop_null().to_pylist())
         yield batch if templates is None else _with_template_ids(batch, templates)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_openesg.client.conversion import known_statuses, unknown_status
 from airflow_provider_openesg.exceptions import OpenESGContractError
-from airflow_provider_openesg.hints import in_profile
-from airflow_provider_openesg.records import KEY_FIELDS, OPTIONAL_FIELDS, RECORDS
+from airflow_provider_openesg.hints import closest, in_profile
+from airflow_provider_openesg.records import KEY_FIELDS, OPTIONAL_FIELDS, RECORDS, REPORT, REPORT_REQUEST
 from airflow_provider_openesg.tables.builders import FIELDS
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def check_columns(summary: Summary, api: Api) -> None:
 
     :raises OpenESGContractError: if joins, types or filters depend on such a column.
     """
+    _check_statuses(summary)
     _check_datatypes(summary)
     _check_users(summary, api)
     for table, record in _TABLES.items():
@@ -49,6 +51,14 @@ def check_columns(summary: Summary, api: Api) -> None:
             if columns.get(field, field) not in summary.filled.get(table, ())
         )
         _report(summary, record, empty, unknown)
+
+
+def _check_statuses(summary: Summary) -> None:
+    """Report statuses that are not known, also of rows that were not translated."""
+    for table, type_ in (("reports", REPORT), ("report_requests", REPORT_REQUEST)):
+        for word in sorted(summary.statuses.get(table, ())):
+            if word not in known_statuses(type_):
+                summary.differences.add(unknown_status(type_, word))
 
 
 def _check_users(summary: Summary, api: Api) -> None:
@@ -86,7 +96,7 @@ def _report(summary: Summary, record: str, empty: list[str], unknown: list[str])
     example = (keys or empty)[0]
     text = (
         f"{name}: no record has {fields}{others}, so these columns are null in every row. If one means the other, "
-        + in_profile(f'[names] {record}.{example} = "{(unknown or ["..."])[0]}"')
+        + in_profile(f'[names] {record}.{example} = "{closest(example, unknown) or "..."}"')
         + f'; if the platform has none: {record}.{example} = ""'
     )
     if keys and unknown:

@@ -23,7 +23,6 @@ from airflow_provider_openesg.client.envelope import (
     Page,
     Place,
     find,
-    is_record,
     link_of,
     rows_of,
     single_record,
@@ -97,11 +96,11 @@ class RecordDecoder:
         if self._compared_records < COMPARED:
             with self._lock:
                 self._compared_records += 1
-                self.translator.record(single_record(_decode(body), is_record))
+                self.translator.record(single_record(_decode(body), self.translator.names))
         if not self.translator.needed:
             with contextlib.suppress(ValidationError):
                 return self._records.decode(body)
-        record = self.translator.record(single_record(_decode(body), is_record))
+        record = self.translator.record(single_record(_decode(body), self.translator.names))
         with self._lock:
             return self._normalized([record])[0]
 

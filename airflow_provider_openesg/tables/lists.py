@@ -261,6 +261,8 @@ class Lists:
 
     def _read_templates(self, references: Iterable[str]) -> None:
         self._resolve(references)
+        if not self._with_values:
+            return
         ids = {self._pull.templates.id_of(each) or each for each in references}
         missing = [each for each in sorted(ids) if each not in self._pull.templates]
         if missing:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.hints import in_profile
+from airflow_provider_openesg.tables.value_format import number
 
 if TYPE_CHECKING:
     from airflow_provider_openesg.api import Point
@@ -37,12 +38,13 @@ class NumberForms:
         self._comma = self._decimal = ""
         self._read_as: dict[str, str] = {}
 
-    def plain(self, text: pa.Array, plain: pa.Array, comma: str) -> pa.Array:
+    def plain(self, text: pa.Array, plain: pa.Array, comma: str, integer: pa.Array | None = None) -> pa.Array:
         """Return the texts of plain numbers as they are to be read; null where they are ambiguous.
 
         :param text: all texts.
         :param plain: which of them are plain numbers: digits, and at most a point.
         :param comma: a number of the same batch whose decimal mark is a comma; empty if there is none.
+        :param integer: which of them are values of integer fields: there, ``2.000`` is only read if others show how.
         """
         if self._point == "decimal":
             return text
@@ -51,12 +53,21 @@ class NumberForms:
         has_point = pc.equal(pc.utf8_slice_codeunits(text, -4, -3), _POINT)
         lone = pc.match_substring_regex(text, _LONE) if pc.any(has_point).as_py() else None
         if not self._decimal:
-            others = pc.and_(plain, pc.match_substring(text, "."))
+            points = pc.count_substring(text, ".")
+            others = pc.and_(plain, pc.equal(points, 1))
             others = text.filter((others if lone is None else pc.and_not(others, lone)).fill_null(False))
             self._decimal = others[0].as_py() if len(others) else ""
+            if not self._comma:  # several points group digits
+                several = text.filter(pc.and_(plain, pc.greater(points, 1)).fill_null(False)).to_pylist()
+                self._comma = next((each for each in several if number(each) is not None), "")
         if lone is not None and pc.any(lone).as_py():
             example = text.filter(lone.fill_null(False))[0].as_py()
             meaning = self._meaning()
+            if meaning == "decimal" and not self._decimal and self._point == "auto" and integer is not None:
+                text = pc.if_else(pc.and_(lone, integer), pa.scalar(None, text.type), text)
+                lone = pc.and_not(lone, integer)
+                if not pc.any(lone).as_py():
+                    return text
             self._read_as.setdefault(meaning, example)
             if meaning == "group":
                 text = pc.if_else(lone, pc.replace_substring(text, ".", ""), text)

@@ -112,10 +112,9 @@ class ReportBuilder:
         return batches
 
     def templates_of(self, rows: Sequence[Any]) -> set[str]:
-        """Return the ids of the templates that are needed to build the rows."""
-        if not self._with_values:
-            return set()
-        return {each for row in rows if row.field_values if (each := template_of(row, "reports")) is not None}
+        """Return the templates of the rows; with values, only those that the values are joined with."""
+        needed = [row for row in rows if row.field_values or not self._with_values]
+        return {each for row in needed if (each := template_of(row, "reports")) is not None}
 
     def parts_of(self, report: Any) -> Sequence[Any] | None:
         """Return the field values of a report; ``None`` if it has none or they are missing."""

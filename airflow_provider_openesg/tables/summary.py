@@ -28,7 +28,7 @@ class Summary:
     :param without_field_type: number of values whose field type has no key, or is not listed by its template.
     :param differences: what the platform does differently from what is assumed of it.
     :param filled: columns of each table that are not null in some row.
-    :param statuses: statuses of the reports read.
+    :param statuses: statuses of the reports and requests read.
     :param high_water_mark: latest change among the reports and requests read; ``updated_after`` of the next run.
     """
 
@@ -38,7 +38,7 @@ class Summary:
     high_water_mark: datetime | None = None
     differences: Differences = field(default_factory=Differences)
     filled: dict[str, set[str]] = field(default_factory=dict)
-    statuses: set[str] = field(default_factory=set)
+    statuses: dict[str, set[str]] = field(default_factory=dict)
     _examples: dict[str, str] = field(default_factory=dict, repr=False)
 
     def count_malformed(self, name: str, example: str, number: int = 1) -> None:
@@ -60,7 +60,8 @@ class Summary:
         self.add_change(other.high_water_mark)
         for table, columns in other.filled.items():
             self.filled.setdefault(table, set()).update(columns)
-        self.statuses |= other.statuses
+        for table, words in other.statuses.items():
+            self.statuses.setdefault(table, set()).update(words)
         if other.differences is not self.differences:
             self.differences.merge(other.differences)
         for name, example in other._examples.items():

@@ -51,7 +51,7 @@ def typed(
     malformed: list[int] = []
     if kinds & {"decimal", "integer"}:
         candidates = pc.if_else(_is_one_of(datatype, "decimal", "integer"), text, _NO_TEXT)
-        decimals = _numbers(candidates, forms)
+        decimals = _numbers(candidates, forms, _is_one_of(datatype, "integer") if "integer" in kinds else None)
         if "integer" in kinds:
             integers, fractions = _integers(pc.if_else(_is_one_of(datatype, "integer"), decimals, _NO_DECIMAL))
             columns["value_integer"] = integers
@@ -85,7 +85,7 @@ def _unread(candidates: pa.Array, read: pa.Array) -> list[int]:
     return [place for place, each in zip(places.to_pylist(), texts, strict=True) if each.strip()]
 
 
-def _numbers(text: pa.Array, forms: NumberForms | None) -> pa.Array:
+def _numbers(text: pa.Array, forms: NumberForms | None, integer: pa.Array | None) -> pa.Array:
     """Convert numbers in the platform's format with Arrow, and others one by one.
 
     Only short ones: Arrow converts too many digits, and exponents, to wrong numbers without an error.
@@ -95,7 +95,7 @@ def _numbers(text: pa.Array, forms: NumberForms | None) -> pa.Array:
     others = pc.invert(plain).fill_null(_FALSE)
     formatted = text.filter(others) if others.true_count else None
     if forms is not None:
-        text = forms.plain(text, plain, _with_comma(formatted))
+        text = forms.plain(text, plain, _with_comma(formatted), integer)
     try:
         read = pc.if_else(plain, text, _NO_TEXT).cast(DECIMAL)
     except pa.ArrowInvalid:  # such as 1.2.3, or too many digits

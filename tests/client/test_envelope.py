@@ -11,6 +11,10 @@ ROW = {"id": 1}
 AUTO = Envelope()
 
 
+def fields(content):
+    return [name for name in content if name in ("id", "status", "template")]
+
+
 @pytest.mark.parametrize(
     ("content", "rows", "total", "link"),
     [
@@ -85,10 +89,19 @@ def test_total_that_is_no_number_of_rows_is_an_error(value):
 
 def test_single_records():
     for content in (ROW, {"data": ROW}, {"report": ROW, "meta": {}}):
-        assert single_record(content, lambda each: "id" in each) == ROW
-        assert json.loads(single_body(json.dumps(content).encode())) == ROW
-    two = {"a": ROW, "b": ROW}
-    assert single_record(two, lambda each: "id" in each) == two
+        assert single_record(content, fields) == ROW
+        assert json.loads(single_body(json.dumps(content).encode(), fields)) == ROW
+
+
+def test_single_record_next_to_other_objects():
+    record = {"id": 7, "status": "submitted", "template": 1}
+    for content in (
+        {"report": record, "links": {"self": "/x"}},
+        {"id": "request-1", "data": record, "meta": {"id": "m"}},
+    ):
+        assert single_record(content, fields) == record
+        assert json.loads(single_body(json.dumps(content).encode(), fields)) == record
+    assert single_record([record], fields) == record
 
 
 @pytest.mark.parametrize(

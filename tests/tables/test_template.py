@@ -69,7 +69,7 @@ def test_the_unit_of_the_table_is_accepted_for_writing(own, unit, names):
     rows = sections(False, **own)
     field = fields(rows)[KEY]
     (row,) = table_rows("field_types", rows)
-    assert (row["unit"], field.units) == (unit, names)
+    assert (row["unit"], field.unit_names) == (unit, names)
     entry = {"field_key": KEY, "value": 1}
     if unit is not None:
         assert check_entries([entry | {"unit": unit}], fields(rows))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg import clock
-from airflow_provider_openesg.client.envelope import is_record, single_record
+from airflow_provider_openesg.client.envelope import single_record
 from airflow_provider_openesg.client.names import plain_name
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.exceptions import (
@@ -23,6 +23,8 @@ from airflow_provider_openesg.reports.requests.lookup import ExistingRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from requests import Response
 
     from airflow_provider_openesg.client.client import OpenESGClient
     from airflow_provider_openesg.reports.requests.lookup import Requests
@@ -87,6 +89,7 @@ class Sender:
     def __init__(self, client: OpenESGClient, requests: Requests) -> None:
         self._client = client
         self._requests = requests
+        self._assumed_names = False
         self._settle_seconds = client.settings.settle_time
         self.sent = SendResult()
 
@@ -146,7 +149,7 @@ class Sender:
     def _post(self, row: RequestRow) -> OpenESGError | None:
         """Send a row, and return the error if its response is lost."""
         try:
-            response = self._client.request("POST", self._client.api.path("report-requests"), json=self._body(row))
+            response = self._request(row)
         except OpenESGApiError as error:
             if error.may_have_been_processed:
                 return error
@@ -222,6 +225,28 @@ class Sender:
             "or filter the list shows it, and " + in_profile("[names] or [filters]")
         )
 
+    def _request(self, row: RequestRow) -> Response:
+        """Send a row with the names of the platform. If it rejects those of its responses, with those that are assumed.
+
+        A rejected request was not carried out, so it may be sent again.
+        """
+        path = self._client.api.path("report-requests")
+        body = self._body(row)
+        if self._assumed_names or body == row.body:
+            return self._client.request("POST", path, json=row.body if self._assumed_names else body)
+        try:
+            return self._client.request("POST", path, json=body)
+        except OpenESGApiError as error:
+            if error.status not in (400, 422) or self._client.api.write.request:
+                raise
+            rejected = error
+        try:
+            response = self._client.request("POST", path, json=row.body)
+        except OpenESGApiError as error:
+            raise (error if error.may_have_been_processed else rejected) from None
+        self._assumed_names = True
+        return response
+
     def _body(self, row: RequestRow) -> dict[str, Any]:
         """Return the body of the request, with the names of the platform."""
         given, translator = self._client.api.write.request, self._client.translator("report-requests")
@@ -240,4 +265,6 @@ class Sender:
         inside = next((part for name, part in content.items() if plain_name(name) == "report_request"), content)
         if isinstance(inside, int | str):
             inside = {"id": inside}
-        return self._client.translator("report-requests").record(single_record(inside, is_record))
+        return self._client.translator("report-requests").record(
+            single_record(inside, self._client.translator("report-requests").names)
+        )

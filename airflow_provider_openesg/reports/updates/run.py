@@ -151,7 +151,7 @@ class _Run:
 
     def _read(self) -> None:
         self._report = self._client.with_details("reports", {"id": self._report_id})
-        if "status" not in self._report:  # only the values were read, at a path of their own
+        if "status" not in self._report:  # only the values were read, at a separate path
             self._report = self._client.get_record("reports", self._report_id) | self._report
         self._values = {self._place(value): value for value in self._report[FIELD_VALUES]}
 

@@ -154,7 +154,9 @@ class _Exchange:
                 values = self._read(f"{API}reports/{number}", {})["field_values"]
                 return self._list("field_value", lambda start, size: (values[start : start + size], len(values)))
             case "POST", "report_request", []:
-                return self._single("created_report_request", self.call(path=inner, body=self._json(self.incoming.new_request)))
+                return self._single(
+                    "created_report_request", self.call(path=inner, body=self._json(self.incoming.new_request))
+                )
             case "PATCH", "report", [number]:
                 values = self._values(number)
                 body = self._json(lambda sent: self.incoming.change(sent, values))
