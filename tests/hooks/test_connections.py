@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from urllib.parse import quote
@@ -106,11 +107,11 @@ def test_command_line_and_database(tmp_path):
 
 def settings_of_a_process(home, environment):
     code = (
-        "import dataclasses, json\n"
+        "import pickle\n"
         "from airflow_provider_openesg.hooks.openesg import OpenESGHook\n"
-        "print('\\n' + json.dumps(dataclasses.asdict(OpenESGHook('esg').settings)))"
+        "print('\\n' + pickle.dumps(OpenESGHook('esg').settings).hex())"
     )
-    return OpenESGSettings(**json.loads(run(home, "-c", code, **environment).splitlines()[-1]))
+    return pickle.loads(bytes.fromhex(run(home, "-c", code, **environment).splitlines()[-1]))
 
 
 def run(home, *arguments, **environment):
