@@ -46,6 +46,9 @@ Row = TypeVar("Row")
 STARTED_AHEAD = 2
 """Pages whose decoding is started before the page before them is used, so that a worker process always has work."""
 
+USUAL_SIZES = frozenset({10, 20, 25, 30, 50, 100})
+"""Page sizes of frameworks. A total of this size, on a page of this size, may be that of the page."""
+
 MAX_PASSES = 8
 """Number of times that a list is read before it counts as changing too fast."""
 
@@ -142,7 +145,8 @@ class Listing(Generic[Row]):
         first = self._checked(self._first())
         self.total = first.count
         style = self.style.style
-        if first.count == len(first.rows) and (first.more or first.is_numbered):
+        may_be_one = first.count in USUAL_SIZES and first.count <= self._size
+        if first.count == len(first.rows) and (first.next or first.more or first.is_numbered or may_be_one):
             first.count = None  # it may be the number of rows of the page
         if style == "none" or first.count == len(first.rows):
             return (page for page in [first])

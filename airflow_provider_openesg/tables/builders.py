@@ -158,7 +158,7 @@ def typed_values(
     text, keys = batch.column("value"), batch.column("field_key")
     read, malformed = typed(text, batch.column("datatype"), forms)
     if malformed and templates is not None:
-        batch, read, malformed = with_units(batch, read, malformed, templates)
+        batch, read, malformed = with_units(batch, read, malformed, templates, forms)
     if malformed:
         places = pa.array(malformed)
         for key, example in zip(keys.take(places).to_pylist(), text.take(places).to_pylist(), strict=True):

@@ -65,6 +65,10 @@ class LearnedType:
         self._sent_as: dict[str, str] = {
             field: name if name and "." not in name else f"{REST} {field}" for field, name in translator.given.items()
         }
+        taken = {*self._sent_as.values()}
+        self._sent_as |= {
+            field: f"{REST} {field}" for field in type_.fields if field in taken and field not in self._sent_as
+        }
         self._renamed: dict[str, str] = {}
         self._own: set[str] = set()
         self._untyped: set[str] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.api import Point
     from airflow_provider_openesg.client.differences import Differences
 
+_AMBIGUOUS_COMMA = r"[+-]?[1-9][0-9]{0,2},[0-9]{3}"
 _POINT = pa.scalar(".")
 _LONE = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 _MEANING = "if you know what the point means, " + in_profile(
@@ -35,7 +37,7 @@ class NumberForms:
     def __init__(self, point: Point, differences: Differences) -> None:
         self._point = point
         self._differences = differences
-        self._comma = self._decimal = ""
+        self._comma = self._decimal = self._doubt = ""
         self._read_as: dict[str, str] = {}
 
     def plain(self, text: pa.Array, plain: pa.Array, comma: str, integer: pa.Array | None = None) -> pa.Array:
@@ -48,7 +50,10 @@ class NumberForms:
         """
         if self._point == "decimal":
             return text
-        self._comma = self._comma or comma
+        if re.fullmatch(_AMBIGUOUS_COMMA, comma):
+            self._doubt = self._doubt or comma
+        else:
+            self._comma = self._comma or comma
         # Most numbers have no point at this place, which is checked faster than the pattern.
         has_point = pc.equal(pc.utf8_slice_codeunits(text, -4, -3), _POINT)
         lone = pc.match_substring_regex(text, _LONE) if pc.any(has_point).as_py() else None
@@ -76,16 +81,24 @@ class NumberForms:
                 text = pc.if_else(lone, pa.scalar(None, text.type), text)
                 if self._point == "auto":
                     self._differences.add(
-                        f"Numbers such as {example!r} are not read, because both {self._comma!r} and {self._decimal!r} "
+                        f"Numbers such as {example!r} are not read, because "
+                        f"{' and '.join(repr(each) for each in (self._comma, self._decimal, self._doubt) if each)} "
                         f"occur, so the point may be a decimal point or not; {_MEANING}"
                     )
         self._check()
         return text
 
+    def one(self, text: str) -> str | None:
+        """Return a single number as it is to be read; ``None`` if it is ambiguous."""
+        read: str | None = self.plain(pa.array([text]), pa.array([text.strip("0123456789.+-") == ""]), "")[0].as_py()
+        return read
+
     def _meaning(self) -> str:
         if self._point != "auto":
             return self._point
-        return "decimal" if not self._comma else "unread" if self._decimal else "group"
+        if self._comma:
+            return "unread" if self._decimal else "group"
+        return "unread" if self._doubt and not self._decimal else "decimal"
 
     def _check(self) -> None:
         """Raise an error if numbers were read in a way that a later one contradicts."""

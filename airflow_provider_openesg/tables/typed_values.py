@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_openesg.tables.schemas import BOOLEAN, DATE, DECIMAL, INTEGER, TEXT
-from airflow_provider_openesg.tables.value_format import activity_code, boolean, date_range, number
+from airflow_provider_openesg.tables.value_format import UNIT, activity_code, boolean, date_range, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,11 +107,16 @@ def _numbers(text: pa.Array, forms: NumberForms | None, integer: pa.Array | None
 
 
 def _with_comma(text: pa.Array | None) -> str:
-    """Return a number whose decimal mark is a comma; empty if there is none."""
+    """Return a number whose decimal mark is a comma, else one where it may be; empty if there is none."""
+    doubtful = ""
     for each in () if text is None else text.to_pylist():
-        if each.count(",") == 1 and each.rfind(",") > each.rfind(".") and number(each) is not None:
-            return str(each)
-    return ""
+        match = UNIT.fullmatch(each.strip())
+        digits = str(each if match is None else match[1]).strip()
+        if digits.count(",") == 1 and digits.rfind(",") > digits.rfind("."):
+            if number(digits) is not None:
+                return digits
+            doubtful = doubtful or (digits if digits.replace(",", "").strip("+-").isdecimal() else "")
+    return doubtful
 
 
 def _formatted(text: pa.Array) -> pa.Array:

@@ -14,17 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
+    from airflow_provider_openesg.tables.number_forms import NumberForms
     from airflow_provider_openesg.tables.template_lookup import Templates
 
 
 def with_units(
-    batch: pa.RecordBatch, read: dict[str, pa.Array], malformed: Sequence[int], templates: Templates
+    batch: pa.RecordBatch,
+    read: dict[str, pa.Array],
+    malformed: Sequence[int],
+    templates: Templates,
+    forms: NumberForms | None = None,
 ) -> tuple[pa.RecordBatch, dict[str, pa.Array], list[int]]:
     """Read the malformed numbers that end in a unit which their field type lists.
 
     :param batch: values as :func:`.builders.field_values` returns them.
     :param read: typed columns read so far.
     :param malformed: positions of the values that were not read.
+    :param forms: decides what a point means.
     :return: batch, typed columns, and the positions that are still malformed.
     """
     places = pa.array(malformed)
@@ -36,7 +42,8 @@ def with_units(
     for place, text, datatype, template, field_type in zip(malformed, *columns, strict=True):
         match = UNIT.fullmatch(text.strip()) if datatype in ("decimal", "integer") else None
         key = None if match is None else templates.unit_key(template, field_type, match[2])
-        value = None if match is None or key is None else number(match[1])
+        digits = None if match is None or key is None else match[1] if forms is None else forms.one(match[1].strip())
+        value = None if digits is None else number(digits)
         if value is None or key is None or (datatype == "integer" and value != value.to_integral_value()):
             continue
         numbers[place], units[place] = value, key

@@ -33,6 +33,10 @@ def differences() -> Differences:
         (["1,234.50"], Decimal("2.263")),
         (["1,234,567"], Decimal("2.263")),
         (["1.234,50", "12.50"], None),
+        (["12,5 kWh"], Decimal(2263)),
+        (["12.345.678"], Decimal(2263)),
+        (["1,234"], None),
+        (["1,234", "12.50"], Decimal("2.263")),
     ],
 )
 def test_other_numbers_decide(differences: Differences, others: list[str], value: Decimal | None) -> None:
@@ -62,6 +66,13 @@ def test_what_the_user_wrote_down_decides(differences: Differences, point: str, 
     forms = NumberForms(point, differences)  # type: ignore[arg-type]
     assert read(forms, "1.234,50", "12.50", "2.263")[-1] == value
     assert not differences.texts
+
+
+@pytest.mark.parametrize(("other", "value"), [("7", None), ("12.50", 2), ("12,50", 2000)])
+def test_point_in_an_integer_field_needs_another(differences: Differences, other: str, value: int | None) -> None:
+    datatypes = pa.array(["decimal", "integer"]).dictionary_encode()
+    columns, _ = typed(pa.array([other, "2.000"]), datatypes, NumberForms("auto", differences))
+    assert columns["value_integer"][1].as_py() == value
 
 
 def test_other_points_are_not_ambiguous(differences: Differences) -> None:
