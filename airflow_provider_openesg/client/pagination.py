@@ -145,7 +145,7 @@ class Listing(Generic[Row]):
         first = self._checked(self._first())
         self.total = first.count
         style = self.style.style
-        may_be_one = first.count in USUAL_SIZES and first.count <= self._size
+        may_be_one = first.count in USUAL_SIZES and first.count <= self._page_size
         if first.count == len(first.rows) and (first.next or first.more or first.is_numbered or may_be_one):
             first.count = None  # it may be the number of rows of the page
         if style == "none" or first.count == len(first.rows):
