@@ -164,7 +164,7 @@ class ListReader:
         """Return a page for each id, read from the path of the record."""
 
         def as_page(body: bytes) -> Page[Row]:
-            return start(b"[%s]" % single_body(body, self._client.translator(resource).names))()
+            return start(b"[%s]" % single_body(body, self._client.translator(resource).fields_of))()
 
         return (
             self._client.get(record_path(self._client.api, resource, each), as_page).rows

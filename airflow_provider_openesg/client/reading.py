@@ -94,7 +94,7 @@ def decode_record(body: bytes, translator: Translator) -> dict[str, Any]:
 
     :raises ValueError: if the body is not a JSON object with an id.
     """
-    content = single_record(msgspec.json.decode(body), translator.names)
+    content = single_record(msgspec.json.decode(body), translator.fields_of)
     if not isinstance(content, dict):
         raise ValueError("expected a record: a JSON object with an 'id'")
     record = translator.record(content)

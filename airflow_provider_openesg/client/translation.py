@@ -130,6 +130,10 @@ class Translator:
         """Return the field of each name of a record; names that are no field are left out."""
         return self._plan(sent)[0]
 
+    def fields_of(self, sent: Mapping[str, Any]) -> set[str]:
+        """Return the fields of the record that an object seems to have."""
+        return {*resolve(self.type, sent, self._given).values()}
+
     def their_name(self, field: str) -> str:
         """Return the platform's name for a field, to send it: as it was received, or in the spelling of others."""
         given = self._given.get(field, "")
@@ -190,9 +194,9 @@ class Translator:
         for item in sent:
             record = self.record(item)
             translated.append(record)
-            name = next((name for name in record if plain_name(name) in _CHILDREN), "") if self.type is SECTION else ""
-            children = record.get(name)
-            if isinstance(children, list) and all(isinstance(each, Mapping) for each in children):
+            names = [name for name in record if plain_name(name) in _CHILDREN] if self.type is SECTION else []
+            children = record[name] if (name := next(iter(names), None)) is not None else None
+            if name is not None and isinstance(children, list) and all(isinstance(each, Mapping) for each in children):
                 del record[name]
                 self._convert(f"a tree of {name!r}")
                 below = [

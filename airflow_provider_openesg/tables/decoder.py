@@ -96,11 +96,11 @@ class RecordDecoder:
         if self._compared_records < COMPARED:
             with self._lock:
                 self._compared_records += 1
-                self.translator.record(single_record(_decode(body), self.translator.names))
+                self.translator.record(single_record(_decode(body), self.translator.fields_of))
         if not self.translator.needed:
             with contextlib.suppress(ValidationError):
                 return self._records.decode(body)
-        record = self.translator.record(single_record(_decode(body), self.translator.names))
+        record = self.translator.record(single_record(_decode(body), self.translator.fields_of))
         with self._lock:
             return self._normalized([record])[0]
 

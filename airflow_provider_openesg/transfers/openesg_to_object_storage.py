@@ -10,12 +10,12 @@ from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.lake import FILE_FORMATS, PARTITIONS
 from airflow_provider_openesg.parameters import check_boolean, check_choice, check_keep_runs, check_storage_path
-from airflow_provider_openesg.transfers.base import OpenESGTransferOperator
+from airflow_provider_openesg.transfers.base import MAX_LISTED, OpenESGTransferOperator
 from airflow_provider_openesg.utils.object_storage import object_storage_path
 from airflow_provider_openesg.utils.openlineage import Place, add_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
     from airflow.providers.common.compat.sdk import Context
@@ -170,8 +170,8 @@ class OpenESGCommitRunOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the manifest of the run.
 
-        :return: as the transfers: ``run``, ``tables``, ``malformed_values``, ``high_water_mark``, ``path`` and
-            ``manifest``.
+        :return: as the transfers: ``run``, ``tables``, ``malformed_values``, ``differences``, ``forbidden``,
+            ``high_water_mark``, ``path`` and ``manifest``.
         """
         from airflow_provider_openesg.lake.commit import commit, read_parts, read_replaced
         from airflow_provider_openesg.lake.manifest import RUNS
@@ -199,10 +199,16 @@ class OpenESGCommitRunOperator(BaseOperator):
             "run": manifest.run,
             "tables": rows,
             "malformed_values": sum(part["malformed_values"] for part in parts.values()),
+            **{name: _merged(part[name] for part in parts.values()) for name in ("differences", "forbidden")},
             "high_water_mark": None if high_water_mark is None else high_water_mark.isoformat(),
             "path": lake.url(),
             "manifest": lake.url(path),
         }
+
+
+def _merged(lists: Iterable[Sequence[str]]) -> list[str]:
+    """Return the different texts of several lists, in their order."""
+    return list(dict.fromkeys(text for each in lists for text in each))[:MAX_LISTED]
 
 
 def _flat(parts: Any) -> Iterator[dict[str, Any]]:

@@ -45,7 +45,7 @@ JSON_COLUMNS = {"value_complex", "attachment"}
 
 
 class Exact(float):
-    """A JSON number that keeps its digits."""
+    """A JSON number that keeps its digits. ``0.0`` and ``0.0E0`` are equal: translated records are written anew."""
 
     def __new__(cls, digits: str) -> Self:
         self = super().__new__(cls, digits)
@@ -56,7 +56,7 @@ class Exact(float):
         return self.digits
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Exact) and self.digits == other.digits
+        return isinstance(other, Exact) and Decimal(self.digits).as_tuple() == Decimal(other.digits).as_tuple()
 
     __hash__ = float.__hash__
 
@@ -129,6 +129,8 @@ def assert_column_value(name: str, sent: Any, stored: Any) -> None:
         assert stored is None or name == "section"
     elif name in JSON_COLUMNS:
         assert loads(stored) == sent
+    elif isinstance(stored, str) and isinstance(sent, Exact):
+        assert Exact(stored) == sent
     elif isinstance(stored, str):
         assert stored == (sent if isinstance(sent, str) else dumps(sent))
     elif isinstance(stored, float):

@@ -266,5 +266,5 @@ class Sender:
         if isinstance(inside, int | str):
             inside = {"id": inside}
         return self._client.translator("report-requests").record(
-            single_record(inside, self._client.translator("report-requests").names)
+            single_record(inside, self._client.translator("report-requests").fields_of)
         )
