@@ -31,6 +31,10 @@ class OpenESGUntraceableError(OpenESGContractError):
     """The platform does not show the key of a report request, so sending it again might contact a provider twice."""
 
 
+class OpenESGValuesLostError(OpenESGContractError):
+    """An update has cleared values that were not sent: the platform replaces all values of a report. Do not retry."""
+
+
 class OpenESGApiError(OpenESGError):
     """A request failed, after all retries.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
+from airflow_provider_openesg.exceptions import OpenESGValuesLostError
 from airflow_provider_openesg.hooks.openesg import OpenESGHook
 from airflow_provider_openesg.links.openesg import OpenESGReportLink, keep_link
 from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_record_id, is_template
@@ -37,6 +38,7 @@ class OpenESGUpdateReportOperator(BaseOperator):
         path. (templated)
     :param openesg_conn_id: id of a Connection of type ``openesg``; by default ``openesg_default``. (templated)
     :raises OpenESGConfigError: if values are not valid; all of them are listed, and nothing was sent.
+    :raises AirflowFailException: if the platform has cleared values that were not sent. Restore them; do not retry.
     :raises OpenESGApiError: if the platform rejects the values, for example because the report is closed, or does not
         respond.
     """
@@ -78,10 +80,14 @@ class OpenESGUpdateReportOperator(BaseOperator):
         report_id = check_record_id("report_id", self.report_id)
         with OpenESGHook(self.openesg_conn_id) as hook:
             keep_link(context, hook.settings, "reports", report_id)
-            update = hook.update_report(
-                report_id,
-                self.field_values,
-                submit=self.submit,
-                object_storage_conn_id=self.object_storage_conn_id,
-            )
+            try:
+                update = hook.update_report(
+                    report_id,
+                    self.field_values,
+                    submit=self.submit,
+                    object_storage_conn_id=self.object_storage_conn_id,
+                )
+            except OpenESGValuesLostError as error:
+                # A retry would find nothing to write, and succeed.
+                raise AirflowFailException(str(error)) from error
         return asdict(update) | {"written": update.written[:MAX_LISTED], "attached": update.attached[:MAX_LISTED]}

@@ -61,15 +61,12 @@ class RecordDecoder:
         self._topic = topic or type_.name
         self._learned = LearnedType(type_, self.translator)
         self._lock = threading.Lock()
-        # Translated records have the names of this package.
-        self._translated = LearnedType(type_, Translator(type_))
+        self._type = type_
+        self._translated: LearnedType | None = None
         self._compared = self._compared_records = 0
         self._envelope: Any = None
         self._has_signs = False
         self._found = Found(())
-        self._translated_lists: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
-            list[self._translated.struct()]  # type: ignore[misc]
-        )
         self._build()
 
     def page(self, body: bytes) -> Page[Any]:
@@ -150,6 +147,9 @@ class RecordDecoder:
 
     def _normalized(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Return translated records as objects, with the fields that no record had before."""
+        if self._translated is None:  # translated records have the names of this package
+            self._translated = LearnedType(self._type, Translator(self._type))
+            self._build_translated(self._translated)
         encoded = _encode(records)
         rows: list[Any]
         try:
@@ -157,9 +157,12 @@ class RecordDecoder:
         except ValidationError:
             raws = msgspec.json.decode(encoded, type=list[Raw])
             encoded = msgspec.json.encode([self._translated.normalize(raw) for raw in raws])
-            self._translated_lists = msgspec.json.Decoder(list[self._translated.struct()])  # type: ignore[misc]
+            self._build_translated(self._translated)
             rows = self._translated_lists.decode(encoded)
         return rows
+
+    def _build_translated(self, learned: LearnedType) -> None:
+        self._translated_lists: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[learned.struct()])  # type: ignore[misc]
 
     def _build(self) -> None:
         record = self._learned.struct()

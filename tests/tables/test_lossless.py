@@ -45,7 +45,7 @@ JSON_COLUMNS = {"value_complex", "attachment"}
 
 
 class Exact(float):
-    """A JSON number that keeps its digits. ``0.0`` and ``0.0E0`` are equal: translated records are written anew."""
+    """A JSON number that keeps its digits. ``0.0`` and ``0.0E0`` are equal: translated records are encoded again."""
 
     def __new__(cls, digits: str) -> Self:
         self = super().__new__(cls, digits)
@@ -56,7 +56,7 @@ class Exact(float):
         return self.digits
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Exact) and Decimal(self.digits).as_tuple() == Decimal(other.digits).as_tuple()
+        return isinstance(other, int | Exact) and Decimal(self.digits) == Decimal(repr(other))
 
     __hash__ = float.__hash__
 

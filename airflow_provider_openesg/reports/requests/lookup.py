@@ -46,11 +46,14 @@ class Requests:
 
     :param templates: ids of the templates that a text selects (:func:`~.source.read_template_ids`): a request may name
         its template by id or by key.
+
+    ``are_traceable`` tells whether a request of the platform was found by its key.
     """
 
     def __init__(self, client: OpenESGClient, templates: Mapping[str, Sequence[Any]]) -> None:
         self._client = client
         self._templates = templates
+        self.are_traceable = False
 
     def find(self, keys: Collection[Key]) -> dict[Key, ExistingRequest]:
         """Return the oldest request on the platform for each key that has one, with any status.
@@ -86,6 +89,7 @@ class Requests:
         rows = self._client.first_page("report-requests", CHECKED).rows
         found = [(self.key_of(row), str(row["id"])) for row in rows]
         key, number = next(((key, number) for key, number in found if key.customer_identifier), (None, ""))
+        self.are_traceable = key is not None
         if key is not None and number not in {each.report_request_id for each in self.find_all({key}).get(key, ())}:
             raise OpenESGUntraceableError(
                 f"Report request {number} is not found by its customer_identifier, so requests of this run could not "

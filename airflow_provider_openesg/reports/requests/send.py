@@ -109,6 +109,8 @@ class Sender:
             lost = self._round(batch, progress, len(rows))
             if lost is not None:
                 self._look_up_lost(batch, lost)
+                if not verified:
+                    self._check_lost(batch, lost)
             if not verified and batch[0].key in self.sent.created:
                 if not self._verify_first(batch[0].key, waiting):
                     self.wait_for_other_senders(waiting)
@@ -188,6 +190,18 @@ class Sender:
         )
         clock.sleep(self._settle_seconds)
         self.sent.created |= self._requests.find(keys)
+
+    def _check_lost(self, batch: Sequence[RequestRow], lost: OpenESGError) -> None:
+        """Check that a request which was not found may be sent again.
+
+        :raises OpenESGUntraceableError: if the platform has never shown a request by its key.
+        """
+        missing = self._without_outcome(batch)
+        if missing and not self._requests.are_traceable:
+            raise OpenESGUntraceableError(
+                f"A report request was sent as {missing[0].key}, and may have been carried out, but the platform's list "
+                f"does not show it. A second one might contact the provider twice, so nothing more is sent. {lost}"
+            )
 
     def wait_for_other_senders(self, rows: Sequence[RequestRow]) -> None:
         """Wait until no other sender (an earlier try, or a task on another machine) adds requests for these rows."""

@@ -14,7 +14,13 @@ from airflow_provider_openesg.api import SUBMITTED_STATUSES
 from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.reading import quoted, record_path
 from airflow_provider_openesg.client.source import read_template_ids
-from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGConfigError, OpenESGContractError, OpenESGError
+from airflow_provider_openesg.exceptions import (
+    OpenESGApiError,
+    OpenESGConfigError,
+    OpenESGContractError,
+    OpenESGError,
+    OpenESGValuesLostError,
+)
 from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.parameters import check_boolean, check_field_values, check_record_id
 from airflow_provider_openesg.reports.updates.entries import SHOWN, Entry, check_entries
@@ -213,7 +219,7 @@ class _Run:
     def _check_others(self, before: Mapping[Any, Mapping[str, Any]], sent: set[tuple[str, str | None]]) -> None:
         """Check that values which were not sent are still there.
 
-        :raises OpenESGContractError: if the platform has replaced all values by those that were sent.
+        :raises OpenESGValuesLostError: if the platform has replaced all values by those that were sent.
         """
         cleared = [
             place
@@ -225,7 +231,7 @@ class _Run:
         if cleared:
             keys = {id_: key for key, id_ in self._ids.items()}
             names = ", ".join(keys.get(place[0], place[0]) for place in cleared[:SHOWN])
-            raise OpenESGContractError(
+            raise OpenESGValuesLostError(
                 f"Report {self._report_id}: {len(cleared)} values that were not sent are empty now: {names}"
                 f"{' …' if len(cleared) > SHOWN else ''}. The platform replaces all values of a report by those of one "
                 "request. Nothing more is sent. Restore them, and give all values of a report in one update."

@@ -255,6 +255,17 @@ class TestUntraceable:
         marker.unlink()
         assert len(ask(rows(2))) == 2
 
+    @pytest.mark.parametrize(("status", "body"), [(204, ""), (202, "{}"), (201, '{"detail": "ok"}'), (502, "")])
+    def test_request_that_may_have_been_carried_out_is_not_sent_again(self, sandbox, ask, rows, connect, status, body):
+        """The platform has no request that was found by its key, and does not show this one."""
+        connect(sandbox, timeout=1)
+        sandbox.fault("answer", path="report-requests$", method="GET", status=200, body='{"items": [], "count": 0}')
+        sandbox.fault("answer", path="report-requests$", method="POST", status=status, body=body)
+        for _ in range(3):
+            with pytest.raises(OpenESGUntraceableError, match=r"may have been carried out|remove the file"):
+                ask(rows(2))
+        assert sandbox.state()["calls"][POST] == 1
+
     def test_identifier_filter_that_hides_requests(self, sandbox, ask, rows):
         """The requests of the platform are checked before the first one is sent."""
         page = {"id": 1, "customer_identifier": "K", "report_template": 1, "reason": None}
