@@ -199,8 +199,8 @@ class Sender:
         missing = self._without_outcome(batch)
         if missing and not self._requests.are_traceable:
             raise OpenESGUntraceableError(
-                f"A report request was sent as {missing[0].key}, and may have been carried out, but the platform's list "
-                f"does not show it. A second one might contact the provider twice, so nothing more is sent. {lost}"
+                f"A report request was sent as {missing[0].key}, and may have been carried out, but the platform's "
+                f"list does not show it. A second one might contact the provider twice, so nothing more is sent. {lost}"
             )
 
     def wait_for_other_senders(self, rows: Sequence[RequestRow]) -> None:
