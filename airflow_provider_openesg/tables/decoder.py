@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_openesg.records import RecordType
 
-COMPARED = 20
+COMPARED = 10
 """Rows of a list that are compared with the record type before any is decoded."""
 
 

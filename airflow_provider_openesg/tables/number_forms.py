@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.client.differences import Differences
 
 _AMBIGUOUS_COMMA = r"[+-]?[1-9][0-9]{0,2},[0-9]{3}"
-_POINT = pa.scalar(".")
+_POINT = pa.scalar(b".")
 _LONE = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 _MEANING = "if you know what the point means, " + in_profile(
     'values = {point = "decimal"} (2.263 is less than 3), {point = "group"} (2263) or {point = "unread"} (no number)'
@@ -55,7 +55,7 @@ class NumberForms:
         else:
             self._comma = self._comma or comma
         # Most numbers have no point at this place, which is checked faster than the pattern.
-        has_point = pc.equal(pc.utf8_slice_codeunits(text, -4, -3), _POINT)
+        has_point = pc.equal(pc.binary_slice(text.cast(pa.binary()), -4, -3), _POINT)
         lone = pc.match_substring_regex(text, _LONE) if pc.any(has_point).as_py() else None
         if not self._decimal:
             points = pc.count_substring(text, ".")
