@@ -257,6 +257,10 @@ class ReportSelector:
                 return
             request = source.get_record("report-requests", self.report_request_id)
             report_id = reference(request, "report")
+            if "report" not in request:  # only the report may name the other
+                pages = source.iter_pages("reports", filters={"report_request": self.report_request_id})
+                rows = (row for page in pages for row in page)
+                report_id = next((row["id"] for row in rows), None)
             yield self._state(request, None if report_id is None else _report(source.get_record("reports", report_id)))
         else:
             filters = with_template_id(source, self.filters or {"customer_identifier": self.customer_identifier})

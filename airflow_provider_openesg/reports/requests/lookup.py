@@ -88,14 +88,24 @@ class Requests:
         """
         rows = self._client.first_page("report-requests", CHECKED).rows
         found = [(self.key_of(row), str(row["id"])) for row in rows]
-        key, number = next(((key, number) for key, number in found if key.customer_identifier), (None, ""))
-        self.are_traceable = key is not None
-        if key is not None and number not in {each.report_request_id for each in self.find_all({key}).get(key, ())}:
+        known = {str(each) for ids in self._templates.values() for each in ids}
+        if found and not any(key.template in known for key, _ in found):
+            raise OpenESGUntraceableError(
+                f"Report request {found[0][1]} names a template that is not in the list of templates, so requests of "
+                "this run could not be found again. Nothing was sent. If its template is under another name, "
+                + in_profile('[names] report_request.report_template = "..."')
+            )
+        with_identifier = [(key, number) for key, number in found if key.customer_identifier and key.template in known]
+        if not with_identifier:
+            return
+        key, number = with_identifier[0]
+        if number not in {each.report_request_id for each in self.find_all({key}).get(key, ())}:
             raise OpenESGUntraceableError(
                 f"Report request {number} is not found by its customer_identifier, so requests of this run could not "
                 "be found either. Nothing was sent. If the filter has another name, "
                 + in_profile('[filters] report_requests.customer_identifier = "..."')
             )
+        self.are_traceable = True
 
     def key_of(self, record: Mapping[str, Any]) -> Key:
         """Return the key of a report request on the platform.
@@ -103,7 +113,7 @@ class Requests:
         :raises OpenESGUntraceableError: if the record does not have a part of the key.
         """
         for name in ("customer_identifier", "report_template", "reason"):
-            if name not in record:
+            if name not in record and name not in self._client.translator("report-requests").met:
                 raise OpenESGUntraceableError(
                     f"Report request {record.get('id')} has no {name!r}, so earlier requests cannot be recognized and "
                     "nothing is sent. If it has another name, " + in_profile(f'[names] report_request.{name} = "..."')
@@ -115,7 +125,11 @@ class Requests:
                 f"Report request {record.get('id')} names its template by the key {template!r}, which several "
                 "templates have, so earlier requests cannot be recognized and nothing is sent."
             )
-        return Key(str(ids[0]), str(record["customer_identifier"] or "").strip(), str(record["reason"] or "").strip())
+        return Key(
+            str(ids[0]),
+            str(record.get("customer_identifier") or "").strip(),
+            str(record.get("reason") or "").strip(),
+        )
 
     def _records(self, identifiers: list[str]) -> Iterator[Mapping[str, Any]]:
         if len(identifiers) > MAX_SINGLE_LOOKUPS:

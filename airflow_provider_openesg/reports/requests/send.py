@@ -194,10 +194,10 @@ class Sender:
     def _check_lost(self, batch: Sequence[RequestRow], lost: OpenESGError) -> None:
         """Check that a request which was not found may be sent again.
 
-        :raises OpenESGUntraceableError: if the platform has never shown a request by its key.
+        :raises OpenESGUntraceableError: if the platform has accepted it, or has never shown a request by its key.
         """
         missing = self._without_outcome(batch)
-        if missing and not self._requests.are_traceable:
+        if missing and (isinstance(lost, OpenESGContractError) or not self._requests.are_traceable):
             raise OpenESGUntraceableError(
                 f"A report request was sent as {missing[0].key}, and may have been carried out, but the platform's "
                 f"list does not show it. A second one might contact the provider twice, so nothing more is sent. {lost}"

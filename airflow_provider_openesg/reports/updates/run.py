@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin
 
 from airflow_provider_openesg import clock
-from airflow_provider_openesg.api import SUBMITTED_STATUSES
+from airflow_provider_openesg.api import REPORT_STATUSES, SUBMITTED_STATUSES
 from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.reading import quoted, record_path
 from airflow_provider_openesg.client.source import read_template_ids
@@ -120,6 +120,12 @@ class _Run:
         for entry in entries:
             if entry.name in files and self._attach(entry, files[entry.name]):
                 done.attached.append(entry.name)
+        if submit and self._status not in REPORT_STATUSES:
+            raise OpenESGContractError(
+                f"Report {self._report_id}: its status {self._status!r:.60} is not known, so it may be submitted "
+                "already. Values and files were sent, but it is not submitted. If the status means a known one, "
+                + in_profile(f'[words.status] "{self._status!s:.60}" = "submitted"')
+            )
         if submit and self._status not in SUBMITTED_STATUSES:
             done.submitted = self._submit()
         done.unchanged = len(entries) - len({*done.written, *done.attached})

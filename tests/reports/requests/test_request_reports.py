@@ -287,6 +287,15 @@ class TestUntraceable:
             ask(rows(1))
         assert sandbox.state()["calls"].get(POST, 0) == 0
 
+    @pytest.mark.parametrize("template", [501, "VSME-2", "T 1"])
+    def test_templates_that_are_not_in_the_list(self, sandbox, ask, rows, template):
+        request = {"id": 1, "customer_identifier": "K", "report_template": template, "reason": None}
+        body = json.dumps({"items": [request], "count": 1})
+        sandbox.fault("answer", path="report-requests$", method="GET", status=200, body=body)
+        with pytest.raises(OpenESGUntraceableError, match=r"Nothing was sent.*report_request\.report_template"):
+            ask(rows(1))
+        assert sandbox.state()["calls"].get(POST, 0) == 0
+
     def test_identifier_that_the_platform_stores_differently(self, sandbox, ask, rows):
         body = (
             '{"report_request": {"id": 1, "report": null, "customer_identifier": "L", "reason": "2026", '
