@@ -40,6 +40,8 @@ EXTRA_FIELDS = {
     "Verify TLS": ("switch", "on"),
     "CA bundle": ("text", ""),
     "Proxies": ("text", ""),
+    "API differences": ("text", ""),
+    "Strict": ("switch", "off"),
 }
 
 
