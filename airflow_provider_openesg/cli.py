@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PACKAGE = "airflow_provider_openesg"
 HELP = "Compare a platform with what is assumed of it, and propose what to write down"
 _CONN_ID = "id of a Connection of type openesg"
 _SCHEMA = "file with the platform's OpenAPI schema; by default, the platform is asked for it"
@@ -53,9 +52,8 @@ def check(arguments: argparse.Namespace) -> int:
     from airflow_provider_openesg.exceptions import OpenESGConfigError
     from airflow_provider_openesg.hooks.openesg import OpenESGHook
 
-    log = logging.getLogger(PACKAGE)
-    level = log.level
-    log.setLevel(logging.ERROR)  # Airflow writes log lines to the standard output
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # Airflow writes log lines to the standard output
     try:
         schema = read_schema_file(Path(arguments.schema)) if arguments.schema else None
         with OpenESGHook(arguments.conn_id) as hook:
@@ -64,7 +62,7 @@ def check(arguments: argparse.Namespace) -> int:
         print(f"The platform cannot be used: {error}", file=sys.stderr)  # noqa: T201 - the output of a command
         return 2
     finally:
-        log.setLevel(level)
+        logging.disable(disabled)
     print(result.as_json() if arguments.json else result.text())  # noqa: T201
     if arguments.write and not result.unusable and not _written(Path(arguments.write), result.toml):
         return 2

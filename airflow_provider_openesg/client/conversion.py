@@ -13,7 +13,6 @@ from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.records import REPORT_REQUEST, Ref
 
 if TYPE_CHECKING:
-    from airflow_provider_openesg.api import Api
     from airflow_provider_openesg.records import RecordType
 
 _AMOUNTS = ("amount", "value", "number", "quantity")
@@ -35,11 +34,6 @@ def spelled(field: str, examples: Sequence[str], type_: RecordType) -> str:
         first, *rest = field.split("_")
         return first + "".join(part.capitalize() for part in rest)
     return field
-
-
-def our_status(api: Api, word: str) -> str:
-    """Return a status of a report in the words of this package, if the user wrote down what the word means."""
-    return {theirs.casefold(): ours for theirs, ours in api.words.status.items()}.get(word.casefold(), word)
 
 
 def is_link_to_parts(value: Any) -> bool:
@@ -88,12 +82,6 @@ def iso_date(text: str) -> str | None:
 def last_part(url: str) -> str:
     """Return the last part of a URL's path, which is the id of the record."""
     return url.split("?")[0].rstrip("/").rpartition("/")[2]
-
-
-def reference(record: Mapping[str, Any], name: str) -> Any:
-    """Return the id of a referenced record of a translated record. The reference is an id or a nested object."""
-    value = record.get(name)
-    return value.get("id") if isinstance(value, Mapping) else value
 
 
 def from_json_api(sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
-from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.envelope import decode_page
 from airflow_provider_openesg.client.reading import quoted
+from airflow_provider_openesg.client.source import reference
 from airflow_provider_openesg.client.translation import Translator
 from airflow_provider_openesg.exceptions import OpenESGContractError, OpenESGNotFoundError
 from airflow_provider_openesg.hints import in_profile

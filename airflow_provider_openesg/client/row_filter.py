@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.api import UPDATED_AFTER, Api
-from airflow_provider_openesg.client.conversion import reference
+from airflow_provider_openesg.client.source import reference
 from airflow_provider_openesg.filters import filter_texts
 
 if TYPE_CHECKING:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_openesg.parameters import check_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable
 
     from airflow_provider_openesg.api import Api
 
@@ -72,3 +73,14 @@ def with_template_id(
         check_choice("filters: template", key, ids)
     found = list({str(id_): id_ for each in values for id_ in (ids[each] if each in keys else [each])}.values())
     return {**filters, "template": found if len(found) > 1 else found[0]}
+
+
+def reference(record: Mapping[str, Any], name: str) -> Any:
+    """Return the id of a referenced record of a translated record. The reference is an id or a nested object."""
+    value = record.get(name)
+    return value.get("id") if isinstance(value, Mapping) else value
+
+
+def our_status(api: Api, word: str) -> str:
+    """Return a status of a report in the words of this package, if the user wrote down what the word means."""
+    return {theirs.casefold(): ours for theirs, ours in api.words.status.items()}.get(word.casefold(), word)

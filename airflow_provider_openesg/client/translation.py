@@ -19,7 +19,6 @@ from airflow_provider_openesg.client.conversion import (
     known_statuses,
     last_part,
     list_of_values,
-    reference,
     spelled,
     text_of_object,
     unknown_status,
@@ -27,6 +26,7 @@ from airflow_provider_openesg.client.conversion import (
 from airflow_provider_openesg.client.differences import Differences
 from airflow_provider_openesg.client.envelope import Place, at
 from airflow_provider_openesg.client.names import DATES, PERIODS, nested, plain_name, resolve
+from airflow_provider_openesg.client.source import reference
 from airflow_provider_openesg.records import (
     DATE,
     FIELD_TYPE,

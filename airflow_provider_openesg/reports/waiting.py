@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_openesg.api import ENDED_STATUSES, REPORT_STATUSES
-from airflow_provider_openesg.client.conversion import our_status, reference
-from airflow_provider_openesg.client.source import with_template_id
+from airflow_provider_openesg.client.source import our_status, reference, with_template_id
 from airflow_provider_openesg.exceptions import OpenESGConfigError, OpenESGContractError
 from airflow_provider_openesg.filters import check_filters, filters_of
 from airflow_provider_openesg.hints import in_profile

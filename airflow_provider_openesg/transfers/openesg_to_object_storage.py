@@ -199,7 +199,7 @@ class OpenESGCommitRunOperator(BaseOperator):
             "run": manifest.run,
             "tables": rows,
             "malformed_values": sum(part["malformed_values"] for part in parts.values()),
-            **{name: _merged(part[name] for part in parts.values()) for name in ("differences", "forbidden")},
+            **{name: _merged(part.get(name, ()) for part in parts.values()) for name in ("differences", "forbidden")},
             "high_water_mark": None if high_water_mark is None else high_water_mark.isoformat(),
             "path": lake.url(),
             "manifest": lake.url(path),

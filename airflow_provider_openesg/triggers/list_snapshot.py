@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.row_filter import TEMPLATE_FIELDS, field_of
+from airflow_provider_openesg.client.source import reference
 from airflow_provider_openesg.filters import filters_of
 
 if TYPE_CHECKING:

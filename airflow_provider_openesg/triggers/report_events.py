@@ -13,8 +13,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.api import SUBMITTED_STATUSES
-from airflow_provider_openesg.client.conversion import reference
-from airflow_provider_openesg.client.source import with_template_id
+from airflow_provider_openesg.client.source import reference, with_template_id
 from airflow_provider_openesg.exceptions import OpenESGConfigError
 from airflow_provider_openesg.filters import check_filters, plain_filters
 from airflow_provider_openesg.hooks.openesg import OpenESGHook

@@ -7,8 +7,8 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.parallel import ordered
+from airflow_provider_openesg.client.source import reference
 from airflow_provider_openesg.exceptions import OpenESGUntraceableError
 from airflow_provider_openesg.hints import in_profile
 from airflow_provider_openesg.reports.requests.rows import Key

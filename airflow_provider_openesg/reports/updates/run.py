@@ -11,9 +11,8 @@ from urllib.parse import urljoin
 
 from airflow_provider_openesg import clock
 from airflow_provider_openesg.api import REPORT_STATUSES, SUBMITTED_STATUSES
-from airflow_provider_openesg.client.conversion import reference
 from airflow_provider_openesg.client.reading import quoted, record_path
-from airflow_provider_openesg.client.source import read_template_ids
+from airflow_provider_openesg.client.source import read_template_ids, reference
 from airflow_provider_openesg.exceptions import (
     OpenESGApiError,
     OpenESGConfigError,
