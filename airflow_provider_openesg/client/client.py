@@ -23,11 +23,12 @@ from airflow_provider_openesg.client.reading import (
     record_path,
 )
 from airflow_provider_openesg.client.responses import raise_for_error
+from airflow_provider_openesg.client.row_filter import RECORD_NAMES
 from airflow_provider_openesg.client.session import OpenESGSession
 from airflow_provider_openesg.client.source import with_template_id
 from airflow_provider_openesg.client.translation import Translator
 from airflow_provider_openesg.exceptions import OpenESGApiError, OpenESGContractError, OpenESGNotFoundError
-from airflow_provider_openesg.records import LINK, ORGANIZATION, REPORT, REPORT_REQUEST, TEMPLATE
+from airflow_provider_openesg.records import LINK, RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -43,13 +44,6 @@ if TYPE_CHECKING:
     from airflow_provider_openesg.settings import OpenESGSettings
 
 log = logging.getLogger(__name__)
-
-_TYPES = {
-    "organizations": ORGANIZATION,
-    "report-templates": TEMPLATE,
-    "report-requests": REPORT_REQUEST,
-    "reports": REPORT,
-}
 
 Row = TypeVar("Row")
 T = TypeVar("T")
@@ -85,7 +79,10 @@ class OpenESGClient:
         self.on_forbidden: OnForbidden = "keep"
         self.forbidden: list[str] = []
         self._lists = ListReader(self)
-        self._translators = {name: Translator(type_, self.api, self.differences) for name, type_ in _TYPES.items()}
+        self._translators = {
+            resource: Translator(RECORDS[record], self.api, self.differences)
+            for resource, record in RECORD_NAMES.items()
+        }
 
     def __enter__(self) -> Self:
         return self

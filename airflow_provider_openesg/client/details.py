@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 Part = TypeVar("Part")
 
-_PATHS = {"report-templates": "sections", "reports": "field_values"}
 _LABELS = {"report-templates": "Template", "reports": "Report"}
 _FIRST = {"report-templates": "path", "reports": "record"}
 """Place that is asked first: that of 2023."""
@@ -54,7 +53,7 @@ def read_parts(
     known = client.places.get(resource)
     record: Record | None = None
     missing: OpenESGNotFoundError | None = None
-    path = getattr(client.api.paths, _PATHS[resource]).format(id=quoted(record_id))
+    path = getattr(client.api.paths, DETAILS[resource]).format(id=quoted(record_id))
     for place in (known,) if known else (_FIRST[resource], "record" if _FIRST[resource] == "path" else "path"):
         if place == "record":
             record = client.get(record_path(client.api, resource, record_id), decoders.record)
@@ -79,7 +78,7 @@ def read_parts(
     raise OpenESGContractError(
         f"{_LABELS[resource]} {record_id}: neither its row in the list nor its own record has {DETAILS[resource]!r}, "
         f"and {path} does not exist. If they have another path or name, "
-        + in_profile(f'[paths] {_PATHS[resource]} = "{getattr(client.api.paths, _PATHS[resource])}", or [names]')
+        + in_profile(f'[paths] {DETAILS[resource]} = "{getattr(client.api.paths, DETAILS[resource])}", or [names]')
     ) from None
 
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from airflow_provider_openesg.exceptions import OpenESGContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow_provider_openesg.records import RecordType
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +59,28 @@ class Differences:
             raise OpenESGContractError(f"{text} (Strict of the Connection is set, so nothing is written.)")
         log.warning("%s", text)
 
+    def meet(self, record: str, unknown: tuple[str, ...], fields: Iterable[str]) -> None:
+        """Add a kind of record that was met.
+
+        :param record: name of the record type.
+        :param unknown: its names without a field.
+        :param fields: the fields that it has.
+        """
+        met = self.fields.setdefault(record, {})
+        met[unknown] = met.get(unknown, frozenset()) | {*fields}
+
+    def missing(self, type_: RecordType, given: Mapping[str, str]) -> set[str]:
+        """Return the fields that no record of a type has; none, if no record was met.
+
+        :param given: names that the user wrote down; those of fields that the platform does not have are empty.
+        """
+        plans = self.fields.get(type_.name)
+        if not plans:
+            return set()
+        return (
+            {*type_.fields} - frozenset[str]().union(*plans.values()) - {name for name, at in given.items() if not at}
+        )
+
     def log(self) -> None:
         """Log the recognized differences that were not logged before, one line for each topic."""
         if self.quiet:
@@ -70,7 +98,8 @@ class Differences:
                 self.recognize(topic, text)
         self.datatypes |= other.datatypes
         self.spellings |= other.spellings
-        for name, plans in other.fields.items():
-            self.fields.setdefault(name, {}).update(plans)
+        for record, plans in other.fields.items():
+            for unknown, fields in plans.items():
+                self.meet(record, unknown, fields)
         for text in other.texts:
             self.add(text)

@@ -55,8 +55,6 @@ def with_field_types(
     by_id = {str(_get(section, name)): section for name in ("key", "id") for section in sections}
     for field_type in found:
         section = by_id.get(str(_reference(field_type, "section")))
-        if section is None and "{id}" not in client.api.paths.field_types:
-            continue  # of another template
         if section is None:
             section = sections[0]
             client.differences.add(

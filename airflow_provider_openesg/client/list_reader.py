@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_openesg.api import DETAILS, ID, RESOURCES
 from airflow_provider_openesg.client.envelope import Page, single_body
-from airflow_provider_openesg.client.page_style import Query, Style, first_query, page_query
+from airflow_provider_openesg.client.page_style import Query, Style, first_query
 from airflow_provider_openesg.client.pagination import Listing
 from airflow_provider_openesg.client.progress import Progress
 from airflow_provider_openesg.client.reading import decoded, list_query, record_path, resource_path, single_queries
@@ -97,20 +97,23 @@ class ListReader:
             return
         filter_name = "template" if name == TEMPLATE_FIELDS.get(resource) else name
         parameter = client.api.filter_names(resource).get(filter_name)
-        query = page_query({parameter or name: "no-such-value"}, client.api.paging, 2)
-        try:
-            page = client.get(resource_path(client.api, resource), client.page_decoder(resource), params=query)
-        except OpenESGApiError as error:
-            if error.status not in (400, 404, 422):
-                raise
-        else:
-            if parameter is None or page.rows:
-                raise OpenESGContractError(
-                    f"{resource}: the platform ignores the filter {filter_name!r}, and its rows have no {name!r} to "
-                    "filter by. If it has another name, "
-                    + in_profile(f'[names] {RECORD_NAMES[resource]}.{name} = "..."')
-                )
+        if parameter is None or not self._is_selective(resource, parameter):
+            raise OpenESGContractError(
+                f"{resource}: the platform ignores the filter {filter_name!r}, and its rows have no {name!r} to filter "
+                "by. If it has another name, " + in_profile(f'[names] {RECORD_NAMES[resource]}.{name} = "..."')
+            )
         self._known_filters.add(checked)
+
+    def _is_selective(self, resource: str, parameter: str) -> bool:
+        """Return whether a query parameter leaves out rows, or is refused, for a value that no row has."""
+        client = self._client
+        query = first_query({parameter: "no-such-value"}, client.api.paging, Style(), 2)
+        try:
+            return not client.get(resource_path(client.api, resource), client.page_decoder(resource), params=query).rows
+        except OpenESGApiError as error:
+            if error.status not in (400, 404, 422) or (error.status == 422 and parameter not in error.message):
+                raise
+            return True
 
     def style(self, resource: str) -> Style:
         """Return what is known of the pages of a list."""
@@ -204,15 +207,8 @@ class ListReader:
         if found:
             return
         rows = RowFilter(resource, filters, self._client)
-        sample = self._listing(
-            resource_path(self._client.api, resource),
-            {},
-            resource,
-            partial(partial, self._client.page_decoder(resource)),
-        )
-        with closing(sample.pages()) as first:
-            if not any(map(rows.is_wanted, next(first, []))):
-                return
+        if not any(map(rows.is_wanted, self.first_page(resource, self._client.settings.page_size).rows)):
+            return
         names = ", ".join(map(repr, filters))
         self._client.differences.recognize(
             resource, f"the platform finds nothing with the filters {names}; all rows are read and filtered here"

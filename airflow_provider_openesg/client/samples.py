@@ -126,16 +126,13 @@ def missing_fields(differences: Differences, api: Api, record: str) -> tuple[lis
 
     :param record: name in :data:`~airflow_provider_openesg.records.RECORDS`.
     """
-    plans = differences.fields.get(RECORDS[record].name)
-    if not plans:
-        return [], []
-    met = frozenset[str]().union(*plans.values())
-    none = {name for name, theirs in api.names.get(record, {}).items() if not theirs}
+    type_ = RECORDS[record]
+    elsewhere = OPTIONAL_FIELDS.get(record, frozenset()) - KEY_FIELDS.get(record, frozenset())
     if differences.datatypes:
-        none |= {"datatype"}  # in the metric type
-    optional = OPTIONAL_FIELDS.get(record, frozenset()) - KEY_FIELDS.get(record, frozenset())
-    missing = [name for name in RECORDS[record].fields if name not in met | none | optional]
-    return missing, sorted(set[str]().union(*plans))
+        elsewhere |= {"datatype"}  # in the metric type
+    missing = differences.missing(type_, api.names.get(record, {})) - elsewhere
+    unknown = set[str]().union(*differences.fields.get(type_.name, ()))
+    return [name for name in type_.fields if name in missing], sorted(unknown)
 
 
 def reason(error: OpenESGError) -> str:

@@ -237,11 +237,10 @@ class Translator:
                 if name != field:
                     self.differences.recognize(self.type.name, f"{field!r} under {name!r}")
             self._plans[key] = names, places
-            met = self.differences.fields.setdefault(self.type.name, {})
-            if self._is_whole and len(met) < MOST_PLANS:
+            if self._is_whole and len(self.differences.fields.get(self.type.name, ())) < MOST_PLANS:
                 read = {name for name in sent if plain_name(name) in _READ.get(self.type.name, ())}
-                unknown = tuple(sorted({*sent} - {*names} - read - {place[0] for place in places.values()}))
-                met[unknown] = met.get(unknown, frozenset()) | {*names.values(), *places}
+                unknown = {*sent} - {*names} - read - {place[0] for place in places.values()}
+                self.differences.meet(self.type.name, tuple(sorted(unknown)), (*names.values(), *places))
         return self._plans[key]
 
     def _convert(self, what: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_openesg.client.conversion import known_statuses, unknown_status
+from airflow_provider_openesg.client.samples import missing_fields
 from airflow_provider_openesg.exceptions import OpenESGContractError
 from airflow_provider_openesg.hints import closest, in_profile
-from airflow_provider_openesg.records import KEY_FIELDS, OPTIONAL_FIELDS, RECORDS, REPORT, REPORT_REQUEST
+from airflow_provider_openesg.records import KEY_FIELDS, RECORDS, REPORT, REPORT_REQUEST
 from airflow_provider_openesg.tables.builders import FIELDS
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ _TABLES = {
     "report_requests": "report_request",
     "reports": "report",
     "field_values": "field_value",
+    "users": "user",
 }
-"""Table to the record of its rows."""
+"""Table to the record of its rows. Users have no table, but columns in those of reports and requests."""
 
 
 def check_columns(summary: Summary, api: Api) -> None:
@@ -33,24 +35,14 @@ def check_columns(summary: Summary, api: Api) -> None:
     """
     _check_statuses(summary)
     _check_datatypes(summary)
-    _check_users(summary, api)
     for table, record in _TABLES.items():
-        plans = summary.differences.fields.get(RECORDS[record].name)
-        if not plans:
-            continue
-        met = frozenset[str]().union(*plans.values())
-        unknown = sorted(set.intersection(*map(set, plans)))
-        columns = {field: column for column, field in FIELDS[table].items()}
-        none = {field for field, name in api.names.get(record, {}).items() if not name}
-        missing = {*RECORDS[record].fields} - met - none
-        if record == "field_type" and summary.differences.datatypes:
-            missing.discard("datatype")
-        empty = sorted(
-            field
-            for field in missing - (OPTIONAL_FIELDS.get(record, set()) - KEY_FIELDS.get(record, set()))
-            if columns.get(field, field) not in summary.filled.get(table, ())
-        )
-        _report(summary, record, empty, unknown)
+        missing, _ = missing_fields(summary.differences, api, record)
+        columns = {field: column for column, field in FIELDS.get(table, {}).items()}
+        filled = summary.filled.get(table, ())
+        empty = sorted(name for name in missing if columns.get(name, name) not in filled and name != "id")
+        if empty:
+            unknown = set.intersection(*map(set, summary.differences.fields[RECORDS[record].name]))
+            _report(summary, record, empty, sorted(unknown))
 
 
 def _check_statuses(summary: Summary) -> None:
@@ -59,15 +51,6 @@ def _check_statuses(summary: Summary) -> None:
         for word in sorted(summary.statuses.get(table, ())):
             if word not in known_statuses(type_):
                 summary.differences.add(unknown_status(type_, word))
-
-
-def _check_users(summary: Summary, api: Api) -> None:
-    plans = summary.differences.fields.get(RECORDS["user"].name)
-    if plans:
-        met = frozenset[str]().union(*plans.values())
-        none = {field for field, name in api.names.get("user", {}).items() if not name}
-        missing = sorted({*RECORDS["user"].fields} - {"id"} - met - none)
-        _report(summary, "user", missing, sorted(set.intersection(*map(set, plans))))
 
 
 def _check_datatypes(summary: Summary) -> None:

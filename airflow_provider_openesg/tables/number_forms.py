@@ -57,11 +57,11 @@ class NumberForms:
         # Most numbers have no point at this place, which is checked faster than the pattern.
         has_point = pc.equal(pc.binary_slice(text.cast(pa.binary()), -4, -3), _POINT)
         lone = pc.match_substring_regex(text, _LONE) if pc.any(has_point).as_py() else None
-        if not self._decimal:
+        if not self._decimal or not self._comma:
             points = pc.count_substring(text, ".")
             others = pc.and_(plain, pc.equal(points, 1))
             others = text.filter((others if lone is None else pc.and_not(others, lone)).fill_null(False))
-            self._decimal = others[0].as_py() if len(others) else ""
+            self._decimal = self._decimal or (others[0].as_py() if len(others) else "")
             if not self._comma:  # several points group digits
                 several = text.filter(pc.and_(plain, pc.greater(points, 1)).fill_null(False)).to_pylist()
                 self._comma = next((each for each in several if number(each) is not None), "")

@@ -38,6 +38,7 @@ def with_units(
         batch.column(name).take(places).to_pylist() for name in ("value", "datatype", "template_id", "field_type_id")
     ]
     numbers: dict[int, Decimal] = {}
+    integers: dict[int, int] = {}
     units: dict[int, str] = {}
     for place, text, datatype, template, field_type in zip(malformed, *columns, strict=True):
         match = UNIT.fullmatch(text.strip()) if datatype in ("decimal", "integer") else None
@@ -47,14 +48,11 @@ def with_units(
         if value is None or key is None or (datatype == "integer" and value != value.to_integral_value()):
             continue
         numbers[place], units[place] = value, key
+        if datatype == "integer" and -(2**63) <= value < 2**63:
+            integers[place] = int(value)
     if not numbers:
         return batch, read, list(malformed)
     read = {**read, "value_decimal": _replaced(read["value_decimal"], numbers, DECIMAL)}
-    integers = {
-        place: int(value)
-        for place, value in numbers.items()
-        if columns[1][list(malformed).index(place)] == "integer" and -(2**63) <= value < 2**63
-    }
     if integers:
         read["value_integer"] = _replaced(read["value_integer"], integers, INTEGER)
     plain = _replaced(batch.column("unit").dictionary_decode(), units, TEXT)

@@ -143,3 +143,12 @@ def test_differences_are_logged_once_each(caplog):
         differences.log()
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert caplog.messages[1] == "report: 'id' under 'uuid'; 'created_at' under 'created'"
+
+
+def test_fields_that_two_processes_met_are_merged():
+    one, other = Differences(quiet=True), Differences(quiet=True)
+    one.meet("report", ("x",), ["id", "status"])
+    other.meet("report", ("x",), ["id", "template"])
+    one.merge(other)
+    assert one.missing(REPORT, {"reason": ""}) == {*REPORT.fields} - {"id", "status", "template", "reason"}
+    assert one.missing(FIELD_TYPE, {}) == set()

@@ -44,6 +44,12 @@ def test_other_numbers_decide(differences: Differences, others: list[str], value
     assert bool(differences.texts) == (value is None)
 
 
+def test_grouping_points_of_a_later_batch_count_too(differences: Differences) -> None:
+    forms = NumberForms("auto", differences)
+    assert read(forms, "12.50") == [Decimal("12.5")]
+    assert read(forms, "12.345.678", "2.263") == [Decimal(12345678), None]
+
+
 def test_numbers_of_an_earlier_batch_decide_too(differences: Differences) -> None:
     forms = NumberForms("auto", differences)
     read(forms, "1.234,50")
